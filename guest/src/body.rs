@@ -1,0 +1,125 @@
+//! From the JSON objects that callers bring to the form that is stored, and what stays of what is stored.
+
+use crate::json::{self, Member};
+use crate::validate::{AgentId, Invalid};
+
+/// Fields of a stored message that are for operators and never returned.
+pub const METRIC_FIELDS: [&str; 5] = ["event_loop_metrics", "latency_ms", "input_tokens", "output_tokens", "guardrail_event"];
+
+/// Fields of a stored agent that an update leaves alone unless it names them.
+pub const AGENT_CONFIG_FIELDS: [&str; 3] = ["model", "system_prompt", "prompt_metadata"];
+
+/// Timestamps: the component sets them, so incoming ones are ignored.
+const STAMPS: [&str; 2] = ["created_at", "updated_at"];
+
+/// Own fields of an agent or message, and which stored fields they leave in place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replacement {
+    /// The own fields, a JSON object.
+    pub fields: String,
+    /// Names of stored fields that stay; none of them is in `fields`.
+    pub keep: Vec<String>,
+}
+
+/// Checks the body of a new agent and strips what is not its own.
+pub fn new_agent(text: String, id: &AgentId) -> Result<String, Invalid> {
+    let stripped = without_foreign(&agent_members(&text, id)?, is_agent_field);
+    Ok(stripped.unwrap_or(text))
+}
+
+/// Checks the body of an agent update. A null config field removes what is stored.
+pub fn agent_update(text: String, id: &AgentId) -> Result<Replacement, Invalid> {
+    let members = agent_members(&text, id)?;
+    let removed: Vec<&str> = members
+        .iter()
+        .filter(|member| AGENT_CONFIG_FIELDS.contains(&member.key.as_ref()) && member.value == "null")
+        .map(|member| member.key.as_ref())
+        .collect();
+    let keep = not_brought(&AGENT_CONFIG_FIELDS, &members);
+    let stripped = without_foreign(&members, |key| is_agent_field(key) && !removed.contains(&key));
+    Ok(Replacement { fields: stripped.unwrap_or(text), keep })
+}
+
+/// Checks the body of a new message and strips what is not its own.
+pub fn new_message(text: String, id: i64) -> Result<String, Invalid> {
+    let stripped = without_foreign(&message_members(&text, id)?, is_message_field);
+    Ok(stripped.unwrap_or(text))
+}
+
+/// Checks the body of a message update. Stored metric fields stay unless the update brings its own.
+pub fn message_update(text: String, id: i64) -> Result<Replacement, Invalid> {
+    let members = message_members(&text, id)?;
+    let keep = not_brought(&METRIC_FIELDS, &members);
+    let stripped = without_foreign(&members, is_message_field);
+    Ok(Replacement { fields: stripped.unwrap_or(text), keep })
+}
+
+/// Checks a feedback entry and strips what is not its own.
+pub fn feedback(text: String) -> Result<String, Invalid> {
+    let stripped = without_foreign(&members("feedback", &text)?, |key| key != "created_at");
+    Ok(stripped.unwrap_or(text))
+}
+
+/// Whether two checked message bodies say the same, their metric fields aside.
+pub fn same_content(one: &str, other: &str) -> bool {
+    fn content(body: &str) -> Option<Vec<Member<'_>>> {
+        let mut members = json::object(body).ok()?;
+        members.retain(|member| !METRIC_FIELDS.contains(&member.key.as_ref()));
+        Some(members)
+    }
+    match (content(one), content(other)) {
+        (Some(one), Some(other)) => json::same_members(one, other),
+        _ => false,
+    }
+}
+
+fn is_agent_field(key: &str) -> bool {
+    key != "agent_id" && !STAMPS.contains(&key)
+}
+
+fn is_message_field(key: &str) -> bool {
+    key != "message_id" && !STAMPS.contains(&key)
+}
+
+fn members<'a>(argument: &str, text: &'a str) -> Result<Vec<Member<'a>>, Invalid> {
+    json::object(text).map_err(|fault| Invalid(fault.describe(argument)))
+}
+
+fn agent_members<'a>(text: &'a str, id: &AgentId) -> Result<Vec<Member<'a>>, Invalid> {
+    let members = members("agent", text)?;
+    let agrees = |member: &Member<'_>| json::string(member.value).is_ok_and(|value| value == id.as_str());
+    if members.iter().any(|member| member.key == "agent_id" && !agrees(member)) {
+        return Err(Invalid(String::from("agent.agent_id: differs from the agent that is named")));
+    }
+    Ok(members)
+}
+
+fn message_members(text: &str, id: i64) -> Result<Vec<Member<'_>>, Invalid> {
+    let members = members("message", text)?;
+    if members.iter().any(|member| member.key == "message_id" && member.value.parse() != Ok(id)) {
+        return Err(Invalid(String::from("message.message_id: differs from the message that is named")));
+    }
+    Ok(members)
+}
+
+/// The members that `own` picks, as the text of an object; `None` where it picks all, so that the text can stay as it came.
+fn without_foreign(members: &[Member<'_>], own: impl Fn(&str) -> bool) -> Option<String> {
+    if members.iter().all(|member| own(&member.key)) {
+        return None;
+    }
+    let mut out = String::from("{");
+    for member in members.iter().filter(|member| own(&member.key)) {
+        if out.len() > 1 {
+            out.push(',');
+        }
+        out.push_str(member.raw_key);
+        out.push(':');
+        out.push_str(member.value);
+    }
+    out.push('}');
+    Some(out)
+}
+
+fn not_brought(names: &[&str], members: &[Member<'_>]) -> Vec<String> {
+    names.iter().filter(|name| members.iter().all(|member| member.key != **name)).map(|name| (*name).to_owned()).collect()
+}

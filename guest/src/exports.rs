@@ -1,0 +1,153 @@
+//! The five exported interfaces: check, stamp, one call to the storage.
+
+use crate::validate::{AgentId, Invalid, Page, SessionId};
+use crate::{body, stamp, validate};
+use bindings::exports::session::repository::{agents, feedback, messages, metadata, sessions};
+use bindings::session::repository::storage::{self, AppendOutcome, MetadataField};
+use bindings::session::repository::types::{Agent, Entity, Error, FeedbackEntry, Message, Session};
+use bindings::wasi::clocks::wall_clock;
+
+#[allow(unsafe_code, reason = "the canonical ABI is spoken in raw pointers; all of this module is generated")]
+#[allow(clippy::all, missing_docs, reason = "generated from the WIT package, which has the docs")]
+mod bindings {
+    wit_bindgen::generate!({
+        path: "../wit",
+        world: "repository",
+        generate_all,
+    });
+    use super::Component;
+    export!(Component);
+}
+
+/// What this component was built from, for the test that finds a committed component out of date.
+#[cfg(target_arch = "wasm32")]
+#[allow(unsafe_code, reason = "a custom section; its name collides with none that a linker gives a meaning")]
+#[unsafe(link_section = "session-repository-sources")]
+#[used]
+static SOURCES: [u8; 64] = *include_bytes!(concat!(env!("OUT_DIR"), "/sources"));
+
+struct Component;
+
+impl From<Invalid> for Error {
+    fn from(Invalid(message): Invalid) -> Self {
+        Error::InvalidArgument(message)
+    }
+}
+
+fn now() -> i64 {
+    let now = wall_clock::now();
+    stamp::milliseconds(now.seconds, now.nanoseconds)
+}
+
+fn metric_fields() -> Vec<String> {
+    body::METRIC_FIELDS.map(str::to_owned).to_vec()
+}
+
+impl sessions::Guest for Component {
+    async fn create(session_id: String, session_type: Option<String>) -> Result<Session, Error> {
+        let session_id = SessionId::parse(session_id)?.into_string();
+        let session_type = validate::session_type(session_type)?;
+        let now = now();
+        let session = Session { session_id, session_type, created_at: now, updated_at: now };
+        storage::insert_session(session.clone()).await?;
+        Ok(session)
+    }
+
+    async fn read(session_id: String) -> Result<Option<Session>, Error> {
+        storage::find_session(SessionId::parse(session_id)?.into_string()).await
+    }
+}
+
+impl agents::Guest for Component {
+    async fn create(session_id: String, agent_id: String, agent: String) -> Result<(), Error> {
+        let session_id = SessionId::parse(session_id)?.into_string();
+        let agent_id = AgentId::parse(agent_id)?;
+        let data = body::new_agent(agent, &agent_id)?;
+        let now = now();
+        let agent = Agent { agent_id: agent_id.into_string(), data, created_at: now, updated_at: now };
+        storage::insert_agent(session_id, agent).await
+    }
+
+    async fn read(session_id: String, agent_id: String) -> Result<Option<Agent>, Error> {
+        storage::find_agent(SessionId::parse(session_id)?.into_string(), AgentId::parse(agent_id)?.into_string()).await
+    }
+
+    async fn update(session_id: String, agent_id: String, agent: String) -> Result<(), Error> {
+        let session_id = SessionId::parse(session_id)?.into_string();
+        let agent_id = AgentId::parse(agent_id)?;
+        let update = body::agent_update(agent, &agent_id)?;
+        storage::replace_agent(session_id, agent_id.into_string(), update.fields, now(), update.keep).await
+    }
+}
+
+impl messages::Guest for Component {
+    async fn create(session_id: String, agent_id: String, message_id: i64, message: String) -> Result<(), Error> {
+        let session_id = SessionId::parse(session_id)?.into_string();
+        let agent_id = AgentId::parse(agent_id)?.into_string();
+        let message_id = validate::message_id(message_id)?;
+        let body = body::new_message(message, message_id)?;
+        let now = now();
+        let message = Message { message_id, body: body.clone(), created_at: now, updated_at: now };
+        match storage::append_message(session_id, agent_id, message, metric_fields()).await? {
+            AppendOutcome::Appended => Ok(()),
+            AppendOutcome::Taken(stored) if body::same_content(&stored.body, &body) => Ok(()),
+            AppendOutcome::Taken(_) => Err(Error::AlreadyExists(Entity::Message)),
+        }
+    }
+
+    async fn read(session_id: String, agent_id: String, message_id: i64) -> Result<Option<Message>, Error> {
+        let session_id = SessionId::parse(session_id)?.into_string();
+        let agent_id = AgentId::parse(agent_id)?.into_string();
+        storage::find_message(session_id, agent_id, validate::message_id(message_id)?, metric_fields()).await
+    }
+
+    async fn update(session_id: String, agent_id: String, message_id: i64, message: String) -> Result<(), Error> {
+        let session_id = SessionId::parse(session_id)?.into_string();
+        let agent_id = AgentId::parse(agent_id)?.into_string();
+        let message_id = validate::message_id(message_id)?;
+        let update = body::message_update(message, message_id)?;
+        storage::replace_message(session_id, agent_id, message_id, update.fields, now(), update.keep).await
+    }
+
+    async fn list(session_id: String, agent_id: String, limit: Option<i64>, offset: i64) -> Result<Vec<Message>, Error> {
+        let session_id = SessionId::parse(session_id)?.into_string();
+        let agent_id = AgentId::parse(agent_id)?.into_string();
+        let page = Page::parse(limit, offset)?;
+        if page.limit == Some(0) {
+            return Ok(Vec::new());
+        }
+        storage::list_messages(session_id, agent_id, page.offset, page.limit, metric_fields()).await
+    }
+}
+
+impl metadata::Guest for Component {
+    async fn update(session_id: String, metadata: String) -> Result<(), Error> {
+        let session_id = SessionId::parse(session_id)?.into_string();
+        let fields = validate::metadata(&metadata)?
+            .into_iter()
+            .map(|field| MetadataField { path: field.key.into_owned(), value: field.value.to_owned() })
+            .collect();
+        storage::set_metadata(session_id, fields, now()).await
+    }
+
+    async fn get(session_id: String) -> Result<Option<String>, Error> {
+        storage::get_metadata(SessionId::parse(session_id)?.into_string()).await
+    }
+
+    async fn delete(session_id: String, keys: Vec<String>) -> Result<(), Error> {
+        let session_id = SessionId::parse(session_id)?.into_string();
+        storage::unset_metadata(session_id, validate::metadata_keys(keys)?, now()).await
+    }
+}
+
+impl feedback::Guest for Component {
+    async fn add(session_id: String, feedback: String) -> Result<(), Error> {
+        let session_id = SessionId::parse(session_id)?.into_string();
+        let body = body::feedback(feedback)?;
+        storage::append_feedback(session_id, FeedbackEntry { body, created_at: now() }).await
+    }
+
+    async fn list(session_id: String) -> Result<Vec<FeedbackEntry>, Error> {
+        storage::list_feedback(SessionId::parse(session_id)?.into_string()).await
+    }
+}

@@ -1,0 +1,255 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+
+/// Keeps the sessions of AI agents (agents, messages, metadata, feedback) in MongoDB, through a sandboxed component.
+#[derive(Debug, Parser)]
+#[command(name = "session-repo", version, arg_required_else_help = true, after_help = "\
+Examples:
+  export SESSION_REPO_STORE=mongodb://localhost:27017
+  session-repo session create user-123 --type chat
+  session-repo agent create user-123 assistant-1 '{\"model\": \"claude-3-sonnet\"}'
+  session-repo message create user-123 assistant-1 1 '{\"role\": \"user\", \"content\": \"Hello!\"}'
+  session-repo message list user-123 assistant-1
+
+Exit status: 0 done, 1 the operation failed (code and message on stderr), 2 bad command line.
+RUST_LOG sets what is logged on stderr, for example RUST_LOG=session_repository=debug.")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Store")]
+pub(crate) struct StoreArgs {
+    /// Where the sessions are: a MongoDB connection string. In the environment a password stays out of the process list.
+    #[arg(long, global = true, value_name = "URL", env = "SESSION_REPO_STORE", hide_env_values = true)]
+    pub(crate) store: Option<String>,
+    /// The database.
+    #[arg(long, global = true, value_name = "NAME", default_value = "database_name")]
+    pub(crate) database: String,
+    /// The collection.
+    #[arg(long, global = true, value_name = "NAME", default_value = "collection_name")]
+    pub(crate) collection: String,
+    /// A metadata field to index; may be repeated.
+    #[arg(long = "metadata-field", global = true, value_name = "FIELD")]
+    pub(crate) metadata_fields: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Answer JSON requests, one on each line of stdin, with JSON responses on stdout.
+    #[command(after_help = "\
+Example:
+  echo '{\"id\": 1, \"call\": \"sessions.read\", \"args\": {\"session_id\": \"user-123\"}}' | session-repo exec
+  {\"id\":1,\"result\":null}")]
+    Exec(ExecArgs),
+    /// Create or read a session.
+    #[command(subcommand)]
+    Session(SessionCommand),
+    /// Create, read or update an agent of a session.
+    #[command(subcommand)]
+    Agent(AgentCommand),
+    /// Create, read, update or list the messages of an agent.
+    #[command(subcommand)]
+    Message(MessageCommand),
+    /// Set, get or delete metadata of a session.
+    #[command(subcommand)]
+    Metadata(MetadataCommand),
+    /// Add or list feedback on a session.
+    #[command(subcommand)]
+    Feedback(FeedbackCommand),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExecArgs {
+    /// How many calls may be in flight; reading stdin waits when this many are.
+    #[arg(long, value_name = "N", default_value = "64", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) concurrency: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Output {
+    /// Print JSON instead of text.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SessionCommand {
+    /// Create a session.
+    #[command(after_help = "Example:\n  session-repo session create user-123 --type chat")]
+    Create {
+        /// The session's id, 1 to 512 bytes.
+        session: String,
+        /// What kind of session it is [default: default].
+        #[arg(long = "type", value_name = "TYPE")]
+        session_type: Option<String>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Read a session: its type and times.
+    #[command(after_help = "Example:\n  session-repo session read user-123 --json")]
+    Read {
+        /// The session's id.
+        session: String,
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AgentCommand {
+    /// Create an agent.
+    #[command(after_help = "\
+Examples:
+  session-repo agent create user-123 assistant-1 '{\"model\": \"claude-3-sonnet\", \"system_prompt\": \"Be kind.\"}'
+  session-repo agent create user-123 assistant-1 @agent.json")]
+    Create {
+        /// The session's id.
+        session: String,
+        /// The agent's id, 1 to 256 bytes, without `.` and not starting with `$`.
+        agent: String,
+        /// The agent's fields: a JSON object, @FILE, or - for stdin.
+        #[arg(default_value = "{}")]
+        fields: String,
+    },
+    /// Read an agent, without its messages.
+    #[command(after_help = "Example:\n  session-repo agent read user-123 assistant-1")]
+    Read {
+        /// The session's id.
+        session: String,
+        /// The agent's id.
+        agent: String,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Replace an agent's fields; model, system_prompt and prompt_metadata stay unless they are named.
+    #[command(after_help = "Example:\n  session-repo agent update user-123 assistant-1 '{\"state\": {\"step\": 2}}'")]
+    Update {
+        /// The session's id.
+        session: String,
+        /// The agent's id.
+        agent: String,
+        /// The agent's fields: a JSON object, @FILE, or - for stdin.
+        fields: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MessageCommand {
+    /// Append a message. The same message again changes nothing, so this is safe to repeat.
+    #[command(after_help = "\
+Examples:
+  session-repo message create user-123 assistant-1 1 '{\"role\": \"user\", \"content\": \"Hello!\"}'
+  echo '{\"role\": \"user\", \"content\": \"Hello!\"}' | session-repo message create user-123 assistant-1 1 -")]
+    Create {
+        /// The session's id.
+        session: String,
+        /// The agent's id.
+        agent: String,
+        /// The message's id, 0 or more.
+        #[arg(allow_negative_numbers = true)]
+        id: i64,
+        /// The message's fields: a JSON object, @FILE, or - for stdin.
+        fields: String,
+    },
+    /// Read one message, without its metrics.
+    #[command(after_help = "Example:\n  session-repo message read user-123 assistant-1 1")]
+    Read {
+        /// The session's id.
+        session: String,
+        /// The agent's id.
+        agent: String,
+        /// The message's id.
+        #[arg(allow_negative_numbers = true)]
+        id: i64,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Replace a message's fields, for example to redact it.
+    #[command(after_help = "\
+Example:
+  session-repo message update user-123 assistant-1 2 '{\"role\": \"assistant\", \"content\": \"[removed]\"}'")]
+    Update {
+        /// The session's id.
+        session: String,
+        /// The agent's id.
+        agent: String,
+        /// The message's id.
+        #[arg(allow_negative_numbers = true)]
+        id: i64,
+        /// The message's fields: a JSON object, @FILE, or - for stdin.
+        fields: String,
+    },
+    /// List an agent's messages, oldest first.
+    #[command(after_help = "Example:\n  session-repo message list user-123 assistant-1 --limit 10 --offset 20")]
+    List {
+        /// The session's id.
+        session: String,
+        /// The agent's id.
+        agent: String,
+        /// How many to list at most [default: all].
+        #[arg(long, value_name = "N", allow_negative_numbers = true)]
+        limit: Option<i64>,
+        /// How many to skip.
+        #[arg(long, value_name = "N", default_value = "0", allow_negative_numbers = true)]
+        offset: i64,
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MetadataCommand {
+    /// Set metadata fields and leave the others as they are. A key may be a path: "a.b" sets b within a.
+    #[command(after_help = "\
+Examples:
+  session-repo metadata set user-123 '{\"priority\": \"high\"}'
+  session-repo metadata set user-123 '{\"customer.tier\": \"gold\"}'")]
+    Set {
+        /// The session's id.
+        session: String,
+        /// The fields: a JSON object, @FILE, or - for stdin.
+        fields: String,
+    },
+    /// Print all metadata of a session.
+    #[command(after_help = "Example:\n  session-repo metadata get user-123 --json")]
+    Get {
+        /// The session's id.
+        session: String,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Delete metadata fields. Absent ones are no error.
+    #[command(after_help = "Example:\n  session-repo metadata delete user-123 temp_token customer.tier")]
+    Delete {
+        /// The session's id.
+        session: String,
+        /// The fields, or paths to them.
+        #[arg(required = true, value_name = "KEY")]
+        keys: Vec<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum FeedbackCommand {
+    /// Add a feedback entry.
+    #[command(after_help = "Example:\n  session-repo feedback add user-123 '{\"rating\": \"up\", \"comment\": \"Great!\"}'")]
+    Add {
+        /// The session's id.
+        session: String,
+        /// The entry: a JSON object, @FILE, or - for stdin.
+        fields: String,
+    },
+    /// List all feedback, oldest first.
+    #[command(after_help = "Example:\n  session-repo feedback list user-123")]
+    List {
+        /// The session's id.
+        session: String,
+        #[command(flatten)]
+        output: Output,
+    },
+}

@@ -1,0 +1,149 @@
+//! `session-repo exec`: JSON lines in, JSON lines out.
+
+mod lines;
+mod request;
+
+use crate::wire::{self, Subject};
+use anyhow::Context;
+use lines::{Line, Lines};
+use request::{Call, Request};
+use serde_json::value::RawValue;
+use session_repository::{Error, Repository};
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::io::AsyncWriteExt;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+/// Serves stdin to its end. At most `concurrency` calls are in flight; those that name the same session run one after the other.
+pub(crate) async fn run(repository: &Repository, concurrency: u32) -> anyhow::Result<()> {
+    let (responses, to_write) = mpsc::channel(1024);
+    let writer = tokio::spawn(write(to_write));
+    read(repository, concurrency, responses).await?;
+    writer.await.context("writing responses")?.context("stdout")
+}
+
+/// Reads requests and starts their calls; returns when all of them are answered.
+async fn read(repository: &Repository, concurrency: u32, responses: mpsc::Sender<String>) -> anyhow::Result<()> {
+    let in_flight = Arc::new(Semaphore::new(concurrency as usize));
+    let mut lines = Lines::new(tokio::io::stdin());
+    let mut turns = Turns::default();
+    // Stops early when stdout is gone: the writer says why.
+    while !responses.is_closed() {
+        // Taken before the line is read: with all calls in flight the next line stays in the pipe.
+        let permit = Arc::clone(&in_flight).acquire_owned().await?;
+        let Some(line) = lines.next().await.context("stdin")? else { break };
+        let (id, request) = match line {
+            Line::Text(line) => {
+                let (id, request) = request::parse(&line);
+                (id, request.map_err(Error::InvalidArgument))
+            }
+            Line::TooLong(size) => (None, Err(Error::TooLarge { size, limit: lines::MAX_LINE })),
+        };
+        let turn = request.as_ref().ok().map(|request| turns.take(&request.subject.session_id));
+        let (repository, responses) = (repository.clone(), responses.clone());
+        tokio::spawn(async move {
+            let result = match request {
+                Ok(request) => {
+                    let _turn = match turn {
+                        Some(turn) => Some(turn.begin().await),
+                        None => None,
+                    };
+                    let subject = request.subject.clone();
+                    call(&repository, request).await.map_err(|error| wire::error(&error, &subject))
+                }
+                Err(error) => Err(wire::error(&error, &Subject::default())),
+            };
+            // Fails only when stdout is gone.
+            responses.send(response(id.as_deref(), result)).await.ok();
+            drop(permit);
+        });
+    }
+    // Whoever has all permits knows that no call is in flight any more.
+    in_flight.acquire_many(concurrency).await?.forget();
+    Ok(())
+}
+
+async fn write(mut responses: mpsc::Receiver<String>) -> std::io::Result<()> {
+    let mut out = tokio::io::BufWriter::new(tokio::io::stdout());
+    while let Some(response) = responses.recv().await {
+        out.write_all(response.as_bytes()).await?;
+        out.write_all(b"\n").await?;
+        // What is ready goes out together; nobody waits for an answer that is in a buffer.
+        if responses.is_empty() {
+            out.flush().await?;
+        }
+    }
+    out.flush().await
+}
+
+fn response(id: Option<&RawValue>, result: Result<String, serde_json::Value>) -> String {
+    let id = id.map_or_else(|| String::from("null"), wire::echo);
+    match result {
+        Ok(result) => format!(r#"{{"id":{id},"result":{result}}}"#),
+        Err(error) => format!(r#"{{"id":{id},"error":{error}}}"#),
+    }
+}
+
+/// Keeps the calls of each session in the order of their lines.
+#[derive(Default)]
+struct Turns {
+    /// For each session, what resolves when its last call so far is done.
+    last: HashMap<String, oneshot::Receiver<()>>,
+}
+
+/// The place of one call in the order of its session.
+struct Turn {
+    previous: Option<oneshot::Receiver<()>>,
+    done: oneshot::Sender<()>,
+}
+
+impl Turns {
+    fn take(&mut self, session_id: &str) -> Turn {
+        // Sessions without a call in flight are forgotten now and then, so that the table stays small.
+        const SWEEP: usize = 4096;
+        if self.last.len() >= SWEEP {
+            self.last.retain(|_, last| matches!(last.try_recv(), Err(oneshot::error::TryRecvError::Empty)));
+        }
+        let (done, last) = oneshot::channel();
+        Turn { previous: self.last.insert(session_id.to_owned(), last), done }
+    }
+}
+
+impl Turn {
+    /// Waits for the calls before; the call is done when the returned value is dropped.
+    async fn begin(self) -> oneshot::Sender<()> {
+        if let Some(previous) = self.previous {
+            // Ends with an error, because a call that is done drops its sender.
+            previous.await.ok();
+        }
+        self.done
+    }
+}
+
+/// Makes a call; its result as JSON text.
+async fn call(repository: &Repository, request: Request) -> session_repository::Result<String> {
+    let Subject { session_id, agent_id, message_id } = request.subject;
+    let (agent_id, message_id) = (agent_id.unwrap_or_default(), message_id.unwrap_or_default());
+    let (sessions, agents, messages) = (repository.sessions(), repository.agents(), repository.messages());
+    let (metadata, feedback) = (repository.metadata(), repository.feedback());
+    let null = |()| String::from("null");
+    let or_null = |found: Option<String>| found.unwrap_or_else(|| String::from("null"));
+    match request.call {
+        Call::SessionsCreate { session_type } => Ok(wire::session(&sessions.create(session_id, session_type.as_deref()).await?)),
+        Call::SessionsRead => Ok(or_null(sessions.read(session_id).await?.as_ref().map(wire::session))),
+        Call::AgentsCreate { agent } => agents.create(session_id, agent_id, agent.get()).await.map(null),
+        Call::AgentsRead => Ok(or_null(agents.read(session_id, agent_id).await?.as_ref().map(wire::agent))),
+        Call::AgentsUpdate { agent } => agents.update(session_id, agent_id, agent.get()).await.map(null),
+        Call::MessagesCreate { message } => messages.create(session_id, agent_id, message_id, message.get()).await.map(null),
+        Call::MessagesRead => Ok(or_null(messages.read(session_id, agent_id, message_id).await?.as_ref().map(wire::message))),
+        Call::MessagesUpdate { message } => messages.update(session_id, agent_id, message_id, message.get()).await.map(null),
+        Call::MessagesList { limit, offset } => {
+            Ok(wire::list(&messages.list(session_id, agent_id, limit, offset).await?, wire::message))
+        }
+        Call::MetadataUpdate { metadata: fields } => metadata.update(session_id, fields.get()).await.map(null),
+        Call::MetadataGet => Ok(or_null(metadata.get(session_id).await?.as_ref().map(wire::metadata))),
+        Call::MetadataDelete { keys } => metadata.delete(session_id, keys).await.map(null),
+        Call::FeedbackAdd { feedback: entry } => feedback.add(session_id, entry.get()).await.map(null),
+        Call::FeedbackList => Ok(wire::list(&feedback.list(session_id).await?, wire::feedback)),
+    }
+}

@@ -1,0 +1,57 @@
+//! Lines of bounded length.
+
+use std::io;
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+
+/// The longest line that is read, in bytes: the largest message, with every character of it escaped, and room for the rest.
+pub(super) const MAX_LINE: u64 = 128 * 1024 * 1024;
+
+pub(super) enum Line {
+    /// A line that has more than white space in it, without its end.
+    Text(Vec<u8>),
+    /// A line that was skipped, and its length in bytes.
+    TooLong(u64),
+}
+
+pub(super) struct Lines<R> {
+    input: BufReader<R>,
+}
+
+impl<R: AsyncRead + Unpin> Lines<R> {
+    pub(super) fn new(input: R) -> Self {
+        Self { input: BufReader::with_capacity(64 * 1024, input) }
+    }
+
+    /// The next line that is not blank; none at the end of the input.
+    pub(super) async fn next(&mut self) -> io::Result<Option<Line>> {
+        loop {
+            let mut line = Vec::new();
+            let mut length = 0u64;
+            loop {
+                let available = self.input.fill_buf().await?;
+                if available.is_empty() && length == 0 {
+                    return Ok(None);
+                }
+                let end = available.iter().position(|byte| *byte == b'\n');
+                let part = available.get(..end.unwrap_or(available.len())).unwrap_or_default();
+                length += part.len() as u64;
+                if length <= MAX_LINE {
+                    line.extend_from_slice(part);
+                } else {
+                    line = Vec::new();
+                }
+                let (ended, consumed) = (end.is_some() || available.is_empty(), part.len() + usize::from(end.is_some()));
+                self.input.consume(consumed);
+                if ended {
+                    break;
+                }
+            }
+            if length > MAX_LINE {
+                return Ok(Some(Line::TooLong(length)));
+            }
+            if !line.trim_ascii().is_empty() {
+                return Ok(Some(Line::Text(line)));
+            }
+        }
+    }
+}

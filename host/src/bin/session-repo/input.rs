@@ -1,0 +1,17 @@
+//! JSON arguments: given as they are, in a file, or on stdin.
+
+use anyhow::Context;
+use std::io::Read;
+
+/// The text that an argument stands for: itself, a file's for `@FILE`, stdin's for `-`.
+pub(crate) fn text(argument: String) -> anyhow::Result<String> {
+    if argument == "-" {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).context("stdin")?;
+        return Ok(text);
+    }
+    match argument.strip_prefix('@') {
+        Some(file) => std::fs::read_to_string(file).with_context(|| file.to_owned()),
+        None => Ok(argument),
+    }
+}

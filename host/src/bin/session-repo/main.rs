@@ -1,0 +1,69 @@
+//! `session-repo`: the session repository on the command line.
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod command;
+mod exec;
+mod input;
+mod output;
+mod wire;
+
+use anyhow::Context;
+use args::{Cli, Command};
+use clap::{CommandFactory, Parser};
+use session_repository::{Error, MongoOptions, MongoStore, Repository};
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour).init();
+    match run(cli).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("session-repo: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<()> {
+    let store = cli.store;
+    let Some(url) = store.store else { usage("no store is named: pass --store mongodb://HOST or set SESSION_REPO_STORE") };
+    if !url.starts_with("mongodb://") && !url.starts_with("mongodb+srv://") {
+        // The URL itself may hold a password, so it is not repeated.
+        usage("--store must start with mongodb:// or mongodb+srv://");
+    }
+    let options = MongoOptions { database: store.database, collection: store.collection, metadata_fields: store.metadata_fields };
+    if let Err(error) = options.check() {
+        usage(&error.to_string());
+    }
+    // What cannot be read is found before a store is opened for it.
+    let command = match cli.command {
+        Command::Exec(exec) => Err(exec),
+        other => Ok(command::prepare(other).context("cannot read the argument")?),
+    };
+    let store = MongoStore::connect(&url, options).await.map_err(|error| failed(&error)).context("cannot open the store")?;
+    let repository = Repository::builder(store).build().map_err(|error| failed(&error))?;
+    let done = match command {
+        Ok(command) => command::run(&repository, command).await,
+        Err(exec) => exec::run(&repository, exec.concurrency).await.context("exec stopped"),
+    };
+    repository.close().await;
+    done
+}
+
+/// Ends the process as clap does for a bad command line.
+fn usage(message: &str) -> ! {
+    Cli::command().error(clap::error::ErrorKind::ValueValidation, message).exit()
+}
+
+/// An error as the command line shows it: its code and its text.
+fn failed(error: &Error) -> anyhow::Error {
+    anyhow::anyhow!("{}: {error}", error.code())
+}

@@ -1,0 +1,101 @@
+//! The host interface, in the shape of Wasmtime's own: a context, a view on it, a marker and `add_to_linker`.
+
+use crate::bindings::{storage, wall_clock, wit};
+use crate::clock;
+use crate::limits::Limits;
+use crate::store::Store;
+use std::fmt;
+use std::sync::Arc;
+use wasmtime::component::{HasData, Linker};
+
+/// What the repository's imports need of a Wasmtime store: which [`Store`] keeps the data, and the bounds.
+#[derive(Clone)]
+pub struct SessionCtx {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) limits: Limits,
+}
+
+impl SessionCtx {
+    /// A context on a store, with default limits.
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { store, limits: Limits::default() }
+    }
+
+    /// The same context with other limits.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+}
+
+impl fmt::Debug for SessionCtx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionCtx").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+/// A borrowed [`SessionCtx`], as [`SessionView`] hands it out.
+#[derive(Debug)]
+pub struct SessionCtxView<'a> {
+    /// The context.
+    pub ctx: &'a mut SessionCtx,
+}
+
+/// Implemented by the data of a Wasmtime store that holds a [`SessionCtx`].
+pub trait SessionView: Send {
+    /// The context in it.
+    fn session(&mut self) -> SessionCtxView<'_>;
+}
+
+/// The marker on which the imports are implemented.
+#[derive(Debug)]
+pub struct SessionHost;
+
+impl HasData for SessionHost {
+    type Data<'a> = SessionCtxView<'a>;
+}
+
+/// Adds all that the component imports: `session:repository/storage` and `wasi:clocks/wall-clock`.
+///
+/// The component's functions are async in the sense of the component model, so call them within
+/// [`wasmtime::Store::run_concurrent`], inside a Tokio runtime. With a linker that has WASI in it already, use
+/// [`add_only_storage_to_linker`] and give WASI a wall clock that never steps back.
+///
+/// # Errors
+///
+/// Fails if the linker has one of the interfaces already.
+pub fn add_to_linker<T: SessionView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    wall_clock::add_to_linker::<T, SessionHost>(linker, T::session)?;
+    add_only_storage_to_linker(linker)
+}
+
+/// Adds `session:repository/storage` and nothing else.
+///
+/// # Errors
+///
+/// Fails if the linker has the interface already.
+pub fn add_only_storage_to_linker<T: SessionView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    wit::add_to_linker::<T, SessionHost>(linker, T::session)?;
+    storage::add_to_linker::<T, SessionHost>(linker, T::session)
+}
+
+impl wall_clock::Host for SessionCtxView<'_> {
+    fn now(&mut self) -> wall_clock::Datetime {
+        datetime(clock::now())
+    }
+
+    fn resolution(&mut self) -> wall_clock::Datetime {
+        datetime(1)
+    }
+}
+
+fn datetime(nanoseconds: u64) -> wall_clock::Datetime {
+    const SECOND: u64 = 1_000_000_000;
+    wall_clock::Datetime {
+        seconds: nanoseconds / SECOND,
+        // Less than a second's worth, so it fits.
+        nanoseconds: u32::try_from(nanoseconds % SECOND).unwrap_or_default(),
+    }
+}
+
+impl wit::Host for SessionCtxView<'_> {}

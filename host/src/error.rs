@@ -1,0 +1,90 @@
+//! What can go wrong, for stores and callers alike.
+
+use std::fmt;
+
+/// The result of a repository or store call.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What an error is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Entity {
+    /// A session.
+    Session,
+    /// An agent of a session.
+    Agent,
+    /// A message of an agent.
+    Message,
+}
+
+impl fmt::Display for Entity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Entity::Session => "session",
+            Entity::Agent => "agent",
+            Entity::Message => "message",
+        })
+    }
+}
+
+/// Why a call failed: the cases of the WIT `error`, which says for each who is to blame.
+///
+/// Messages are short and free of addresses and credentials, fit to be shown to a guest. Causes go to the log through `tracing`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The named thing does not exist.
+    #[error("the {0} does not exist")]
+    NotFound(Entity),
+    /// The named thing exists already, for a message: with other content. Nothing was changed.
+    #[error("the {0} exists already")]
+    AlreadyExists(Entity),
+    /// An argument breaks a rule. Nothing was changed.
+    #[error("{0}")]
+    InvalidArgument(String),
+    /// Something would be larger than a limit. Nothing was changed.
+    #[error("{size} bytes are too large, the limit is {limit}")]
+    TooLarge {
+        /// The size that was refused, in bytes.
+        size: u64,
+        /// The largest size that is accepted, in bytes.
+        limit: u64,
+    },
+    /// The caller may not do this. Nothing was changed.
+    #[error("{0}")]
+    AccessDenied(String),
+    /// No answer came in time. A write may or may not have happened.
+    #[error("no answer came in time")]
+    Timeout,
+    /// The store or the component cannot be reached right now. A write may or may not have happened.
+    #[error("{0}")]
+    Unavailable(String),
+    /// What is stored does not fit the schema. Nothing was changed.
+    #[error("{0}")]
+    Corrupt(String),
+    /// A defect in the host or the component. A write may or may not have happened.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl Error {
+    /// The case's name, as in the WIT package and the `exec` protocol.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Error::NotFound(_) => "not-found",
+            Error::AlreadyExists(_) => "already-exists",
+            Error::InvalidArgument(_) => "invalid-argument",
+            Error::TooLarge { .. } => "too-large",
+            Error::AccessDenied(_) => "access-denied",
+            Error::Timeout => "timeout",
+            Error::Unavailable(_) => "unavailable",
+            Error::Corrupt(_) => "corrupt",
+            Error::Internal(_) => "internal",
+        }
+    }
+
+    /// Whether the same call can succeed later without anybody changing anything. After such an error a write may or may not have
+    /// happened; all creates can be repeated safely, and a repeated create tells which it was.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Error::Timeout | Error::Unavailable(_))
+    }
+}

@@ -1,0 +1,99 @@
+//! Runs the component: instances that each serve many calls at once, and that are replaced when they trap.
+
+use crate::bindings::{Instance, InstancePre};
+use crate::ctx::{self, SessionCtx, SessionCtxView, SessionView};
+use crate::error::{Error, Result};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use std::pin::Pin;
+use wasmtime::component::{Accessor, Component, Linker};
+use wasmtime::{Config, Engine, Store, StoreLimits, StoreLimitsBuilder};
+
+/// The component that is built from this version of `guest/`. `SESSION_REPOSITORY_COMPONENT`, set when this crate is built, names another.
+pub(crate) const COMPONENT: &[u8] = include_bytes!(env!("SESSION_REPOSITORY_COMPONENT"));
+
+/// What each instance's Wasmtime store holds.
+pub(crate) struct State {
+    session: SessionCtx,
+    limits: StoreLimits,
+}
+
+impl SessionView for State {
+    fn session(&mut self) -> SessionCtxView<'_> {
+        SessionCtxView { ctx: &mut self.session }
+    }
+}
+
+/// A call that an instance is to run: it answers its caller by itself and fails only if the instance trapped.
+pub(crate) type Job =
+    Box<dyn for<'a> FnOnce(&'a Accessor<State>, &'a Instance) -> Pin<Box<dyn Future<Output = wasmtime::Result<()>> + Send + 'a>> + Send>;
+
+/// The compiled component, linked to a context.
+pub(crate) struct Runner {
+    engine: Engine,
+    pre: InstancePre<State>,
+    ctx: SessionCtx,
+}
+
+impl Runner {
+    /// Compiles and links the component.
+    pub(crate) fn new(ctx: SessionCtx) -> Result<Self> {
+        let prepare = || -> wasmtime::Result<Self> {
+            let mut config = Config::new();
+            config.wasm_component_model_async(true);
+            let engine = Engine::new(&config)?;
+            let component = Component::new(&engine, COMPONENT)?;
+            let mut linker = Linker::new(&engine);
+            ctx::add_to_linker(&mut linker)?;
+            Ok(Self { pre: InstancePre::new(linker.instantiate_pre(&component)?)?, engine, ctx })
+        };
+        prepare().map_err(|error| {
+            tracing::error!(?error, "cannot prepare the component");
+            Error::Internal(String::from("the component cannot be prepared"))
+        })
+    }
+
+    /// Serves calls until the queue is closed and empty, through one instance at a time.
+    pub(crate) async fn serve(&self, jobs: async_channel::Receiver<Job>) {
+        // An instance is made for the first call that wants it, so that a trap is not followed by another one at once.
+        while let Ok(first) = jobs.recv().await {
+            match self.serve_one_instance(first, &jobs).await {
+                Ok(()) => return,
+                Err(error) => tracing::error!(?error, "an instance of the component trapped and is replaced"),
+            }
+        }
+    }
+
+    async fn serve_one_instance(&self, first: Job, jobs: &async_channel::Receiver<Job>) -> wasmtime::Result<()> {
+        let limits = StoreLimitsBuilder::new().memory_size(self.ctx.limits.instance_memory_bytes).build();
+        let mut store = Store::new(&self.engine, State { session: self.ctx.clone(), limits });
+        store.limiter(|state| &mut state.limits);
+        let instance = self.pre.instantiate_async(&mut store).await?;
+        let most = self.ctx.limits.calls_per_instance.max(1);
+        store.run_concurrent(async |accessor| serve_calls(accessor, &instance, first, jobs, most).await).await?
+    }
+}
+
+async fn serve_calls(
+    accessor: &Accessor<State>,
+    instance: &Instance,
+    first: Job,
+    jobs: &async_channel::Receiver<Job>,
+    most: usize,
+) -> wasmtime::Result<()> {
+    let mut calls = FuturesUnordered::new();
+    calls.push(first(accessor, instance));
+    loop {
+        tokio::select! {
+            job = jobs.recv(), if calls.len() < most => match job {
+                Ok(job) => calls.push(job(accessor, instance)),
+                Err(_) => break,
+            },
+            Some(ended) = calls.next() => ended?,
+        }
+    }
+    while let Some(ended) = calls.next().await {
+        ended?;
+    }
+    Ok(())
+}

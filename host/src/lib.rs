@@ -1,0 +1,34 @@
+//! Sessions of AI agents (agents, messages, metadata, feedback) behind a sandboxed WebAssembly component, kept in MongoDB.
+//!
+//! There are two ways in:
+//!
+//! - [`Repository`] runs the component for you and offers a typed async API.
+//! - [`SessionCtx`], [`SessionView`] and [`add_to_linker`] give the component's imports to an engine and a linker of your own.
+//!
+//! Both stand on a [`Store`]; [`MongoStore`] is the one for MongoDB. What the calls promise is written in the WIT package in `wit/`.
+
+#![forbid(unsafe_code)]
+
+mod api;
+mod bindings;
+mod clock;
+mod ctx;
+mod error;
+mod instance;
+mod limits;
+mod repository;
+mod storage;
+mod store;
+mod types;
+
+pub use api::{Agents, Feedbacks, Messages, Metadata, Sessions};
+pub use ctx::{SessionCtx, SessionCtxView, SessionHost, SessionView, add_only_storage_to_linker, add_to_linker};
+pub use error::{Entity, Error, Result};
+pub use limits::Limits;
+pub use repository::{Repository, RepositoryBuilder};
+pub use store::mongo::{MongoOptions, MongoStore};
+pub use store::{Appended, Replacement, Store};
+pub use types::{Agent, Feedback, Json, Message, Session, Timestamp};
+
+/// The built component's bytes, for those who run it in an engine of their own.
+pub const COMPONENT: &[u8] = instance::COMPONENT;

@@ -1,0 +1,43 @@
+//! Every bound that the host keeps, with its unit and default.
+
+use std::time::Duration;
+
+const MIB: usize = 1024 * 1024;
+
+/// The bounds of a host. Change a field of the default to change a bound:
+///
+/// ```
+/// # use session_repository::Limits;
+/// let limits = Limits { message_bytes: 64 * 1024, ..Limits::default() };
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest text that one call may bring, in bytes of JSON: a message, an agent, a metadata update or a feedback entry. More is
+    /// `too-large`. Default: 16 MiB, what MongoDB takes in one document.
+    pub message_bytes: usize,
+    /// The largest answer of one call, in bytes of JSON: a page of messages, the metadata, all feedback. More is `too-large`.
+    /// Default: 32 MiB; one MongoDB document is seldom more, as JSON.
+    pub page_bytes: usize,
+    /// Calls that one instance serves at once; more wait. Default: 256.
+    pub calls_per_instance: usize,
+    /// Text of calls that one instance may hold at once, in bytes; more wait. At least `message_bytes`. Default: 64 MiB.
+    pub bytes_in_flight: usize,
+    /// Linear memory of one instance, in bytes. An instance that needs more traps and is replaced. Default: 512 MiB.
+    pub instance_memory_bytes: usize,
+    /// How long one call may take before its caller gets `timeout`. A write that is under way is finished all the same.
+    /// Default: 60 seconds, twice the time the MongoDB driver looks for a server.
+    pub call_deadline: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message_bytes: 16 * MIB,
+            page_bytes: 32 * MIB,
+            calls_per_instance: 256,
+            bytes_in_flight: 64 * MIB,
+            instance_memory_bytes: 512 * MIB,
+            call_deadline: Duration::from_secs(60),
+        }
+    }
+}

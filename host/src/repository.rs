@@ -1,0 +1,178 @@
+//! The repository for those who want no Wasmtime in sight.
+
+use crate::api::{Agents, Feedbacks, Messages, Metadata, Sessions};
+use crate::bindings::Instance;
+use crate::ctx::SessionCtx;
+use crate::error::{Error, Result};
+use crate::instance::{Job, Runner, State};
+use crate::limits::Limits;
+use crate::store::Store;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use tokio::sync::{Semaphore, oneshot};
+use wasmtime::component::Accessor;
+
+/// Bytes beside the body that a call may bring: ids and the like. The component checks their real bounds.
+const SMALL_ARGUMENTS: usize = 64 * 1024;
+
+/// The session repository: runs the component in a few instances on top of a [`Store`].
+///
+/// Cheap to clone; all clones share the instances, so one serves any number of tasks. Dropping a call's future does not stop a write that
+/// is under way.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), session_repository::Error> {
+/// use session_repository::{MongoOptions, MongoStore, Repository};
+/// use serde_json::json;
+///
+/// let store = MongoStore::connect("mongodb://localhost:27017", MongoOptions::default()).await?;
+/// let repo = Repository::builder(store).build()?;
+/// repo.sessions().create("user-123", None).await?;
+/// repo.agents().create("user-123", "assistant-1", json!({"model": "claude-3-sonnet"})).await?;
+/// repo.messages().create("user-123", "assistant-1", 1, json!({"role": "user", "content": "Hello!"})).await?;
+/// repo.close().await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Repository {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    store: Arc<dyn Store>,
+    limits: Limits,
+    jobs: async_channel::Sender<Job>,
+    bytes: Arc<Semaphore>,
+}
+
+impl fmt::Debug for Repository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Repository").field("limits", &self.shared.limits).finish_non_exhaustive()
+    }
+}
+
+/// Builds a [`Repository`].
+pub struct RepositoryBuilder {
+    store: Arc<dyn Store>,
+    limits: Limits,
+    instances: usize,
+}
+
+impl fmt::Debug for RepositoryBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RepositoryBuilder")
+            .field("limits", &self.limits)
+            .field("instances", &self.instances)
+            .finish_non_exhaustive()
+    }
+}
+
+impl RepositoryBuilder {
+    /// Sets the bounds.
+    #[must_use]
+    pub fn limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Sets how many instances of the component share the calls, at least 1. Default: one for each core, at most 4.
+    #[must_use]
+    pub fn instances(self, instances: usize) -> Self {
+        Self { instances: instances.max(1), ..self }
+    }
+
+    /// Compiles the component, which takes some tenths of a second, and starts to serve calls in the current Tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// `internal` outside a Tokio runtime, or if the component does not fit this host.
+    pub fn build(self) -> Result<Repository> {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return Err(Error::Internal(String::from("a repository needs a Tokio runtime around it")));
+        };
+        let Self { store, limits, instances } = self;
+        let runner = Arc::new(Runner::new(SessionCtx::new(Arc::clone(&store)).with_limits(limits))?);
+        let (jobs, queue) = async_channel::bounded(instances);
+        for _ in 0..instances {
+            let (runner, queue) = (Arc::clone(&runner), queue.clone());
+            runtime.spawn(async move { runner.serve(queue).await });
+        }
+        let bytes = limits.bytes_in_flight.max(limits.message_bytes + SMALL_ARGUMENTS).min(Semaphore::MAX_PERMITS);
+        Ok(Repository { shared: Arc::new(Shared { store, limits, jobs, bytes: Arc::new(Semaphore::new(bytes)) }) })
+    }
+}
+
+impl Repository {
+    /// Starts to build a repository on a store.
+    pub fn builder(store: impl Store) -> RepositoryBuilder {
+        let instances = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4));
+        RepositoryBuilder { store: Arc::new(store), limits: Limits::default(), instances }
+    }
+
+    /// Calls on sessions.
+    pub fn sessions(&self) -> Sessions<'_> {
+        Sessions(self)
+    }
+
+    /// Calls on agents.
+    pub fn agents(&self) -> Agents<'_> {
+        Agents(self)
+    }
+
+    /// Calls on messages.
+    pub fn messages(&self) -> Messages<'_> {
+        Messages(self)
+    }
+
+    /// Calls on metadata.
+    pub fn metadata(&self) -> Metadata<'_> {
+        Metadata(self)
+    }
+
+    /// Calls on feedback.
+    pub fn feedback(&self) -> Feedbacks<'_> {
+        Feedbacks(self)
+    }
+
+    /// Ends the instances once their calls are answered, then closes the store: a client that the store owns is shut down, a borrowed one
+    /// keeps working. Later calls of any clone return `unavailable`.
+    pub async fn close(&self) {
+        self.shared.jobs.close();
+        self.shared.store.close().await;
+    }
+
+    /// Has an instance run a call that brings `size` bytes, and waits for its answer.
+    pub(crate) async fn call<R, C>(&self, size: usize, call: C) -> Result<R>
+    where
+        R: Send + 'static,
+        C: for<'a> FnOnce(&'a Accessor<State>, &'a Instance) -> Pin<Box<dyn Future<Output = wasmtime::Result<Result<R>>> + Send + 'a>>
+            + Send
+            + 'static,
+    {
+        let limits = &self.shared.limits;
+        if size > limits.message_bytes + SMALL_ARGUMENTS {
+            return Err(Error::TooLarge { size: size as u64, limit: limits.message_bytes as u64 });
+        }
+        let answer = async {
+            // Held until the call has ended: it bounds what the instance holds.
+            let permit = Arc::clone(&self.shared.bytes).acquire_many_owned(u32::try_from(size).unwrap_or(u32::MAX)).await;
+            let (answer, answered) = oneshot::channel();
+            let job: Job = Box::new(move |accessor, instance| {
+                Box::pin(async move {
+                    let _permit = permit;
+                    if !answer.is_closed() {
+                        // Nobody may be listening any more; the call has run to its end all the same.
+                        drop(answer.send(call(accessor, instance).await?));
+                    }
+                    Ok(())
+                })
+            });
+            if self.shared.jobs.send(job).await.is_err() {
+                return Err(Error::Unavailable(String::from("the repository is closed")));
+            }
+            answered.await.unwrap_or_else(|_| Err(Error::Unavailable(String::from("the component instance was lost during the call"))))
+        };
+        tokio::time::timeout(limits.call_deadline, answer).await.unwrap_or(Err(Error::Timeout))
+    }
+}

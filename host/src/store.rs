@@ -1,0 +1,87 @@
+//! The seam between the host and whatever keeps the data.
+
+pub(crate) mod mongo;
+
+use crate::error::Result;
+use crate::types::{Agent, Feedback, Json, Message, Session, Timestamp};
+use async_trait::async_trait;
+
+/// What became of an append.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Appended {
+    /// The message was stored.
+    New,
+    /// The id is taken, by this message; nothing was changed.
+    Taken(Message),
+}
+
+/// New own fields for an agent or a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replacement {
+    /// The own fields, a JSON object.
+    pub fields: Json,
+    /// Names of stored fields that stay; none of them is in `fields`.
+    pub keep: Vec<String>,
+    /// When it happens.
+    pub updated_at: Timestamp,
+}
+
+/// A store of sessions: the `storage` interface of the WIT package in Rust, where the promises of each function stand.
+///
+/// Callers pass checked values. Every write happens as a whole or not at all, advances `updated_at` of the session (and of the agent,
+/// where one is named) unless it is later already, and is durable when it returns. The host runs each call to its end even when nobody
+/// waits for it any more.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Stores a session without agents, metadata and feedback.
+    async fn insert_session(&self, session: Session) -> Result<()>;
+
+    /// Finds a session.
+    async fn find_session(&self, session_id: &str) -> Result<Option<Session>>;
+
+    /// Stores an agent without messages.
+    async fn insert_agent(&self, session_id: &str, agent: Agent) -> Result<()>;
+
+    /// Finds an agent.
+    async fn find_agent(&self, session_id: &str, agent_id: &str) -> Result<Option<Agent>>;
+
+    /// Replaces the own fields of an agent.
+    async fn replace_agent(&self, session_id: &str, agent_id: &str, data: Replacement) -> Result<()>;
+
+    /// Appends a message unless its id is taken; the one that took it comes back without the fields in `omit`.
+    async fn append_message(&self, session_id: &str, agent_id: &str, message: Message, omit: &[String]) -> Result<Appended>;
+
+    /// Finds a message, without the fields in `omit`.
+    async fn find_message(&self, session_id: &str, agent_id: &str, message_id: i64, omit: &[String]) -> Result<Option<Message>>;
+
+    /// Replaces the own fields of a message.
+    async fn replace_message(&self, session_id: &str, agent_id: &str, message_id: i64, body: Replacement) -> Result<()>;
+
+    /// Lists messages from position `offset`, at most `limit`, oldest first, equal times in append order, without the fields in `omit`.
+    async fn list_messages(
+        &self,
+        session_id: &str,
+        agent_id: &str,
+        offset: u64,
+        limit: Option<u64>,
+        omit: &[String],
+    ) -> Result<Vec<Message>>;
+
+    /// Sets metadata fields, each a path and a value.
+    async fn set_metadata(&self, session_id: &str, fields: Vec<(String, Json)>, updated_at: Timestamp) -> Result<()>;
+
+    /// Finds all metadata of a session.
+    async fn get_metadata(&self, session_id: &str) -> Result<Option<Json>>;
+
+    /// Removes metadata fields.
+    async fn unset_metadata(&self, session_id: &str, paths: Vec<String>, updated_at: Timestamp) -> Result<()>;
+
+    /// Appends a feedback entry.
+    async fn append_feedback(&self, session_id: &str, feedback: Feedback) -> Result<()>;
+
+    /// Lists all feedback, oldest first.
+    async fn list_feedback(&self, session_id: &str) -> Result<Vec<Feedback>>;
+
+    /// Releases what the store owns. Calls after it return `unavailable`.
+    async fn close(&self);
+}

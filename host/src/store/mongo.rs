@@ -1,0 +1,394 @@
+//! Sessions in MongoDB, in the schema of the reference: one document for each session, written by one atomic command for each call.
+//!
+//! Every command addresses `_id` by equality, so the collection shards on it.
+
+mod connect;
+mod document;
+mod error;
+mod index;
+mod pipeline;
+mod read;
+
+pub use connect::MongoOptions;
+
+use crate::error::{Entity, Error, Result};
+use crate::store::{Appended, Replacement, Store};
+use crate::types::{Agent, Feedback, Json, Message, Session, Timestamp};
+use async_trait::async_trait;
+use document::{date, integer, parse_object, parse_value};
+use error::{Failure, MAX_DOCUMENT};
+use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
+use mongodb::options::{ReadPreference, SelectionCriteria, UpdateModifications};
+use mongodb::{Client, Collection};
+use pipeline::AgentPath;
+use std::fmt;
+
+/// How often a write that found nothing to write to, for no reason that could be found afterwards, is tried again. Another writer has to
+/// slip in between the write and the look each time for this to run out.
+const ATTEMPTS: usize = 5;
+
+/// What the fields around a message in its document may take of the server's limit, in bytes.
+const DOCUMENT_FRAME: u64 = 1024;
+
+/// Sessions in a MongoDB collection.
+///
+/// Documents have the schema of the Python `MongoDBSessionRepository`, so both can work on one collection. Writes are acknowledged by a
+/// majority unless the connection string says otherwise. Needs MongoDB 6.0 or newer.
+///
+/// One session is one document and cannot outgrow 16 MiB; a write that would make it larger is refused as `too-large`.
+#[derive(Clone)]
+pub struct MongoStore {
+    collection: Collection<RawDocumentBuf>,
+    /// The client, if it was made here and is to be shut down here.
+    owned: Option<Client>,
+}
+
+impl fmt::Debug for MongoStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // No client in it: its options hold credentials.
+        f.debug_struct("MongoStore")
+            .field("collection", &self.collection.namespace().to_string())
+            .field("owns_client", &self.owned.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a look at a session tells about a write that matched nothing.
+struct Diagnosis {
+    agent: bool,
+    message: Option<Message>,
+}
+
+impl MongoStore {
+    /// Applies an update to the session if `filter` matches it; tells whether it did.
+    async fn update(&self, filter: Document, update: impl Into<UpdateModifications>) -> Result<bool, Failure> {
+        let updated = self.collection.update_one(filter, update).await.map_err(Failure::of)?;
+        Ok(updated.matched_count > 0)
+    }
+
+    /// Applies an update that needs no more than the session.
+    async fn update_session(&self, session_id: &str, update: Document, adds: u64) -> Result<()> {
+        match self.update(doc! { "_id": session_id }, update).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Error::NotFound(Entity::Session)),
+            Err(failure) => Err(self.explain(failure, session_id, adds).await),
+        }
+    }
+
+    /// Applies an update to an agent that exists.
+    async fn update_agent(&self, session_id: &str, path: &AgentPath, update: Vec<Document>, adds: u64) -> Result<()> {
+        for _ in 0..ATTEMPTS {
+            let mut filter = doc! { "_id": session_id };
+            filter.insert(path.agent(), doc! { "$exists": true });
+            match self.update(filter, update.clone()).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => self.require_agent(session_id, path).await.map(drop)?,
+                Err(failure) => return Err(self.explain(failure, session_id, adds).await),
+            }
+        }
+        Err(contended())
+    }
+
+    async fn require_agent(&self, session_id: &str, path: &AgentPath) -> Result<Diagnosis> {
+        self.diagnose(session_id, path, None, &[]).await
+    }
+
+    /// Looks, on the primary, why a write matched nothing; a session or agent that is not there is the answer already.
+    async fn diagnose(&self, session_id: &str, path: &AgentPath, message_id: Option<i64>, omit: &[String]) -> Result<Diagnosis> {
+        let pipeline = pipeline::diagnose(session_id, path, message_id, omit);
+        let primary = SelectionCriteria::ReadPreference(ReadPreference::Primary);
+        let found = self.aggregate(pipeline, Some(primary)).await?.ok_or(Error::NotFound(Entity::Session))?;
+        let diagnosis = read::diagnosis(&found)?;
+        if diagnosis.agent { Ok(diagnosis) } else { Err(Error::NotFound(Entity::Agent)) }
+    }
+
+    /// The error for the caller; of a session that would outgrow the server's limit it says by how much.
+    async fn explain(&self, failure: Failure, session_id: &str, adds: u64) -> Error {
+        match failure {
+            Failure::TooLarge => {
+                let pipeline = vec![
+                    doc! { "$match": { "_id": session_id } },
+                    doc! { "$project": { "_id": 0, "size": { "$bsonSize": "$$ROOT" } } },
+                ];
+                let stored = match self.aggregate(pipeline, None).await {
+                    Ok(Some(found)) => read::size(&found),
+                    _ => 0,
+                };
+                Error::TooLarge { size: (stored + adds).max(MAX_DOCUMENT + 1), limit: MAX_DOCUMENT }
+            }
+            other => other.into_error(),
+        }
+    }
+
+    /// The one document that an aggregation yields, if any.
+    async fn aggregate(&self, pipeline: Vec<Document>, from: Option<SelectionCriteria>) -> Result<Option<RawDocumentBuf>> {
+        let aggregate = self.collection.aggregate(pipeline).with_type::<RawDocumentBuf>();
+        let aggregate = match from {
+            Some(from) => aggregate.selection_criteria(from),
+            None => aggregate,
+        };
+        let mut cursor = aggregate.await.map_err(|error| Failure::of(error).into_error())?;
+        if cursor.advance().await.map_err(|error| Failure::of(error).into_error())? {
+            return Ok(Some(cursor.current().to_owned()));
+        }
+        Ok(None)
+    }
+
+    /// Finds fields of a session.
+    async fn find(&self, session_id: &str, projection: Document) -> Result<Option<RawDocumentBuf>> {
+        let found = self.collection.find_one(doc! { "_id": session_id }).projection(projection).await;
+        found.map_err(|error| Failure::of(error).into_error())
+    }
+}
+
+fn contended() -> Error {
+    Error::Unavailable(String::from("the session changed at each attempt to write to it"))
+}
+
+/// The size of a document as BSON, in bytes, if the server can take it at all.
+fn checked_size(document: &Document) -> Result<u64> {
+    let size = mongodb::bson::serialize_to_vec(document).map_err(|error| {
+        tracing::error!(%error, "a document cannot be serialized");
+        Error::Internal(String::from("the document cannot be serialized"))
+    })?;
+    let size = size.len() as u64;
+    if size + DOCUMENT_FRAME > MAX_DOCUMENT {
+        return Err(Error::TooLarge { size: size + DOCUMENT_FRAME, limit: MAX_DOCUMENT });
+    }
+    Ok(size)
+}
+
+/// RFC 3339 text, as dates inside `agent_data` are written.
+fn text(time: Timestamp) -> Result<String> {
+    time.to_rfc3339().ok_or_else(|| Error::InvalidArgument(String::from("the time is outside the years 0 to 9999")))
+}
+
+#[async_trait]
+impl Store for MongoStore {
+    async fn insert_session(&self, session: Session) -> Result<()> {
+        let document = doc! {
+            "_id": &session.session_id,
+            "session_id": session.session_id,
+            "session_type": session.session_type,
+            "created_at": date(session.created_at),
+            "updated_at": date(session.updated_at),
+            "metadata": {},
+            "feedbacks": [],
+            "agents": {},
+        };
+        let document = RawDocumentBuf::try_from(&document).map_err(|error| {
+            tracing::error!(%error, "a session cannot be serialized");
+            Error::Internal(String::from("the session cannot be serialized"))
+        })?;
+        match self.collection.insert_one(document).await.map_err(Failure::of) {
+            Ok(_) => Ok(()),
+            Err(Failure::DuplicateKey) => Err(Error::AlreadyExists(Entity::Session)),
+            Err(failure) => Err(failure.into_error()),
+        }
+    }
+
+    async fn find_session(&self, session_id: &str) -> Result<Option<Session>> {
+        let fields = doc! { "_id": 0, "session_type": 1, "created_at": 1, "updated_at": 1 };
+        self.find(session_id, fields).await?.map(|found| read::session(session_id, &found)).transpose()
+    }
+
+    async fn insert_agent(&self, session_id: &str, agent: Agent) -> Result<()> {
+        let path = AgentPath::new(&agent.agent_id);
+        let mut data = doc! { "agent_id": &agent.agent_id };
+        data.extend(parse_object(&agent.data)?);
+        data.insert("created_at", text(agent.created_at)?);
+        data.insert("updated_at", text(agent.updated_at)?);
+        let stored = doc! {
+            "agent_data": data,
+            "created_at": date(agent.created_at),
+            "updated_at": date(agent.updated_at),
+            "messages": [],
+        };
+        let adds = checked_size(&stored)?;
+        let mut set = Document::new();
+        set.insert(path.agent(), stored);
+        let update = doc! { "$set": set, "$max": { "updated_at": date(agent.updated_at) } };
+        for _ in 0..ATTEMPTS {
+            let mut filter = doc! { "_id": session_id };
+            filter.insert(path.agent(), doc! { "$exists": false });
+            match self.update(filter, update.clone()).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => match self.require_agent(session_id, &path).await {
+                    Ok(_) => return Err(Error::AlreadyExists(Entity::Agent)),
+                    Err(Error::NotFound(Entity::Agent)) => {}
+                    Err(error) => return Err(error),
+                },
+                Err(failure) => return Err(self.explain(failure, session_id, adds).await),
+            }
+        }
+        Err(contended())
+    }
+
+    async fn find_agent(&self, session_id: &str, agent_id: &str) -> Result<Option<Agent>> {
+        let path = AgentPath::new(agent_id);
+        let mut fields = doc! { "_id": 0 };
+        for field in ["agent_data", "created_at", "updated_at"] {
+            fields.insert(path.field(field), 1);
+        }
+        match self.find(session_id, fields).await? {
+            Some(found) => read::agent(agent_id, &found),
+            None => Ok(None),
+        }
+    }
+
+    async fn replace_agent(&self, session_id: &str, agent_id: &str, data: Replacement) -> Result<()> {
+        let path = AgentPath::new(agent_id);
+        let mut fields = doc! { "agent_id": agent_id };
+        fields.extend(parse_object(&data.fields)?);
+        let adds = checked_size(&fields)?;
+        let update = pipeline::replace_agent(&path, fields, text(data.updated_at)?, data.updated_at, &data.keep);
+        self.update_agent(session_id, &path, update, adds).await
+    }
+
+    async fn append_message(&self, session_id: &str, agent_id: &str, message: Message, omit: &[String]) -> Result<Appended> {
+        let path = AgentPath::new(agent_id);
+        let mut stored = doc! { "message_id": integer(message.message_id) };
+        stored.extend(parse_object(&message.body)?);
+        stored.insert("created_at", date(message.created_at));
+        stored.insert("updated_at", date(message.updated_at));
+        let adds = checked_size(&stored)?;
+        let mut push = Document::new();
+        // `$each`, because `$push` takes the members of a bare document for modifiers of its own.
+        push.insert(path.field("messages"), doc! { "$each": [stored] });
+        let mut latest = doc! { "updated_at": date(message.updated_at) };
+        latest.insert(path.field("updated_at"), date(message.updated_at));
+        let update = doc! { "$push": push, "$max": latest };
+        for _ in 0..ATTEMPTS {
+            let mut filter = doc! { "_id": session_id };
+            filter.insert(path.agent(), doc! { "$exists": true });
+            filter.insert(path.field("messages.message_id"), doc! { "$ne": integer(message.message_id) });
+            match self.update(filter, update.clone()).await {
+                Ok(true) => return Ok(Appended::New),
+                Ok(false) => {
+                    if let Some(taken) = self.diagnose(session_id, &path, Some(message.message_id), omit).await?.message {
+                        return Ok(Appended::Taken(taken));
+                    }
+                }
+                Err(failure) => return Err(self.explain(failure, session_id, adds).await),
+            }
+        }
+        Err(contended())
+    }
+
+    async fn find_message(&self, session_id: &str, agent_id: &str, message_id: i64, omit: &[String]) -> Result<Option<Message>> {
+        let pipeline = pipeline::find_message(session_id, &AgentPath::new(agent_id), message_id, omit);
+        match self.aggregate(pipeline, None).await? {
+            Some(found) => read::message_field(&found),
+            None => Ok(None),
+        }
+    }
+
+    async fn replace_message(&self, session_id: &str, agent_id: &str, message_id: i64, body: Replacement) -> Result<()> {
+        let path = AgentPath::new(agent_id);
+        let mut fields = doc! { "message_id": integer(message_id) };
+        fields.extend(parse_object(&body.fields)?);
+        let adds = checked_size(&fields)?;
+        let update = pipeline::replace_message(&path, message_id, fields, body.updated_at, &body.keep);
+        for _ in 0..ATTEMPTS {
+            let mut filter = doc! { "_id": session_id };
+            filter.insert(path.field("messages.message_id"), integer(message_id));
+            match self.update(filter, update.clone()).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => {
+                    if self.diagnose(session_id, &path, Some(message_id), &[]).await?.message.is_none() {
+                        return Err(Error::NotFound(Entity::Message));
+                    }
+                }
+                Err(failure) => return Err(self.explain(failure, session_id, adds).await),
+            }
+        }
+        Err(contended())
+    }
+
+    async fn list_messages(
+        &self,
+        session_id: &str,
+        agent_id: &str,
+        offset: u64,
+        limit: Option<u64>,
+        omit: &[String],
+    ) -> Result<Vec<Message>> {
+        if limit == Some(0) {
+            return Ok(Vec::new());
+        }
+        let pipeline = pipeline::list_messages(session_id, &AgentPath::new(agent_id), offset, limit, omit);
+        match self.aggregate(pipeline, None).await? {
+            Some(found) => read::page(&found),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    async fn set_metadata(&self, session_id: &str, fields: Vec<(String, Json)>, updated_at: Timestamp) -> Result<()> {
+        if fields.is_empty() {
+            return self.require_session(session_id).await;
+        }
+        let mut set = Document::new();
+        for (path, value) in &fields {
+            set.insert(format!("metadata.{path}"), parse_value(value)?);
+        }
+        let adds = checked_size(&set)?;
+        let update = doc! { "$set": set, "$max": { "updated_at": date(updated_at) } };
+        match self.update(doc! { "_id": session_id }, update).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Error::NotFound(Entity::Session)),
+            Err(Failure::PathNotViable) => Err(Error::InvalidArgument(unfit_path(&fields))),
+            Err(failure) => Err(self.explain(failure, session_id, adds).await),
+        }
+    }
+
+    async fn get_metadata(&self, session_id: &str) -> Result<Option<Json>> {
+        self.find(session_id, doc! { "_id": 0, "metadata": 1 }).await?.map(|found| read::metadata(&found)).transpose()
+    }
+
+    async fn unset_metadata(&self, session_id: &str, paths: Vec<String>, updated_at: Timestamp) -> Result<()> {
+        if paths.is_empty() {
+            return self.require_session(session_id).await;
+        }
+        let unset: Document = paths.into_iter().map(|path| (format!("metadata.{path}"), Bson::from(""))).collect();
+        self.update_session(session_id, doc! { "$unset": unset, "$max": { "updated_at": date(updated_at) } }, 0).await
+    }
+
+    async fn append_feedback(&self, session_id: &str, feedback: Feedback) -> Result<()> {
+        let mut entry = parse_object(&feedback.body)?;
+        entry.insert("created_at", date(feedback.created_at));
+        let adds = checked_size(&entry)?;
+        let update = doc! { "$push": { "feedbacks": { "$each": [entry] } }, "$max": { "updated_at": date(feedback.created_at) } };
+        self.update_session(session_id, update, adds).await
+    }
+
+    async fn list_feedback(&self, session_id: &str) -> Result<Vec<Feedback>> {
+        match self.find(session_id, doc! { "_id": 0, "feedbacks": 1 }).await? {
+            Some(found) => read::feedback(&found),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    async fn close(&self) {
+        if let Some(client) = &self.owned {
+            client.clone().shutdown().await;
+        }
+    }
+}
+
+/// Names the paths that lead deeper, one of which met a value that is not an object.
+fn unfit_path(fields: &[(String, Json)]) -> String {
+    let mut deep = fields.iter().map(|(path, _)| path).filter(|path| path.contains('.'));
+    match (deep.next(), deep.next()) {
+        (Some(path), None) => format!("metadata: the path {path:?} leads through a value that is not an object"),
+        _ => String::from("metadata: a path leads through a value that is not an object"),
+    }
+}
+
+impl MongoStore {
+    async fn require_session(&self, session_id: &str) -> Result<()> {
+        match self.find(session_id, doc! { "_id": 1 }).await? {
+            Some(_) => Ok(()),
+            None => Err(Error::NotFound(Entity::Session)),
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Between JSON text and BSON, by the rules of `json` in `wit/types.wit`.
+
+use crate::error::{Error, Result};
+use crate::types::{Json, Timestamp};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use mongodb::bson::raw::{RawBsonRef, RawDocument};
+use mongodb::bson::spec::BinarySubtype;
+use mongodb::bson::{Binary, Bson, DateTime, Document};
+use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use std::fmt;
+
+/// The marker with which agent frameworks write bytes in JSON.
+const BYTES_MARKER: &str = "__bytes_encoded__";
+const BYTES_DATA: &str = "data";
+
+/// Parses a JSON object. It is never the bytes marker itself, only its members can be.
+pub(super) fn parse_object(json: &Json) -> Result<Document> {
+    let mut parser = serde_json::Deserializer::from_str(json.as_str());
+    let document = parser.deserialize_map(ObjectVisitor).and_then(|document| parser.end().map(|()| document));
+    document.map_err(|error| refused(&error))
+}
+
+/// Parses any JSON value.
+pub(super) fn parse_value(json: &Json) -> Result<Bson> {
+    serde_json::from_str::<Value>(json.as_str()).map(|Value(value)| value).map_err(|error| refused(&error))
+}
+
+/// The component sends no such JSON; an embedder's own guest might.
+fn refused(error: &serde_json::Error) -> Error {
+    tracing::debug!(%error, "a guest sent JSON that BSON cannot hold");
+    Error::InvalidArgument(String::from("the JSON cannot be stored"))
+}
+
+/// The narrowest BSON integer that holds a number, as every MongoDB driver for Python writes it.
+pub(super) fn integer(number: i64) -> Bson {
+    i32::try_from(number).map_or(Bson::Int64(number), Bson::Int32)
+}
+
+/// A BSON date.
+pub(super) fn date(time: Timestamp) -> DateTime {
+    DateTime::from_millis(time.0)
+}
+
+/// A time, from a date or from RFC 3339 text.
+pub(super) fn time(value: RawBsonRef<'_>) -> Option<Timestamp> {
+    match value {
+        RawBsonRef::DateTime(date) => Some(Timestamp(date.timestamp_millis())),
+        RawBsonRef::String(text) => Timestamp::parse(text),
+        _ => None,
+    }
+}
+
+struct Value(Bson);
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ValueVisitor).map(Value)
+    }
+}
+
+struct ValueVisitor;
+
+impl<'de> Visitor<'de> for ValueVisitor {
+    type Value = Bson;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Bson, E> {
+        Ok(Bson::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Bson, E> {
+        Ok(Bson::Boolean(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Bson, E> {
+        Ok(integer(value))
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Bson, E> {
+        i64::try_from(value).map(integer).map_err(|_| E::custom("an integer does not fit in 64 bits signed"))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Bson, E> {
+        Ok(Bson::Double(value))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Bson, E> {
+        Ok(Bson::String(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Bson, E> {
+        Ok(Bson::String(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Bson, A::Error> {
+        let mut items = Vec::new();
+        while let Some(Value(item)) = seq.next_element()? {
+            items.push(item);
+        }
+        Ok(Bson::Array(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Bson, A::Error> {
+        let document = ObjectVisitor.visit_map(map)?;
+        Ok(match marked_bytes(&document) {
+            Some(bytes) => Bson::Binary(Binary { subtype: BinarySubtype::Generic, bytes }),
+            None => Bson::Document(document),
+        })
+    }
+}
+
+struct ObjectVisitor;
+
+impl<'de> Visitor<'de> for ObjectVisitor {
+    type Value = Document;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Document, A::Error> {
+        let mut document = Document::new();
+        while let Some(key) = map.next_key_seed(Key)? {
+            let Value(value) = map.next_value()?;
+            if document.insert(key, value).is_some() {
+                return Err(de::Error::custom("a key occurs twice"));
+            }
+        }
+        Ok(document)
+    }
+}
+
+/// A key, which BSON ends with a NUL and which therefore cannot hold one.
+struct Key;
+
+impl<'de> DeserializeSeed<'de> for Key {
+    type Value = String;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+        let key = String::deserialize(deserializer)?;
+        if key.contains('\0') { Err(de::Error::custom("a key holds a NUL")) } else { Ok(key) }
+    }
+}
+
+/// The bytes that an object stands for if it is exactly the marker, with base64 that reads back as it was written.
+fn marked_bytes(document: &Document) -> Option<Vec<u8>> {
+    match (document.len(), document.get(BYTES_MARKER), document.get(BYTES_DATA)) {
+        (2, Some(Bson::Boolean(true)), Some(Bson::String(data))) => BASE64.decode(data).ok(),
+        _ => None,
+    }
+}
+
+/// Writes the members of a stored document as a JSON object, those left out that `skip` names.
+pub(super) fn write_object(document: &RawDocument, skip: &[&str]) -> Result<Json> {
+    let mut out = String::with_capacity(document.as_bytes().len());
+    write_members(&mut out, document, skip)?;
+    Ok(Json::from(out))
+}
+
+fn write_members(out: &mut String, document: &RawDocument, skip: &[&str]) -> Result<()> {
+    out.push('{');
+    let empty = out.len();
+    for member in document {
+        let (key, value) = member.map_err(broken)?;
+        if skip.contains(&key.as_str()) {
+            continue;
+        }
+        if out.len() > empty {
+            out.push(',');
+        }
+        write_text(out, key.as_str())?;
+        out.push(':');
+        write_value(out, value)?;
+    }
+    out.push('}');
+    Ok(())
+}
+
+fn write_value(out: &mut String, value: RawBsonRef<'_>) -> Result<()> {
+    match value {
+        RawBsonRef::Null => out.push_str("null"),
+        RawBsonRef::Boolean(value) => out.push_str(if value { "true" } else { "false" }),
+        RawBsonRef::Int32(number) => out.push_str(&number.to_string()),
+        RawBsonRef::Int64(number) => out.push_str(&number.to_string()),
+        RawBsonRef::Double(number) if number.is_finite() => out.push_str(&serde_json::to_string(&number).map_err(broken)?),
+        RawBsonRef::String(text) => write_text(out, text)?,
+        RawBsonRef::Document(document) => write_members(out, document, &[])?,
+        RawBsonRef::Array(items) => {
+            out.push('[');
+            for (index, item) in items.into_iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                write_value(out, item.map_err(broken)?)?;
+            }
+            out.push(']');
+        }
+        RawBsonRef::Binary(binary) => {
+            out.push_str(&format!(r#"{{"{BYTES_MARKER}":true,"{BYTES_DATA}":""#));
+            BASE64.encode_string(binary.bytes, out);
+            out.push_str(r#""}"#);
+        }
+        RawBsonRef::DateTime(date) => match Timestamp(date.timestamp_millis()).to_rfc3339() {
+            Some(text) => write_text(out, &text)?,
+            None => write_extended(out, value)?,
+        },
+        _ => write_extended(out, value)?,
+    }
+    Ok(())
+}
+
+fn write_text(out: &mut String, text: &str) -> Result<()> {
+    out.push_str(&serde_json::to_string(text).map_err(broken)?);
+    Ok(())
+}
+
+/// What JSON has no form for: relaxed Extended JSON.
+fn write_extended(out: &mut String, value: RawBsonRef<'_>) -> Result<()> {
+    let value = Bson::try_from(value).map_err(broken)?;
+    out.push_str(&value.into_relaxed_extjson().to_string());
+    Ok(())
+}
+
+fn broken(error: impl fmt::Display) -> Error {
+    tracing::warn!(%error, "a stored document cannot be read");
+    Error::Corrupt(String::from("a stored value cannot be read"))
+}

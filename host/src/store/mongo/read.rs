@@ -1,0 +1,122 @@
+//! From what the server returned to records. What does not fit the schema is `corrupt`.
+
+use super::Diagnosis;
+use super::document::{time, write_object};
+use crate::error::{Error, Result};
+use crate::types::{Agent, Feedback, Json, Message, Session, Timestamp};
+use mongodb::bson::raw::{RawBsonRef, RawDocument};
+
+fn corrupt(what: &str) -> Error {
+    Error::Corrupt(format!("the stored {what} does not fit the schema"))
+}
+
+/// A member of a document; none if it is missing or null.
+fn member<'a>(document: &'a RawDocument, name: &str) -> Result<Option<RawBsonRef<'a>>> {
+    match document.get(name) {
+        Ok(Some(RawBsonRef::Null)) | Ok(None) => Ok(None),
+        Ok(value) => Ok(value),
+        Err(error) => {
+            tracing::warn!(%error, "a stored document cannot be read");
+            Err(corrupt("document"))
+        }
+    }
+}
+
+fn object<'a>(document: &'a RawDocument, name: &str) -> Result<Option<&'a RawDocument>> {
+    match member(document, name)? {
+        Some(RawBsonRef::Document(object)) => Ok(Some(object)),
+        Some(_) => Err(corrupt(name)),
+        None => Ok(None),
+    }
+}
+
+fn stamp(document: &RawDocument, name: &str) -> Result<Option<Timestamp>> {
+    Ok(member(document, name)?.and_then(time))
+}
+
+/// `created_at` and `updated_at`; who never wrote the second has not updated since the first.
+fn stamps(document: &RawDocument, what: &str) -> Result<(Timestamp, Timestamp)> {
+    let created_at = stamp(document, "created_at")?.ok_or_else(|| corrupt(what))?;
+    Ok((created_at, stamp(document, "updated_at")?.unwrap_or(created_at)))
+}
+
+pub(super) fn session(session_id: &str, found: &RawDocument) -> Result<Session> {
+    let session_type = match member(found, "session_type")? {
+        Some(RawBsonRef::String(session_type)) => session_type.to_owned(),
+        // Older programs wrote none.
+        None => String::from("default"),
+        Some(_) => return Err(corrupt("session")),
+    };
+    let (created_at, updated_at) = stamps(found, "session")?;
+    Ok(Session { session_id: session_id.to_owned(), session_type, created_at, updated_at })
+}
+
+/// The times inside `agent_data` may be dates or text. The agent's own `updated_at` also advances with its messages, so the later counts.
+pub(super) fn agent(agent_id: &str, found: &RawDocument) -> Result<Option<Agent>> {
+    let Some(agents) = object(found, "agents")? else { return Ok(None) };
+    let Some(agent) = object(agents, agent_id)? else { return Ok(None) };
+    let Some(data) = object(agent, "agent_data")? else { return Err(corrupt("agent")) };
+    let created_at = stamp(data, "created_at")?.or(stamp(agent, "created_at")?).ok_or_else(|| corrupt("agent"))?;
+    let updated_at = stamp(data, "updated_at")?.max(stamp(agent, "updated_at")?).unwrap_or(created_at);
+    let data = write_object(data, &["agent_id", "created_at", "updated_at"])?;
+    Ok(Some(Agent { agent_id: agent_id.to_owned(), data, created_at, updated_at }))
+}
+
+fn message(stored: &RawDocument) -> Result<Message> {
+    let message_id = match member(stored, "message_id")? {
+        Some(RawBsonRef::Int32(id)) => i64::from(id),
+        Some(RawBsonRef::Int64(id)) => id,
+        _ => return Err(corrupt("message")),
+    };
+    let (created_at, updated_at) = stamps(stored, "message")?;
+    let body = write_object(stored, &["message_id", "created_at", "updated_at"])?;
+    Ok(Message { message_id, body, created_at, updated_at })
+}
+
+pub(super) fn message_field(found: &RawDocument) -> Result<Option<Message>> {
+    object(found, "message")?.map(message).transpose()
+}
+
+pub(super) fn page(found: &RawDocument) -> Result<Vec<Message>> {
+    items(found, "page", "message", message)
+}
+
+fn items<R>(found: &RawDocument, name: &str, what: &str, read: impl Fn(&RawDocument) -> Result<R>) -> Result<Vec<R>> {
+    let Some(list) = member(found, name)? else { return Ok(Vec::new()) };
+    let RawBsonRef::Array(list) = list else { return Err(corrupt(what)) };
+    list.into_iter()
+        .map(|item| match item {
+            Ok(RawBsonRef::Document(item)) => read(item),
+            _ => Err(corrupt(what)),
+        })
+        .collect()
+}
+
+pub(super) fn metadata(found: &RawDocument) -> Result<Json> {
+    match object(found, "metadata")? {
+        Some(metadata) => write_object(metadata, &[]),
+        None => Ok(Json::from("{}")),
+    }
+}
+
+/// Oldest first; the stored order is the order of the appends, which differs where hosts' clocks do.
+pub(super) fn feedback(found: &RawDocument) -> Result<Vec<Feedback>> {
+    let mut entries = items(found, "feedbacks", "feedback", |entry| {
+        let created_at = stamp(entry, "created_at")?.ok_or_else(|| corrupt("feedback"))?;
+        Ok(Feedback { body: write_object(entry, &["created_at"])?, created_at })
+    })?;
+    entries.sort_by_key(|entry| entry.created_at);
+    Ok(entries)
+}
+
+pub(super) fn diagnosis(found: &RawDocument) -> Result<Diagnosis> {
+    let agent = matches!(member(found, "agent")?, Some(RawBsonRef::String(kind)) if kind != "missing");
+    Ok(Diagnosis { agent, message: message_field(found)? })
+}
+
+pub(super) fn size(found: &RawDocument) -> u64 {
+    match found.get("size") {
+        Ok(Some(RawBsonRef::Int32(size))) => u64::try_from(size).unwrap_or_default(),
+        _ => 0,
+    }
+}
