@@ -8,13 +8,13 @@ use std::{fs, io};
 
 /// The name of the custom section that holds the digest, in hexadecimal.
 #[allow(dead_code, reason = "the build script only computes")]
-pub const SECTION: &str = "session-repository-sources";
+pub(crate) const SECTION: &str = "session-repository-sources";
 
 /// Files and folders that decide, below the workspace's root; folders count as a whole.
-pub const INPUTS: [&str; 6] = ["guest/Cargo.toml", "guest/build.rs", "guest/digest.rs", "guest/src", "wit", ".cargo/config.toml"];
+pub(crate) const INPUTS: [&str; 6] = ["guest/Cargo.toml", "guest/build.rs", "guest/digest.rs", "guest/src", "wit", ".cargo/config.toml"];
 
 /// The digest of the guest's sources, the WIT package, the build profile and the guest's part of the lock file.
-pub fn digest(root: &Path) -> io::Result<String> {
+pub(crate) fn digest(root: &Path) -> io::Result<String> {
     let mut files = Vec::new();
     for input in INPUTS {
         collect(&root.join(input), &mut files)?;

@@ -20,7 +20,6 @@ mod bindings {
 }
 
 /// What this component was built from, for the test that finds a committed component out of date.
-#[cfg(target_arch = "wasm32")]
 #[allow(unsafe_code, reason = "a custom section; its name collides with none that a linker gives a meaning")]
 #[unsafe(link_section = "session-repository-sources")]
 #[used]

@@ -1,6 +1,6 @@
-#![doc = "The session repository as a component: checks what comes in, stamps it and hands it to the host's storage."]
-#![doc = ""]
-#![doc = "The rules are pure functions in [`json`], [`validate`], [`body`] and [`stamp`]; the exports only put them in order."]
+//! The session repository as a component: checks what comes in, stamps it and hands it to the host's storage.
+//!
+//! The rules are pure functions in [`json`], [`validate`], [`body`] and [`stamp`]; the exports only put them in order.
 
 #![deny(unsafe_code)]
 
@@ -9,4 +9,5 @@ pub mod json;
 pub mod stamp;
 pub mod validate;
 
+#[cfg(target_arch = "wasm32")]
 mod exports;

@@ -27,7 +27,7 @@ impl Sessions<'_> {
     /// # Errors
     ///
     /// `already-exists` for an id that is taken, `invalid-argument`.
-    pub async fn create(&self, session_id: impl Into<String>, session_type: Option<&str>) -> Result<Session> {
+    pub async fn create(self, session_id: impl Into<String>, session_type: Option<&str>) -> Result<Session> {
         let (session_id, session_type) = (session_id.into(), session_type.map(str::to_owned));
         let size = session_id.len() + session_type.as_ref().map_or(0, String::len);
         call!(self.0, size, session_repository_sessions.call_create(session_id, session_type), Session::from)
@@ -38,7 +38,7 @@ impl Sessions<'_> {
     /// # Errors
     ///
     /// `invalid-argument`, `corrupt`.
-    pub async fn read(&self, session_id: impl Into<String>) -> Result<Option<Session>> {
+    pub async fn read(self, session_id: impl Into<String>) -> Result<Option<Session>> {
         let session_id = session_id.into();
         call!(self.0, session_id.len(), session_repository_sessions.call_read(session_id), |session| session.map(Session::from))
     }
@@ -54,7 +54,7 @@ impl Agents<'_> {
     /// # Errors
     ///
     /// `not-found(session)`, `already-exists(agent)`, `invalid-argument`, `too-large`.
-    pub async fn create(&self, session_id: impl Into<String>, agent_id: impl Into<String>, agent: impl Into<Json>) -> Result<()> {
+    pub async fn create(self, session_id: impl Into<String>, agent_id: impl Into<String>, agent: impl Into<Json>) -> Result<()> {
         let (session_id, agent_id, agent) = (session_id.into(), agent_id.into(), agent.into().into_string());
         let size = session_id.len() + agent_id.len() + agent.len();
         call!(self.0, size, session_repository_agents.call_create(session_id, agent_id, agent), |()| ())
@@ -65,7 +65,7 @@ impl Agents<'_> {
     /// # Errors
     ///
     /// `invalid-argument`, `corrupt`.
-    pub async fn read(&self, session_id: impl Into<String>, agent_id: impl Into<String>) -> Result<Option<Agent>> {
+    pub async fn read(self, session_id: impl Into<String>, agent_id: impl Into<String>) -> Result<Option<Agent>> {
         let (session_id, agent_id) = (session_id.into(), agent_id.into());
         let size = session_id.len() + agent_id.len();
         call!(self.0, size, session_repository_agents.call_read(session_id, agent_id), |agent| agent.map(Agent::from))
@@ -76,7 +76,7 @@ impl Agents<'_> {
     /// # Errors
     ///
     /// `not-found`, `invalid-argument`, `too-large`.
-    pub async fn update(&self, session_id: impl Into<String>, agent_id: impl Into<String>, agent: impl Into<Json>) -> Result<()> {
+    pub async fn update(self, session_id: impl Into<String>, agent_id: impl Into<String>, agent: impl Into<Json>) -> Result<()> {
         let (session_id, agent_id, agent) = (session_id.into(), agent_id.into(), agent.into().into_string());
         let size = session_id.len() + agent_id.len() + agent.len();
         call!(self.0, size, session_repository_agents.call_update(session_id, agent_id, agent), |()| ())
@@ -94,7 +94,7 @@ impl Messages<'_> {
     ///
     /// `not-found`, `already-exists(message)` for an id taken by other content, `invalid-argument`, `too-large`.
     pub async fn create(
-        &self,
+        self,
         session_id: impl Into<String>,
         agent_id: impl Into<String>,
         message_id: i64,
@@ -110,7 +110,7 @@ impl Messages<'_> {
     /// # Errors
     ///
     /// `invalid-argument`, `too-large`, `corrupt`.
-    pub async fn read(&self, session_id: impl Into<String>, agent_id: impl Into<String>, message_id: i64) -> Result<Option<Message>> {
+    pub async fn read(self, session_id: impl Into<String>, agent_id: impl Into<String>, message_id: i64) -> Result<Option<Message>> {
         let (session_id, agent_id) = (session_id.into(), agent_id.into());
         let size = session_id.len() + agent_id.len();
         call!(self.0, size, session_repository_messages.call_read(session_id, agent_id, message_id), |message| message.map(Message::from))
@@ -122,7 +122,7 @@ impl Messages<'_> {
     ///
     /// `not-found`, `invalid-argument`, `too-large`.
     pub async fn update(
-        &self,
+        self,
         session_id: impl Into<String>,
         agent_id: impl Into<String>,
         message_id: i64,
@@ -139,7 +139,7 @@ impl Messages<'_> {
     ///
     /// `invalid-argument`, `too-large` when the page exceeds the host's limit, `corrupt`.
     pub async fn list(
-        &self,
+        self,
         session_id: impl Into<String>,
         agent_id: impl Into<String>,
         limit: Option<i64>,
@@ -164,7 +164,7 @@ impl Metadata<'_> {
     /// # Errors
     ///
     /// `not-found(session)`, `invalid-argument`, `too-large`.
-    pub async fn update(&self, session_id: impl Into<String>, metadata: impl Into<Json>) -> Result<()> {
+    pub async fn update(self, session_id: impl Into<String>, metadata: impl Into<Json>) -> Result<()> {
         let (session_id, metadata) = (session_id.into(), metadata.into().into_string());
         let size = session_id.len() + metadata.len();
         call!(self.0, size, session_repository_metadata.call_update(session_id, metadata), |()| ())
@@ -175,7 +175,7 @@ impl Metadata<'_> {
     /// # Errors
     ///
     /// `invalid-argument`, `corrupt`.
-    pub async fn get(&self, session_id: impl Into<String>) -> Result<Option<Json>> {
+    pub async fn get(self, session_id: impl Into<String>) -> Result<Option<Json>> {
         let session_id = session_id.into();
         call!(self.0, session_id.len(), session_repository_metadata.call_get(session_id), |metadata| metadata.map(Json::from))
     }
@@ -185,7 +185,7 @@ impl Metadata<'_> {
     /// # Errors
     ///
     /// `not-found(session)`, `invalid-argument`.
-    pub async fn delete(&self, session_id: impl Into<String>, keys: impl IntoIterator<Item = impl Into<String>>) -> Result<()> {
+    pub async fn delete(self, session_id: impl Into<String>, keys: impl IntoIterator<Item = impl Into<String>>) -> Result<()> {
         let (session_id, keys): (String, Vec<String>) = (session_id.into(), keys.into_iter().map(Into::into).collect());
         let size = session_id.len() + keys.iter().map(String::len).sum::<usize>();
         call!(self.0, size, session_repository_metadata.call_delete(session_id, keys), |()| ())
@@ -202,7 +202,7 @@ impl Feedbacks<'_> {
     /// # Errors
     ///
     /// `not-found(session)`, `invalid-argument`, `too-large`.
-    pub async fn add(&self, session_id: impl Into<String>, feedback: impl Into<Json>) -> Result<()> {
+    pub async fn add(self, session_id: impl Into<String>, feedback: impl Into<Json>) -> Result<()> {
         let (session_id, feedback) = (session_id.into(), feedback.into().into_string());
         let size = session_id.len() + feedback.len();
         call!(self.0, size, session_repository_feedback.call_add(session_id, feedback), |()| ())
@@ -213,7 +213,7 @@ impl Feedbacks<'_> {
     /// # Errors
     ///
     /// `invalid-argument`, `too-large`, `corrupt`.
-    pub async fn list(&self, session_id: impl Into<String>) -> Result<Vec<Feedback>> {
+    pub async fn list(self, session_id: impl Into<String>) -> Result<Vec<Feedback>> {
         let session_id = session_id.into();
         call!(self.0, session_id.len(), session_repository_feedback.call_list(session_id), |entries| entries.into_iter().map(Feedback::from).collect())
     }

@@ -1,0 +1,115 @@
+//! What the tests stand on: a real MongoDB, and repositories with a collection of their own.
+
+mod mongod;
+
+pub use mongod::Mongod;
+
+use anyhow::Context;
+use mongodb::bson::{Document, doc};
+use mongodb::{Client, Collection};
+use session_repository::{MongoOptions, MongoStore, Repository};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
+
+/// The connection string of the server that all tests of this process share: `MONGODB_URI`, or a `mongod` of their own.
+///
+/// # Errors
+///
+/// Fails if there is no `mongod` to be had.
+pub fn mongodb_uri() -> anyhow::Result<String> {
+    static SERVER: Mutex<Option<Mongod>> = Mutex::new(None);
+    if let Ok(uri) = std::env::var("MONGODB_URI") {
+        return Ok(uri);
+    }
+    let mut server = SERVER.lock().map_err(|_| anyhow::anyhow!("another test could not start mongod"))?;
+    if server.is_none() {
+        *server = Some(Mongod::start()?);
+    }
+    Ok(server.as_ref().context("no server")?.uri())
+}
+
+/// A database of one test, dropped with it.
+#[derive(Debug)]
+pub struct Database {
+    /// A client beside the repository's, to seed and to look.
+    pub client: Client,
+    /// Its name.
+    pub name: String,
+}
+
+/// The collection that tests use in their database.
+pub const COLLECTION: &str = "sessions";
+
+impl Database {
+    /// A fresh database on the shared server.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is no server.
+    pub async fn fresh() -> anyhow::Result<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let client = Client::with_uri_str(mongodb_uri()?).await?;
+        client.database(&name).drop().await?;
+        Ok(Self { client, name })
+    }
+
+    /// Options for a store on it.
+    pub fn options(&self) -> MongoOptions {
+        MongoOptions { database: self.name.clone(), collection: COLLECTION.to_owned(), metadata_fields: Vec::new() }
+    }
+
+    /// A repository on it, with a client of its own.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the server or the component does.
+    pub async fn repository(&self) -> anyhow::Result<Repository> {
+        let store = MongoStore::connect(&mongodb_uri()?, self.options()).await?;
+        Ok(Repository::builder(store).build()?)
+    }
+
+    /// The session documents.
+    pub fn documents(&self) -> Collection<Document> {
+        self.client.database(&self.name).collection(COLLECTION)
+    }
+
+    /// One session document.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is none.
+    pub async fn document(&self, session_id: &str) -> anyhow::Result<Document> {
+        self.documents().find_one(doc! { "_id": session_id }).await?.with_context(|| format!("no document {session_id}"))
+    }
+
+    /// Drops it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the server does.
+    pub async fn drop(self) -> anyhow::Result<()> {
+        Ok(self.client.database(&self.name).drop().await?)
+    }
+}
+
+/// The `session-repo` program of this workspace, built like the tests.
+///
+/// # Errors
+///
+/// Fails if it cannot be built.
+pub fn program() -> anyhow::Result<PathBuf> {
+    static PROGRAM: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let built = PROGRAM.get_or_init(|| build_program().map_err(|error| format!("{error:#}")));
+    built.clone().map_err(anyhow::Error::msg)
+}
+
+fn build_program() -> anyhow::Result<PathBuf> {
+    // The whole workspace, because its features are those of the tests: nothing is built twice.
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = std::process::Command::new(cargo).args(["build", "--quiet", "--workspace", "--bins"]).status()?;
+    anyhow::ensure!(built.success(), "session-repo cannot be built");
+    let folder = std::env::current_exe()?.parent().and_then(|deps| deps.parent()).context("no target folder")?.to_owned();
+    Ok(folder.join("session-repo"))
+}

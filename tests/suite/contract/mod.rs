@@ -1,0 +1,66 @@
+//! The contract: what every store must do behind the component. Each test is stated once and runs on every store.
+
+/// States contract tests. Each gets a repository on an empty store.
+macro_rules! contract {
+    ($(async fn $name:ident($repo:ident) $body:block)+) => {
+        $(async fn $name($repo: &session_repository::Repository) -> anyhow::Result<()> {
+            $body
+            Ok(())
+        })+
+
+        mod mongo {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() -> anyhow::Result<()> {
+                let database = session_repository_tests::Database::fresh().await?;
+                let repo = database.repository().await?;
+                super::$name(&repo).await?;
+                repo.close().await;
+                database.drop().await
+            })+
+        }
+    };
+}
+
+mod agents;
+mod arguments;
+mod feedback;
+mod messages;
+mod metadata;
+mod sessions;
+mod values;
+
+use anyhow::Context;
+use serde_json::Value;
+use session_repository::{Error, Json, Message, Repository};
+
+/// A repository with a session `s` and an agent `a` in it.
+async fn with_agent(repo: &Repository) -> anyhow::Result<&Repository> {
+    repo.sessions().create("s", None).await?;
+    repo.agents().create("s", "a", "{}").await?;
+    Ok(repo)
+}
+
+fn value(json: &Json) -> anyhow::Result<Value> {
+    Ok(json.parse()?)
+}
+
+async fn message(repo: &Repository, id: i64) -> anyhow::Result<Message> {
+    repo.messages().read("s", "a", id).await?.with_context(|| format!("no message {id}"))
+}
+
+async fn body(repo: &Repository, id: i64) -> anyhow::Result<Value> {
+    value(&message(repo, id).await?.body)
+}
+
+async fn ids(repo: &Repository, limit: Option<i64>, offset: i64) -> anyhow::Result<Vec<i64>> {
+    Ok(repo.messages().list("s", "a", limit, offset).await?.into_iter().map(|message| message.message_id).collect())
+}
+
+/// The message of an `invalid-argument`; anything else fails the test.
+#[track_caller]
+fn invalid<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
+    match result {
+        Err(Error::InvalidArgument(message)) => message,
+        other => panic!("expected invalid-argument, got {other:?}"),
+    }
+}

@@ -1,0 +1,126 @@
+//! Many tasks on one repository, callers that go away, and an instance that traps.
+
+use serde_json::json;
+use session_repository::{Error, Limits, MongoStore, Repository};
+use session_repository_tests::{Database, mongodb_uri};
+use std::collections::BTreeSet;
+use std::future::poll_fn;
+use std::task::Poll;
+
+const TASKS: i64 = 64;
+const MESSAGES: i64 = 20;
+
+async fn append_all(repo: Repository, session: String, task: i64) -> Result<(), Error> {
+    for n in 0..MESSAGES {
+        repo.messages().create(session.as_str(), "a", task * MESSAGES + n, json!({"task": task, "n": n})).await?;
+        repo.metadata().update(session.as_str(), json!({format!("task-{task}"): n})).await?;
+    }
+    repo.feedback().add(session, json!({"task": task})).await
+}
+
+async fn run(shared: bool) -> anyhow::Result<()> {
+    let database = Database::fresh().await?;
+    let repo = database.repository().await?;
+    let name = |task: i64| if shared { String::from("s") } else { format!("s-{task}") };
+    for session in (0..TASKS).map(name).collect::<BTreeSet<_>>() {
+        repo.sessions().create(session.as_str(), None).await?;
+        repo.agents().create(session, "a", "{}").await?;
+    }
+    let tasks: Vec<_> = (0..TASKS).map(|task| tokio::spawn(append_all(repo.clone(), name(task), task))).collect();
+    for task in tasks {
+        task.await??;
+    }
+    for task in 0..TASKS {
+        let listed = repo.messages().list(name(task), "a", None, 0).await?;
+        let ids: Vec<_> = listed.iter().map(|message| message.message_id).collect();
+        let own: Vec<_> = ids.iter().copied().filter(|id| id / MESSAGES == task).collect();
+        assert_eq!(own, (task * MESSAGES..(task + 1) * MESSAGES).collect::<Vec<_>>(), "each writer's order holds, nothing is lost");
+        assert_eq!(ids.len() as i64, if shared { TASKS * MESSAGES } else { MESSAGES }, "nothing is stored twice");
+        assert!(listed.is_sorted_by_key(|message| message.created_at));
+        let metadata: serde_json::Value = repo.metadata().get(name(task)).await?.map_or(Ok(json!(null)), |m| m.parse())?;
+        assert_eq!(metadata.get(format!("task-{task}")), Some(&json!(MESSAGES - 1)));
+        assert_eq!(repo.feedback().list(name(task)).await?.len() as i64, if shared { TASKS } else { 1 });
+    }
+    repo.close().await;
+    database.drop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sixty_four_tasks_on_one_session_lose_nothing() -> anyhow::Result<()> {
+    run(true).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sixty_four_tasks_on_sessions_of_their_own_lose_nothing() -> anyhow::Result<()> {
+    run(false).await
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_does_not_stop_its_write() -> anyhow::Result<()> {
+    let database = Database::fresh().await?;
+    let repo = Repository::builder(MongoStore::connect(&mongodb_uri()?, database.options()).await?).instances(1).build()?;
+    repo.sessions().create("s", None).await?;
+    repo.agents().create("s", "a", "{}").await?;
+    for id in 0..50 {
+        let mut call = Box::pin(repo.messages().create("s", "a", id, r#"{"k": 1}"#));
+        // Polled until the instance has it, some polls longer each time, then dropped.
+        for _ in 0..=id {
+            if poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await.is_ready() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(call);
+    }
+    // The same instance answers this one after all that it took before.
+    repo.close().await;
+    let repo = database.repository().await?;
+    for message in repo.messages().list("s", "a", None, 0).await? {
+        assert_eq!(message.body.to_string(), r#"{"k":1}"#, "whole or not at all");
+        repo.messages().create("s", "a", message.message_id, r#"{"k": 1}"#).await?;
+    }
+    repo.close().await;
+    database.drop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_that_traps_is_replaced() -> anyhow::Result<()> {
+    let database = Database::fresh().await?;
+    // Room for the component, not for a message of this size on top of it.
+    let limits = Limits { instance_memory_bytes: 4 * 1024 * 1024, ..Limits::default() };
+    let store = MongoStore::connect(&mongodb_uri()?, database.options()).await?;
+    let repo = Repository::builder(store).limits(limits).instances(1).build()?;
+    repo.sessions().create("s", None).await?;
+    repo.agents().create("s", "a", "{}").await?;
+    for id in 0..3 {
+        let lost = repo.messages().create("s", "a", id, json!({"content": "x".repeat(8 * 1024 * 1024)})).await;
+        assert!(matches!(lost, Err(Error::Unavailable(_))), "{lost:?}");
+        repo.messages().create("s", "a", id, json!({"content": "small"})).await?;
+    }
+    assert_eq!(repo.messages().list("s", "a", None, 0).await?.len(), 3);
+    repo.close().await;
+    database.drop().await
+}
+
+#[tokio::test]
+async fn bodies_and_pages_have_limits() -> anyhow::Result<()> {
+    let database = Database::fresh().await?;
+    let limits = Limits { message_bytes: 1000, page_bytes: 2500, ..Limits::default() };
+    let store = MongoStore::connect(&mongodb_uri()?, database.options()).await?;
+    let repo = Repository::builder(store).limits(limits).build()?;
+    repo.sessions().create("s", None).await?;
+    repo.agents().create("s", "a", "{}").await?;
+    let large = json!({"content": "x".repeat(1000)});
+    let refused = Err(Error::TooLarge { size: 1014, limit: 1000 });
+    assert_eq!(repo.messages().create("s", "a", 0, large.clone()).await, refused);
+    assert_eq!(repo.messages().update("s", "a", 0, large.clone()).await, refused);
+    assert_eq!(repo.agents().create("s", "b", large.clone()).await, refused);
+    assert_eq!(repo.feedback().add("s", large).await, refused);
+    for id in 0..3 {
+        repo.messages().create("s", "a", id, json!({"content": "x".repeat(900)})).await?;
+    }
+    assert_eq!(repo.messages().list("s", "a", None, 0).await, Err(Error::TooLarge { size: 2742, limit: 2500 }));
+    assert_eq!(repo.messages().list("s", "a", Some(2), 0).await?.len(), 2);
+    repo.close().await;
+    database.drop().await
+}
