@@ -148,7 +148,7 @@ fn same_numbers(left: &str, right: &str) -> bool {
     match (is_integer(left), is_integer(right)) {
         (true, true) => left == right,
         (false, false) => match (left.parse::<f64>(), right.parse::<f64>()) {
-            (Ok(left), Ok(right)) => left.to_bits() == right.to_bits(),
+            (Ok(left), Ok(right)) => left == right,
             _ => false,
         },
         _ => false,

@@ -12,6 +12,8 @@ pub const MAX_SESSION_ID: usize = 512;
 pub const MAX_AGENT_ID: usize = 256;
 /// The longest session type, in bytes.
 pub const MAX_SESSION_TYPE: usize = 512;
+/// The most fields that one metadata call sets or deletes: a server's work grows with their square.
+pub const MAX_METADATA_FIELDS: usize = 10_000;
 /// The type of a session whose creator names none.
 pub const DEFAULT_SESSION_TYPE: &str = "default";
 
@@ -106,7 +108,8 @@ pub struct Page {
 impl Page {
     /// Checks a limit and an offset.
     pub fn parse(limit: Option<i64>, offset: i64) -> Result<Self, Invalid> {
-        let not_negative = |name, value: i64| u64::try_from(value).or_else(|_| invalid(format!("{name}: must not be negative, is {value}")));
+        let not_negative =
+            |name, value: i64| u64::try_from(value).or_else(|_| invalid(format!("{name}: must not be negative, is {value}")));
         Ok(Self { offset: not_negative("offset", offset)?, limit: limit.map(|limit| not_negative("limit", limit)).transpose()? })
     }
 }
@@ -114,6 +117,7 @@ impl Page {
 /// Checks the fields of a metadata update: a JSON object whose keys are paths.
 pub fn metadata(text: &str) -> Result<Vec<Member<'_>>, Invalid> {
     let fields = json::object(text).map_err(|fault| Invalid(fault.describe("metadata")))?;
+    check_count("metadata", fields.len())?;
     for field in &fields {
         check_path("metadata", &field.key)?;
         // The path makes levels of its own, beside the metadata object itself.
@@ -136,6 +140,7 @@ pub fn metadata(text: &str) -> Result<Vec<Member<'_>>, Invalid> {
 
 /// Checks the keys of a metadata deletion and leaves out those that another one covers.
 pub fn metadata_keys(mut keys: Vec<String>) -> Result<Vec<String>, Invalid> {
+    check_count("keys", keys.len())?;
     for (index, key) in keys.iter().enumerate() {
         check_path(&format!("keys[{index}]"), key)?;
         if key.split('.').count() > json::MAX_DEPTH {
@@ -146,6 +151,13 @@ pub fn metadata_keys(mut keys: Vec<String>) -> Result<Vec<String>, Invalid> {
     // Sorted, a path comes right before all that it contains.
     keys.dedup_by(|later, earlier| contains(earlier, later));
     Ok(keys)
+}
+
+fn check_count(argument: &str, count: usize) -> Result<(), Invalid> {
+    if count > MAX_METADATA_FIELDS {
+        return invalid(format!("{argument}: names {count} fields, at most {MAX_METADATA_FIELDS} are allowed in one call"));
+    }
+    Ok(())
 }
 
 fn check_path(argument: &str, path: &str) -> Result<(), Invalid> {

@@ -215,6 +215,9 @@ impl Feedbacks<'_> {
     /// `invalid-argument`, `too-large`, `corrupt`.
     pub async fn list(self, session_id: impl Into<String>) -> Result<Vec<Feedback>> {
         let session_id = session_id.into();
-        call!(self.0, session_id.len(), session_repository_feedback.call_list(session_id), |entries| entries.into_iter().map(Feedback::from).collect())
+        call!(self.0, session_id.len(), session_repository_feedback.call_list(session_id), |entries| entries
+            .into_iter()
+            .map(Feedback::from)
+            .collect())
     }
 }

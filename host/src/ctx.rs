@@ -3,22 +3,25 @@
 use crate::bindings::{storage, wall_clock, wit};
 use crate::clock;
 use crate::limits::Limits;
+use crate::overdue::Overdue;
 use crate::store::Store;
 use std::fmt;
 use std::sync::Arc;
 use wasmtime::component::{HasData, Linker};
 
-/// What the repository's imports need of a Wasmtime store: which [`Store`] keeps the data, and the bounds.
+/// What the repository's imports need of a Wasmtime store: which [`Store`] keeps the data, and the bounds. Clones share what they know of
+/// calls that are under way, so give every instance on one [`Store`] a clone of one context.
 #[derive(Clone)]
 pub struct SessionCtx {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) limits: Limits,
+    pub(crate) overdue: Overdue,
 }
 
 impl SessionCtx {
     /// A context on a store, with default limits.
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, limits: Limits::default() }
+        Self { store, limits: Limits::default(), overdue: Overdue::default() }
     }
 
     /// The same context with other limits.

@@ -16,6 +16,7 @@ mod ctx;
 mod error;
 mod instance;
 mod limits;
+mod overdue;
 mod repository;
 mod storage;
 mod store;

@@ -13,18 +13,19 @@ const MIB: usize = 1024 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// The largest text that one call may bring, in bytes of JSON: a message, an agent, a metadata update or a feedback entry. More is
-    /// `too-large`. Default: 16 MiB, what MongoDB takes in one document.
+    /// `too-large`. Default: 24 MiB; MongoDB takes 16 MiB in one document, which is a third more as JSON where it is base64.
     pub message_bytes: usize,
     /// The largest answer of one call, in bytes of JSON: a page of messages, the metadata, all feedback. More is `too-large`.
-    /// Default: 32 MiB; one MongoDB document is seldom more, as JSON.
+    /// Default: 64 MiB; one MongoDB document is seldom more, as JSON.
     pub page_bytes: usize,
     /// Calls that one instance serves at once; more wait. Default: 256.
     pub calls_per_instance: usize,
-    /// Text of calls that one instance may hold at once, in bytes; more wait. At least `message_bytes`. Default: 64 MiB.
+    /// Text of the calls that may be under way at once, in bytes; more wait. At least `message_bytes`. Default: 64 MiB.
     pub bytes_in_flight: usize,
     /// Linear memory of one instance, in bytes. An instance that needs more traps and is replaced. Default: 512 MiB.
     pub instance_memory_bytes: usize,
-    /// How long one call may take before its caller gets `timeout`. A write that is under way is finished all the same.
+    /// How long the store may take for one call before the caller gets `timeout`, and how long a call waits for an instance to take it.
+    /// A write that is under way then is finished all the same, before any later call on its session begins.
     /// Default: 60 seconds, twice the time the MongoDB driver looks for a server.
     pub call_deadline: Duration,
 }
@@ -32,8 +33,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            message_bytes: 16 * MIB,
-            page_bytes: 32 * MIB,
+            message_bytes: 24 * MIB,
+            page_bytes: 64 * MIB,
             calls_per_instance: 256,
             bytes_in_flight: 64 * MIB,
             instance_memory_bytes: 512 * MIB,

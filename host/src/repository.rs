@@ -10,8 +10,13 @@ use crate::store::Store;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use tokio::sync::{Semaphore, oneshot};
+use std::time::Duration;
+use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::time::timeout;
 use wasmtime::component::Accessor;
+
+/// How much longer than the store an instance may take to answer, before it counts as stuck.
+const ANSWER_GRACE: Duration = Duration::from_secs(10);
 
 /// Bytes beside the body that a call may bring: ids and the like. The component checks their real bounds.
 const SMALL_ARGUMENTS: usize = 64 * 1024;
@@ -44,6 +49,8 @@ struct Shared {
     store: Arc<dyn Store>,
     limits: Limits,
     jobs: async_channel::Sender<Job>,
+    /// Each serving task holds a receiver: none is left when all have ended.
+    serving: watch::Sender<()>,
     bytes: Arc<Semaphore>,
 }
 
@@ -62,10 +69,7 @@ pub struct RepositoryBuilder {
 
 impl fmt::Debug for RepositoryBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RepositoryBuilder")
-            .field("limits", &self.limits)
-            .field("instances", &self.instances)
-            .finish_non_exhaustive()
+        f.debug_struct("RepositoryBuilder").field("limits", &self.limits).field("instances", &self.instances).finish_non_exhaustive()
     }
 }
 
@@ -94,12 +98,16 @@ impl RepositoryBuilder {
         let Self { store, limits, instances } = self;
         let runner = Arc::new(Runner::new(SessionCtx::new(Arc::clone(&store)).with_limits(limits))?);
         let (jobs, queue) = async_channel::bounded(instances);
+        let serving = watch::Sender::new(());
         for _ in 0..instances {
-            let (runner, queue) = (Arc::clone(&runner), queue.clone());
-            runtime.spawn(async move { runner.serve(queue).await });
+            let (runner, queue, serves) = (Arc::clone(&runner), queue.clone(), serving.subscribe());
+            runtime.spawn(async move {
+                runner.serve(queue).await;
+                drop(serves);
+            });
         }
         let bytes = limits.bytes_in_flight.max(limits.message_bytes + SMALL_ARGUMENTS).min(Semaphore::MAX_PERMITS);
-        Ok(Repository { shared: Arc::new(Shared { store, limits, jobs, bytes: Arc::new(Semaphore::new(bytes)) }) })
+        Ok(Repository { shared: Arc::new(Shared { store, limits, jobs, serving, bytes: Arc::new(Semaphore::new(bytes)) }) })
     }
 }
 
@@ -135,10 +143,11 @@ impl Repository {
         Feedbacks(self)
     }
 
-    /// Ends the instances once their calls are answered, then closes the store: a client that the store owns is shut down, a borrowed one
-    /// keeps working. Later calls of any clone return `unavailable`.
+    /// Waits until all calls are answered, then closes the store: a client that the store owns is shut down, a borrowed one keeps working.
+    /// Later calls of any clone return `unavailable`.
     pub async fn close(&self) {
         self.shared.jobs.close();
+        self.shared.serving.closed().await;
         self.shared.store.close().await;
     }
 
@@ -154,10 +163,10 @@ impl Repository {
         if size > limits.message_bytes + SMALL_ARGUMENTS {
             return Err(Error::TooLarge { size: size as u64, limit: limits.message_bytes as u64 });
         }
-        let answer = async {
-            // Held until the call has ended: it bounds what the instance holds.
+        let (answer, answered) = oneshot::channel();
+        let taken = async {
+            // Held until the call has ended: it bounds what the instances hold.
             let permit = Arc::clone(&self.shared.bytes).acquire_many_owned(u32::try_from(size).unwrap_or(u32::MAX)).await;
-            let (answer, answered) = oneshot::channel();
             let job: Job = Box::new(move |accessor, instance| {
                 Box::pin(async move {
                     let _permit = permit;
@@ -168,11 +177,14 @@ impl Repository {
                     Ok(())
                 })
             });
-            if self.shared.jobs.send(job).await.is_err() {
-                return Err(Error::Unavailable(String::from("the repository is closed")));
-            }
-            answered.await.unwrap_or_else(|_| Err(Error::Unavailable(String::from("the component instance was lost during the call"))))
+            self.shared.jobs.send(job).await.map_err(|_| Error::Unavailable(String::from("the repository is closed")))
         };
-        tokio::time::timeout(limits.call_deadline, answer).await.unwrap_or(Err(Error::Timeout))
+        timeout(limits.call_deadline, taken).await.unwrap_or(Err(Error::Timeout))?;
+        // The storage answers within the deadline, and the component with it.
+        match timeout(limits.call_deadline.saturating_add(ANSWER_GRACE), answered).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(Error::Unavailable(String::from("the component instance was lost during the call"))),
+            Err(_) => Err(Error::Timeout),
+        }
     }
 }

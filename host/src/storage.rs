@@ -2,19 +2,22 @@
 
 use crate::bindings::storage::{AppendOutcome, Host, HostWithStore, MetadataField};
 use crate::bindings::wit;
-use crate::ctx::{SessionCtxView, SessionHost};
+use crate::ctx::{SessionCtx, SessionCtxView, SessionHost};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::store::{Appended, Replacement, Store};
 use crate::types::{Json, Timestamp};
 use std::sync::Arc;
+use tokio::time::{Instant, timeout_at};
 use wasmtime::component::Accessor;
 
 impl Host for SessionCtxView<'_> {}
 
 /// Runs one store call to its end in a task of its own: a caller that goes away, or a deadline that passes, never stops a write halfway.
+/// Later calls on the same session wait for a call that outlived its deadline, so that it never takes effect after them.
 async fn run<T, R, F>(
     accessor: &Accessor<T, SessionHost>,
+    session_id: &str,
     brought: usize,
     call: impl FnOnce(Arc<dyn Store>) -> F,
     size: impl FnOnce(&R) -> usize,
@@ -24,14 +27,13 @@ where
     F: Future<Output = Result<R>> + Send + 'static,
 {
     // Taken and put back before the first await: other calls of the instance need the store meanwhile.
-    let (store, limits) = accessor.with(|mut access| {
-        let view = access.get();
-        (Arc::clone(&view.ctx.store), view.ctx.limits)
-    });
+    let SessionCtx { store, limits, overdue } = accessor.with(|mut access| access.get().ctx.clone());
     let Limits { message_bytes, page_bytes, call_deadline, .. } = limits;
     bound(brought, message_bytes)?;
-    let task = tokio::spawn(call(store));
-    let answer = match tokio::time::timeout(call_deadline, task).await {
+    let deadline = Instant::now() + call_deadline;
+    timeout_at(deadline, overdue.wait_for(session_id)).await.map_err(|_| Error::Timeout)?;
+    let (task, _wait) = overdue.start(session_id, call(store));
+    let answer = match timeout_at(deadline, task).await {
         Ok(Ok(answer)) => answer?,
         Ok(Err(defect)) => {
             tracing::error!(%defect, "a store call ended without an answer");
@@ -59,25 +61,29 @@ type Answer<R> = Result<R, wit::Error>;
 
 impl<T: Send + 'static> HostWithStore<T> for SessionHost {
     async fn insert_session(accessor: &Accessor<T, Self>, session: wit::Session) -> Answer<()> {
+        let id = session.session_id.clone();
         let call = async move |store: Arc<dyn Store>| store.insert_session(session.into()).await;
-        run(accessor, 0, call, no_size).await
+        run(accessor, &id, 0, call, no_size).await
     }
 
     async fn find_session(accessor: &Accessor<T, Self>, session_id: String) -> Answer<Option<wit::Session>> {
+        let id = session_id.clone();
         let call = async move |store: Arc<dyn Store>| store.find_session(&session_id).await;
-        Ok(run(accessor, 0, call, no_size).await?.map(Into::into))
+        Ok(run(accessor, &id, 0, call, no_size).await?.map(Into::into))
     }
 
     async fn insert_agent(accessor: &Accessor<T, Self>, session_id: String, agent: wit::Agent) -> Answer<()> {
         let brought = agent.data.len();
+        let id = session_id.clone();
         let call = async move |store: Arc<dyn Store>| store.insert_agent(&session_id, agent.into()).await;
-        run(accessor, brought, call, no_size).await
+        run(accessor, &id, brought, call, no_size).await
     }
 
     async fn find_agent(accessor: &Accessor<T, Self>, session_id: String, agent_id: String) -> Answer<Option<wit::Agent>> {
+        let id = session_id.clone();
         let call = async move |store: Arc<dyn Store>| store.find_agent(&session_id, &agent_id).await;
         let size = |agent: &Option<crate::Agent>| agent.as_ref().map_or(0, |agent| agent.data.as_str().len());
-        Ok(run(accessor, 0, call, size).await?.map(Into::into))
+        Ok(run(accessor, &id, 0, call, size).await?.map(Into::into))
     }
 
     async fn replace_agent(
@@ -90,8 +96,9 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
     ) -> Answer<()> {
         let brought = data.len();
         let data = Replacement { fields: Json::from(data), keep, updated_at: Timestamp(updated_at) };
+        let id = session_id.clone();
         let call = async move |store: Arc<dyn Store>| store.replace_agent(&session_id, &agent_id, data).await;
-        run(accessor, brought, call, no_size).await
+        run(accessor, &id, brought, call, no_size).await
     }
 
     async fn append_message(
@@ -102,8 +109,9 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
         omit: Vec<String>,
     ) -> Answer<AppendOutcome> {
         let brought = message.body.len();
+        let id = session_id.clone();
         let call = async move |store: Arc<dyn Store>| store.append_message(&session_id, &agent_id, message.into(), &omit).await;
-        Ok(match run(accessor, brought, call, no_size).await? {
+        Ok(match run(accessor, &id, brought, call, no_size).await? {
             Appended::New => AppendOutcome::Appended,
             Appended::Taken(message) => AppendOutcome::Taken(message.into()),
         })
@@ -116,9 +124,10 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
         message_id: i64,
         omit: Vec<String>,
     ) -> Answer<Option<wit::Message>> {
+        let id = session_id.clone();
         let call = async move |store: Arc<dyn Store>| store.find_message(&session_id, &agent_id, message_id, &omit).await;
         let size = |message: &Option<crate::Message>| message.as_ref().map_or(0, |message| message.body.as_str().len());
-        Ok(run(accessor, 0, call, size).await?.map(Into::into))
+        Ok(run(accessor, &id, 0, call, size).await?.map(Into::into))
     }
 
     async fn replace_message(
@@ -132,8 +141,9 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
     ) -> Answer<()> {
         let brought = body.len();
         let body = Replacement { fields: Json::from(body), keep, updated_at: Timestamp(updated_at) };
+        let id = session_id.clone();
         let call = async move |store: Arc<dyn Store>| store.replace_message(&session_id, &agent_id, message_id, body).await;
-        run(accessor, brought, call, no_size).await
+        run(accessor, &id, brought, call, no_size).await
     }
 
     async fn list_messages(
@@ -144,44 +154,45 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
         limit: Option<u64>,
         omit: Vec<String>,
     ) -> Answer<Vec<wit::Message>> {
+        let id = session_id.clone();
         let call = async move |store: Arc<dyn Store>| store.list_messages(&session_id, &agent_id, offset, limit, &omit).await;
         let size = |page: &Vec<crate::Message>| page.iter().map(|message| message.body.as_str().len()).sum();
-        Ok(run(accessor, 0, call, size).await?.into_iter().map(Into::into).collect())
+        Ok(run(accessor, &id, 0, call, size).await?.into_iter().map(Into::into).collect())
     }
 
-    async fn set_metadata(
-        accessor: &Accessor<T, Self>,
-        session_id: String,
-        fields: Vec<MetadataField>,
-        updated_at: i64,
-    ) -> Answer<()> {
+    async fn set_metadata(accessor: &Accessor<T, Self>, session_id: String, fields: Vec<MetadataField>, updated_at: i64) -> Answer<()> {
         let brought = fields.iter().map(|field| field.path.len() + field.value.len()).sum();
         let fields = fields.into_iter().map(|field| (field.path, Json::from(field.value))).collect();
+        let id = session_id.clone();
         let call = async move |store: Arc<dyn Store>| store.set_metadata(&session_id, fields, Timestamp(updated_at)).await;
-        run(accessor, brought, call, no_size).await
+        run(accessor, &id, brought, call, no_size).await
     }
 
     async fn get_metadata(accessor: &Accessor<T, Self>, session_id: String) -> Answer<Option<String>> {
+        let id = session_id.clone();
         let call = async move |store: Arc<dyn Store>| store.get_metadata(&session_id).await;
         let size = |metadata: &Option<Json>| metadata.as_ref().map_or(0, |metadata| metadata.as_str().len());
-        Ok(run(accessor, 0, call, size).await?.map(Json::into_string))
+        Ok(run(accessor, &id, 0, call, size).await?.map(Json::into_string))
     }
 
     async fn unset_metadata(accessor: &Accessor<T, Self>, session_id: String, paths: Vec<String>, updated_at: i64) -> Answer<()> {
         let brought = paths.iter().map(String::len).sum();
+        let id = session_id.clone();
         let call = async move |store: Arc<dyn Store>| store.unset_metadata(&session_id, paths, Timestamp(updated_at)).await;
-        run(accessor, brought, call, no_size).await
+        run(accessor, &id, brought, call, no_size).await
     }
 
     async fn append_feedback(accessor: &Accessor<T, Self>, session_id: String, feedback: wit::FeedbackEntry) -> Answer<()> {
         let brought = feedback.body.len();
+        let id = session_id.clone();
         let call = async move |store: Arc<dyn Store>| store.append_feedback(&session_id, feedback.into()).await;
-        run(accessor, brought, call, no_size).await
+        run(accessor, &id, brought, call, no_size).await
     }
 
     async fn list_feedback(accessor: &Accessor<T, Self>, session_id: String) -> Answer<Vec<wit::FeedbackEntry>> {
+        let id = session_id.clone();
         let call = async move |store: Arc<dyn Store>| store.list_feedback(&session_id).await;
         let size = |entries: &Vec<crate::Feedback>| entries.iter().map(|entry| entry.body.as_str().len()).sum();
-        Ok(run(accessor, 0, call, size).await?.into_iter().map(Into::into).collect())
+        Ok(run(accessor, &id, 0, call, size).await?.into_iter().map(Into::into).collect())
     }
 }

@@ -14,6 +14,7 @@ data=$(mktemp -d) || exit 1
 "$1" --dbpath "$data" --port "$2" --bind_ip 127.0.0.1 --wiredTigerCacheSizeGB 1 --nounixsocket &
 pid=$!
 cat >/dev/null
+exec 2>/dev/null
 kill -9 "$pid"
 wait "$pid"
 rm -rf "$data"

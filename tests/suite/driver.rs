@@ -28,12 +28,9 @@ impl Watch {
         let watch = Self::default();
         let seen = watch.clone();
         options.command_event_handler = Some(EventHandler::callback(move |event| match event {
-            CommandEvent::Started(started) => seen.lock().push(Seen {
-                name: started.command_name,
-                command: started.command,
-                request_id: started.request_id,
-                reply: None,
-            }),
+            CommandEvent::Started(started) => {
+                seen.lock().push(Seen { name: started.command_name, command: started.command, request_id: started.request_id, reply: None })
+            }
             CommandEvent::Succeeded(done) => {
                 if let Some(command) = seen.lock().iter_mut().find(|command| command.request_id == done.request_id) {
                     command.reply = Some(done.reply);
@@ -146,7 +143,7 @@ async fn a_page_costs_a_page_and_metrics_stay_in_the_database() -> anyhow::Resul
         .map(|id| {
             let at = mongodb::bson::DateTime::from_millis(1_700_000_000_000 + i64::from(id));
             doc! { "message_id": id, "role": "user", "content": "x".repeat(200), "created_at": at, "updated_at": at,
-                "event_loop_metrics": { "trace": "y".repeat(800) } }
+            "event_loop_metrics": { "trace": "y".repeat(800) } }
         })
         .collect();
     database.documents().update_one(doc! { "_id": "s" }, doc! { "$set": { "agents.a.messages": stored } }).await?;

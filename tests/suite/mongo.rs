@@ -123,7 +123,14 @@ async fn no_server_is_unavailable_and_named() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn bad_connection_strings_and_options_are_refused_without_credentials() -> anyhow::Result<()> {
-    for uri in ["", "mongodb://", "http://localhost", "mongodb://alice:s3cret@@h:1/", "mongodb://alice:s3/cret@h", "mongodb://alice:s3cret@h/?w=x&w"] {
+    for uri in [
+        "",
+        "mongodb://",
+        "http://localhost",
+        "mongodb://alice:s3cret@@h:1/",
+        "mongodb://alice:s3/cret@h",
+        "mongodb://alice:s3cret@h/?w=x&w",
+    ] {
         match MongoStore::connect(uri, MongoOptions::default()).await {
             Err(Error::InvalidArgument(message)) => assert!(!message.contains("s3") && !message.contains("alice"), "{uri}: {message}"),
             other => panic!("{uri}: expected invalid-argument, got {other:?}"),

@@ -27,8 +27,14 @@ async fn a_session_document_has_the_schema_of_the_reference() -> anyhow::Result<
 
     let document = database.document("s").await?;
     let fields = [
-        ("_id", "String"), ("session_id", "String"), ("session_type", "String"), ("created_at", "DateTime"), ("updated_at", "DateTime"),
-        ("metadata", "EmbeddedDocument"), ("feedbacks", "Array"), ("agents", "EmbeddedDocument"),
+        ("_id", "String"),
+        ("session_id", "String"),
+        ("session_type", "String"),
+        ("created_at", "DateTime"),
+        ("updated_at", "DateTime"),
+        ("metadata", "EmbeddedDocument"),
+        ("feedbacks", "Array"),
+        ("agents", "EmbeddedDocument"),
     ];
     assert_eq!(shape(&document), expected(&fields));
     assert_eq!((document.get_str("_id")?, document.get_str("session_id")?, document.get_str("session_type")?), ("s", "s", "chat"));
@@ -38,9 +44,8 @@ async fn a_session_document_has_the_schema_of_the_reference() -> anyhow::Result<
     let fields = [("agent_data", "EmbeddedDocument"), ("created_at", "DateTime"), ("updated_at", "DateTime"), ("messages", "Array")];
     assert_eq!(shape(agent), expected(&fields));
     let data = agent.get_document("agent_data")?;
-    let fields = [
-        ("agent_id", "String"), ("model", "String"), ("state", "EmbeddedDocument"), ("created_at", "String"), ("updated_at", "String"),
-    ];
+    let fields =
+        [("agent_id", "String"), ("model", "String"), ("state", "EmbeddedDocument"), ("created_at", "String"), ("updated_at", "String")];
     assert_eq!(shape(data), expected(&fields));
     let created = agent.get_datetime("created_at")?;
     assert_eq!(mongodb::bson::DateTime::parse_rfc3339_str(data.get_str("created_at")?)?, *created);
@@ -49,14 +54,16 @@ async fn a_session_document_has_the_schema_of_the_reference() -> anyhow::Result<
     let messages = agent.get_array("messages")?;
     let message = messages.first().and_then(Bson::as_document).cloned().unwrap_or_default();
     let fields = [
-        ("message_id", "Int32"), ("role", "String"), ("content", "Array"), ("event_loop_metrics", "EmbeddedDocument"),
-        ("created_at", "DateTime"), ("updated_at", "DateTime"),
+        ("message_id", "Int32"),
+        ("role", "String"),
+        ("content", "Array"),
+        ("event_loop_metrics", "EmbeddedDocument"),
+        ("created_at", "DateTime"),
+        ("updated_at", "DateTime"),
     ];
     assert_eq!(shape(&message), expected(&fields));
     let part = message.get_array("content")?.get(1).and_then(Bson::as_document).cloned().unwrap_or_default();
-    let fields = [
-        ("big", "Int64"), ("small", "Int32"), ("real", "Double"), ("none", "Null"), ("yes", "Boolean"), ("bytes", "Binary"),
-    ];
+    let fields = [("big", "Int64"), ("small", "Int32"), ("real", "Double"), ("none", "Null"), ("yes", "Boolean"), ("bytes", "Binary")];
     assert_eq!(shape(&part), expected(&fields));
     assert_eq!(part.get_binary_generic("bytes")?.as_slice(), b"hi");
     assert_eq!(message.get_datetime("created_at")?, message.get_datetime("updated_at")?);
@@ -93,9 +100,8 @@ async fn updates_keep_the_schema_and_what_others_stored() -> anyhow::Result<()> 
     let (agent, agent_before) = (after.get_document("agents")?.get_document("a")?, before.get_document("agents")?.get_document("a")?);
     assert_eq!((agent.get_str("note")?, agent.get("created_at")), ("theirs", agent_before.get("created_at")));
     let data = agent.get_document("agent_data")?;
-    let fields = [
-        ("agent_id", "String"), ("state", "EmbeddedDocument"), ("created_at", "String"), ("updated_at", "String"), ("model", "String"),
-    ];
+    let fields =
+        [("agent_id", "String"), ("state", "EmbeddedDocument"), ("created_at", "String"), ("updated_at", "String"), ("model", "String")];
     assert_eq!(shape(data), expected(&fields));
     assert_eq!(data.get("created_at"), agent_before.get_document("agent_data")?.get("created_at"));
     let message = agent.get_array("messages")?.first().and_then(Bson::as_document).cloned().unwrap_or_default();

@@ -22,6 +22,7 @@ use mongodb::options::{ReadPreference, SelectionCriteria, UpdateModifications};
 use mongodb::{Client, Collection};
 use pipeline::AgentPath;
 use std::fmt;
+use std::time::Duration;
 
 /// How often a write that found nothing to write to, for no reason that could be found afterwards, is tried again. Another writer has to
 /// slip in between the write and the look each time for this to run out.
@@ -29,6 +30,9 @@ const ATTEMPTS: usize = 5;
 
 /// What the fields around a message in its document may take of the server's limit, in bytes.
 const DOCUMENT_FRAME: u64 = 1024;
+
+/// How long an owned client may take to finish what it has under way before it is shut down at once.
+const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Sessions in a MongoDB collection.
 ///
@@ -55,6 +59,7 @@ impl fmt::Debug for MongoStore {
 
 /// What a look at a session tells about a write that matched nothing.
 struct Diagnosis {
+    /// Whether the agent is there; a thing in its place that is no agent is `corrupt`.
     agent: bool,
     message: Option<Message>,
 }
@@ -79,7 +84,7 @@ impl MongoStore {
     async fn update_agent(&self, session_id: &str, path: &AgentPath, update: Vec<Document>, adds: u64) -> Result<()> {
         for _ in 0..ATTEMPTS {
             let mut filter = doc! { "_id": session_id };
-            filter.insert(path.agent(), doc! { "$exists": true });
+            filter.insert(path.agent(), doc! { "$type": "object" });
             match self.update(filter, update.clone()).await {
                 Ok(true) => return Ok(()),
                 Ok(false) => self.require_agent(session_id, path).await.map(drop)?,
@@ -106,10 +111,8 @@ impl MongoStore {
     async fn explain(&self, failure: Failure, session_id: &str, adds: u64) -> Error {
         match failure {
             Failure::TooLarge => {
-                let pipeline = vec![
-                    doc! { "$match": { "_id": session_id } },
-                    doc! { "$project": { "_id": 0, "size": { "$bsonSize": "$$ROOT" } } },
-                ];
+                let pipeline =
+                    vec![doc! { "$match": { "_id": session_id } }, doc! { "$project": { "_id": 0, "size": { "$bsonSize": "$$ROOT" } } }];
                 let stored = match self.aggregate(pipeline, None).await {
                     Ok(Some(found)) => read::size(&found),
                     _ => 0,
@@ -260,7 +263,7 @@ impl Store for MongoStore {
         let update = doc! { "$push": push, "$max": latest };
         for _ in 0..ATTEMPTS {
             let mut filter = doc! { "_id": session_id };
-            filter.insert(path.agent(), doc! { "$exists": true });
+            filter.insert(path.agent(), doc! { "$type": "object" });
             filter.insert(path.field("messages.message_id"), doc! { "$ne": integer(message.message_id) });
             match self.update(filter, update.clone()).await {
                 Ok(true) => return Ok(Appended::New),
@@ -336,7 +339,14 @@ impl Store for MongoStore {
         match self.update(doc! { "_id": session_id }, update).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(Error::NotFound(Entity::Session)),
-            Err(Failure::PathNotViable) => Err(Error::InvalidArgument(unfit_path(&fields))),
+            Err(Failure::Refused) => {
+                let metadata = self.find(session_id, doc! { "_id": 0, "metadata": 1 }).await?;
+                // Metadata that is no object is nobody's path's fault.
+                if let Some(found) = metadata {
+                    read::metadata_object(&found)?;
+                }
+                Err(Error::InvalidArgument(unfit_path(&fields)))
+            }
             Err(failure) => Err(self.explain(failure, session_id, adds).await),
         }
     }
@@ -369,18 +379,21 @@ impl Store for MongoStore {
     }
 
     async fn close(&self) {
-        if let Some(client) = &self.owned {
-            client.clone().shutdown().await;
+        if let Some(client) = &self.owned
+            && tokio::time::timeout(SHUTDOWN_PATIENCE, client.clone().shutdown()).await.is_err()
+        {
+            tracing::warn!("MongoDB operations were still under way at shutdown");
+            client.clone().shutdown().immediate(true).await;
         }
     }
 }
 
-/// Names the paths that lead deeper, one of which met a value that is not an object.
+/// Names the path that the stored metadata cannot take, if only one leads deeper.
 fn unfit_path(fields: &[(String, Json)]) -> String {
     let mut deep = fields.iter().map(|(path, _)| path).filter(|path| path.contains('.'));
     match (deep.next(), deep.next()) {
-        (Some(path), None) => format!("metadata: the path {path:?} leads through a value that is not an object"),
-        _ => String::from("metadata: a path leads through a value that is not an object"),
+        (Some(path), None) => format!("metadata: the path {path:?} leads through a value that cannot hold it"),
+        _ => String::from("metadata: a path leads through a value that cannot hold it"),
     }
 }
 

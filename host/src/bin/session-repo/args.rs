@@ -4,7 +4,11 @@ use clap::{Args, Parser, Subcommand};
 
 /// Keeps the sessions of AI agents (agents, messages, metadata, feedback) in MongoDB, through a sandboxed component.
 #[derive(Debug, Parser)]
-#[command(name = "session-repo", version, arg_required_else_help = true, after_help = "\
+#[command(
+    name = "session-repo",
+    version,
+    arg_required_else_help = true,
+    after_help = "\
 Examples:
   export SESSION_REPO_STORE=mongodb://localhost:27017
   session-repo session create user-123 --type chat
@@ -13,7 +17,8 @@ Examples:
   session-repo message list user-123 assistant-1
 
 Exit status: 0 done, 1 the operation failed (code and message on stderr), 2 bad command line.
-RUST_LOG sets what is logged on stderr, for example RUST_LOG=session_repository=debug.")]
+RUST_LOG sets what is logged on stderr, for example RUST_LOG=session_repository=debug."
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) store: StoreArgs,

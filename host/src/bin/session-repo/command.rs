@@ -21,7 +21,10 @@ pub(crate) fn prepare(command: Command) -> anyhow::Result<Command> {
 /// Runs a command and prints its result.
 pub(crate) async fn run(repository: &Repository, command: Command) -> anyhow::Result<()> {
     let subject = subject(&command);
-    execute(repository, command).await.map_err(|error| anyhow::anyhow!("{}: {}", error.code(), subject.describe(&error)))
+    execute(repository, command).await.map_err(|failure| match failure {
+        Failure::Call(error) => anyhow::anyhow!("{}: {}", error.code(), subject.describe(&error)),
+        Failure::Print(error) => error,
+    })
 }
 
 fn subject(command: &Command) -> Subject {
@@ -51,19 +54,36 @@ fn subject(command: &Command) -> Subject {
     }
 }
 
-async fn execute(repository: &Repository, command: Command) -> session_repository::Result<()> {
+enum Failure {
+    Call(Error),
+    Print(anyhow::Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Call(error)
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Print(error)
+    }
+}
+
+async fn execute(repository: &Repository, command: Command) -> Result<(), Failure> {
     let missing = |entity| Error::NotFound(entity);
     match command {
         Command::Exec(_) => {}
         Command::Session(SessionCommand::Create { session, session_type, output }) => {
-            output::session(&repository.sessions().create(session, session_type.as_deref()).await?, output.json);
+            output::session(&repository.sessions().create(session, session_type.as_deref()).await?, output.json)?;
         }
         Command::Session(SessionCommand::Read { session, output }) => {
-            output::session(&repository.sessions().read(session).await?.ok_or(missing(Entity::Session))?, output.json);
+            output::session(&repository.sessions().read(session).await?.ok_or(missing(Entity::Session))?, output.json)?;
         }
         Command::Agent(AgentCommand::Create { session, agent, fields }) => repository.agents().create(session, agent, fields).await?,
         Command::Agent(AgentCommand::Read { session, agent, output }) => {
-            output::agent(&repository.agents().read(session, agent).await?.ok_or(missing(Entity::Agent))?, output.json);
+            output::agent(&repository.agents().read(session, agent).await?.ok_or(missing(Entity::Agent))?, output.json)?;
         }
         Command::Agent(AgentCommand::Update { session, agent, fields }) => repository.agents().update(session, agent, fields).await?,
         Command::Message(MessageCommand::Create { session, agent, id, fields }) => {
@@ -71,22 +91,22 @@ async fn execute(repository: &Repository, command: Command) -> session_repositor
         }
         Command::Message(MessageCommand::Read { session, agent, id, output }) => {
             let message = repository.messages().read(session, agent, id).await?.ok_or(missing(Entity::Message))?;
-            output::message(&message, output.json);
+            output::message(&message, output.json)?;
         }
         Command::Message(MessageCommand::Update { session, agent, id, fields }) => {
             repository.messages().update(session, agent, id, fields).await?;
         }
         Command::Message(MessageCommand::List { session, agent, limit, offset, output }) => {
-            output::messages(&repository.messages().list(session, agent, limit, offset).await?, output.json);
+            output::messages(&repository.messages().list(session, agent, limit, offset).await?, output.json)?;
         }
         Command::Metadata(MetadataCommand::Set { session, fields }) => repository.metadata().update(session, fields).await?,
         Command::Metadata(MetadataCommand::Get { session, output }) => {
-            output::metadata(&repository.metadata().get(session).await?.ok_or(missing(Entity::Session))?, output.json);
+            output::metadata(&repository.metadata().get(session).await?.ok_or(missing(Entity::Session))?, output.json)?;
         }
         Command::Metadata(MetadataCommand::Delete { session, keys }) => repository.metadata().delete(session, keys).await?,
         Command::Feedback(FeedbackCommand::Add { session, fields }) => repository.feedback().add(session, fields).await?,
         Command::Feedback(FeedbackCommand::List { session, output }) => {
-            output::feedback(&repository.feedback().list(session).await?, output.json);
+            output::feedback(&repository.feedback().list(session).await?, output.json)?;
         }
     }
     Ok(())

@@ -137,9 +137,7 @@ async fn call(repository: &Repository, request: Request) -> session_repository::
         Call::MessagesCreate { message } => messages.create(session_id, agent_id, message_id, message.get()).await.map(null),
         Call::MessagesRead => Ok(or_null(messages.read(session_id, agent_id, message_id).await?.as_ref().map(wire::message))),
         Call::MessagesUpdate { message } => messages.update(session_id, agent_id, message_id, message.get()).await.map(null),
-        Call::MessagesList { limit, offset } => {
-            Ok(wire::list(&messages.list(session_id, agent_id, limit, offset).await?, wire::message))
-        }
+        Call::MessagesList { limit, offset } => Ok(wire::list(&messages.list(session_id, agent_id, limit, offset).await?, wire::message)),
         Call::MetadataUpdate { metadata: fields } => metadata.update(session_id, fields.get()).await.map(null),
         Call::MetadataGet => Ok(or_null(metadata.get(session_id).await?.as_ref().map(wire::metadata))),
         Call::MetadataDelete { keys } => metadata.delete(session_id, keys).await.map(null),

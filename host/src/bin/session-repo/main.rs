@@ -19,7 +19,7 @@ use tracing_subscriber::EnvFilter;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| refuse(&error));
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour).init();
@@ -56,6 +56,18 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
     };
     repository.close().await;
     done
+}
+
+/// Ends the process as clap does, but repeats no connection string: it may hold a password and stand in the wrong place.
+fn refuse(error: &clap::Error) -> ! {
+    let text = error.to_string();
+    if !error.use_stderr() || !text.contains("://") {
+        error.exit();
+    }
+    for line in text.lines() {
+        eprintln!("{}", line.split_once("://").map_or(line.to_owned(), |(before, _)| format!("{before}://…")));
+    }
+    std::process::exit(error.exit_code());
 }
 
 /// Ends the process as clap does for a bad command line.

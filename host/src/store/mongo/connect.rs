@@ -3,6 +3,7 @@
 use super::{MongoStore, index};
 use crate::error::{Error, Result};
 use mongodb::bson::doc;
+use mongodb::error::ErrorKind;
 use mongodb::options::{Acknowledgment, ClientOptions, CollectionOptions, WriteConcern};
 use mongodb::{Client, Collection};
 use std::time::Duration;
@@ -31,19 +32,21 @@ impl MongoOptions {
     ///
     /// `invalid-argument` that names the option.
     pub fn check(&self) -> Result<()> {
-        let invalid = |message: String| Err(Error::InvalidArgument(message));
+        // The values are not repeated: a connection string that landed in the wrong place may hold a password.
+        let invalid = |message: &str| Err(Error::InvalidArgument(message.to_owned()));
         let database = &self.database;
         if database.is_empty() || database.len() > 63 || database.contains(['/', '\\', '.', ' ', '"', '$', '\0']) {
-            return invalid(format!("database: {database:?} is not a name that MongoDB allows"));
+            return invalid("database: must be 1 to 63 bytes without / \\ . \" $, space and NUL");
         }
         let collection = &self.collection;
         let odd_dots = collection.starts_with('.') || collection.ends_with('.') || collection.contains("..");
-        if collection.is_empty() || collection.contains(['$', '\0']) || collection.starts_with("system.") || odd_dots {
-            return invalid(format!("collection: {collection:?} is not a name that MongoDB allows"));
+        let namespace = database.len() + 1 + collection.len();
+        if collection.is_empty() || collection.contains(['$', '\0']) || collection.starts_with("system.") || odd_dots || namespace > 255 {
+            return invalid("collection: must be a name without $ and NUL, not of the system, of at most 255 bytes with the database");
         }
         for field in &self.metadata_fields {
             if field.contains('\0') || field.split('.').any(|segment| segment.is_empty() || segment.starts_with('$')) {
-                return invalid(format!("metadata field: {field:?} is not a path of non-empty segments that do not start with `$`"));
+                return invalid("metadata field: must be a path of non-empty segments that do not start with `$`");
             }
         }
         Ok(())
@@ -62,18 +65,14 @@ impl MongoStore {
     /// credentials.
     pub async fn connect(uri: &str, options: MongoOptions) -> Result<Self> {
         options.check()?;
-        let mut client_options = ClientOptions::parse(uri).await.map_err(|error| {
-            // The driver's text can repeat parts of the string, and those can be credentials.
-            let why = if uri.contains('@') { String::from("user and password must be percent-encoded") } else { error.to_string() };
-            Error::InvalidArgument(format!("the connection string cannot be used: {why}"))
-        })?;
+        let mut client_options = ClientOptions::parse(uri).await.map_err(|error| unusable(uri, &error))?;
+        if client_options.write_concern.as_ref().is_some_and(|concern| concern.w == Some(Acknowledgment::Nodes(0))) {
+            return Err(Error::InvalidArgument(String::from("the connection string's option `w` is 0: every write is acknowledged here")));
+        }
         client_options.app_name.get_or_insert_with(|| String::from("session-repository"));
         let hosts: Vec<String> = client_options.hosts.iter().map(ToString::to_string).collect();
         let patience = client_options.server_selection_timeout.unwrap_or(Duration::from_secs(30));
-        let client = Client::with_options(client_options).map_err(|error| {
-            let why = if uri.contains('@') { String::new() } else { format!(": {error}") };
-            Error::InvalidArgument(format!("the connection string's options do not fit together{why}"))
-        })?;
+        let client = Client::with_options(client_options).map_err(|error| unusable(uri, &error))?;
         let admin = client.database("admin");
         let mut ping = admin.run_command(doc! { "ping": 1 });
         if let Some(criteria) = client.selection_criteria() {
@@ -86,7 +85,7 @@ impl MongoStore {
                 }
                 other => other,
             };
-            client.shutdown().await;
+            client.shutdown().immediate(true).await;
             return Err(error);
         }
         let store = Self::open(&client, options).await;
@@ -116,3 +115,62 @@ impl MongoStore {
         Self { collection, owned: None }
     }
 }
+
+/// Why a connection string cannot be used. The driver's own text can repeat any part of it, credentials included, so it only helps to
+/// find the phrase.
+fn unusable(uri: &str, error: &mongodb::error::Error) -> Error {
+    if let ErrorKind::DnsResolve { .. } = error.kind.as_ref() {
+        return Error::Unavailable(String::from("the DNS records of the connection string's host cannot be read"));
+    }
+    let text = error.to_string().to_lowercase();
+    let options = uri.split_once('?').map_or("", |(_, options)| options).split('&').filter_map(|option| option.split('=').next());
+    let named: Vec<_> = options.filter(|name| KNOWN_OPTIONS.contains(&name.to_lowercase().as_str())).collect();
+    let option = named.into_iter().find(|name| text.contains(&name.to_lowercase()));
+    let why = match option {
+        Some(option) => format!("its option `{option}` has a value that does not fit"),
+        None if text.contains("option") => String::from("it names an option that does not exist, or options that exclude each other"),
+        None if text.contains("port") || text.contains("address") || text.contains("host") => {
+            String::from("it names no valid HOST or HOST:PORT; special characters of user and password must be percent-encoded")
+        }
+        None => String::from("it must be mongodb://[USER:PASSWORD@]HOST[:PORT][/DATABASE][?OPTIONS], special characters percent-encoded"),
+    };
+    Error::InvalidArgument(format!("the connection string cannot be used: {why}"))
+}
+
+/// The options that an error may name. Nothing else of a connection string is repeated.
+const KNOWN_OPTIONS: [&str; 34] = [
+    "appname",
+    "authmechanism",
+    "authmechanismproperties",
+    "authsource",
+    "compressors",
+    "connecttimeoutms",
+    "directconnection",
+    "heartbeatfrequencyms",
+    "journal",
+    "loadbalanced",
+    "localthresholdms",
+    "maxconnecting",
+    "maxidletimems",
+    "maxpoolsize",
+    "maxstalenessseconds",
+    "minpoolsize",
+    "readconcernlevel",
+    "readpreference",
+    "readpreferencetags",
+    "replicaset",
+    "retryreads",
+    "retrywrites",
+    "serverselectiontimeoutms",
+    "sockettimeoutms",
+    "srvmaxhosts",
+    "srvservicename",
+    "ssl",
+    "tls",
+    "tlscafile",
+    "tlscertificatekeyfile",
+    "tlsinsecure",
+    "w",
+    "wtimeoutms",
+    "zlibcompressionlevel",
+];

@@ -206,7 +206,8 @@ fn write_value(out: &mut String, value: RawBsonRef<'_>) -> Result<()> {
         }
         RawBsonRef::DateTime(date) => match Timestamp(date.timestamp_millis()).to_rfc3339() {
             Some(text) => write_text(out, &text)?,
-            None => write_extended(out, value)?,
+            // Written here because the driver's own form clamps what is far away.
+            None => out.push_str(&format!(r#"{{"$date":{{"$numberLong":"{}"}}}}"#, date.timestamp_millis())),
         },
         _ => write_extended(out, value)?,
     }

@@ -10,8 +10,8 @@ pub(super) const MAX_DOCUMENT: u64 = 16 * 1024 * 1024;
 pub(super) enum Failure {
     /// The document, or the command that carries it, would be larger than the server takes.
     TooLarge,
-    /// A path leads through a value that cannot hold a field.
-    PathNotViable,
+    /// The server refused the update itself: it does not fit the stored document.
+    Refused,
     /// The `_id` is taken.
     DuplicateKey,
     /// Anything else, ready for the caller.
@@ -19,36 +19,42 @@ pub(super) enum Failure {
 }
 
 // https://www.mongodb.com/docs/manual/reference/error-codes/
-const BAD_VALUE: i32 = 2;
 const UNAUTHORIZED: i32 = 13;
-const TYPE_MISMATCH: i32 = 14;
 const AUTHENTICATION_FAILED: i32 = 18;
-const PATH_NOT_VIABLE: i32 = 28;
 const MAX_TIME_EXPIRED: i32 = 50;
 const WRITE_CONCERN_FAILED: i32 = 64;
 const DUPLICATE_KEY: i32 = 11000;
+const UNSATISFIABLE_WRITE_CONCERN: [i32; 2] = [79, 100];
 const DOCUMENT_TOO_LARGE: [i32; 3] = [10334, 17280, 17419];
+/// The server is stopping, changing its primary or busy: nothing to do with the update that met it.
+const NOT_NOW: [i32; 7] = [91, 112, 189, 10107, 11600, 11602, 13435];
 
 impl Failure {
     pub(super) fn of(error: DriverError) -> Self {
-        let code = server_code(&error);
-        let other = match code {
+        let other = match server_code(&error) {
             Some(code) if DOCUMENT_TOO_LARGE.contains(&code) => return Failure::TooLarge,
             Some(DUPLICATE_KEY) => return Failure::DuplicateKey,
-            Some(PATH_NOT_VIABLE | BAD_VALUE | TYPE_MISMATCH) => {
-                tracing::debug!(%error, "the server refused an update");
-                return Failure::PathNotViable;
-            }
-            Some(UNAUTHORIZED | AUTHENTICATION_FAILED) => Error::AccessDenied(String::from("the store refuses the host's credentials")),
+            Some(UNAUTHORIZED | AUTHENTICATION_FAILED) => denied(),
             Some(MAX_TIME_EXPIRED | WRITE_CONCERN_FAILED) => Error::Timeout,
+            Some(code) if NOT_NOW.contains(&code) => Error::Unavailable(String::from("the store is stopping or changing its primary")),
+            Some(code) if UNSATISFIABLE_WRITE_CONCERN.contains(&code) => {
+                Error::Unavailable(String::from("the store cannot satisfy the write concern"))
+            }
             _ => match error.kind.as_ref() {
-                ErrorKind::Authentication { .. } => Error::AccessDenied(String::from("the store refuses the host's credentials")),
+                ErrorKind::Write(WriteFailure::WriteError(_)) => {
+                    tracing::debug!(%error, "the server refused an update");
+                    return Failure::Refused;
+                }
+                ErrorKind::Authentication { .. } => denied(),
                 ErrorKind::ServerSelection { .. }
                 | ErrorKind::Io(_)
                 | ErrorKind::ConnectionPoolCleared { .. }
                 | ErrorKind::DnsResolve { .. }
                 | ErrorKind::Shutdown => Error::Unavailable(String::from("the store cannot be reached")),
-                _ if error.contains_label("RetryableWriteError") => Error::Unavailable(String::from("the store is changing its primary")),
+                _ if error.contains_label("RetryableWriteError") => {
+                    Error::Unavailable(String::from("the store is stopping or changing its primary"))
+                }
+                ErrorKind::Command(_) => Error::Internal(String::from("the store refuses the host's command or its options")),
                 _ => Error::Internal(String::from("the store failed")),
             },
         };
@@ -56,14 +62,18 @@ impl Failure {
         Failure::Other(other)
     }
 
-    /// The error for the caller where none of the special cases can happen.
+    /// The error for the caller where none of the special cases has a meaning of its own.
     pub(super) fn into_error(self) -> Error {
         match self {
             Failure::Other(error) => error,
             Failure::TooLarge => Error::TooLarge { size: MAX_DOCUMENT + 1, limit: MAX_DOCUMENT },
-            Failure::PathNotViable | Failure::DuplicateKey => Error::Corrupt(String::from("the stored session does not fit the schema")),
+            Failure::Refused | Failure::DuplicateKey => Error::Corrupt(String::from("the stored session does not fit the schema")),
         }
     }
+}
+
+fn denied() -> Error {
+    Error::AccessDenied(String::from("the store refuses the host's credentials"))
 }
 
 fn server_code(error: &DriverError) -> Option<i32> {

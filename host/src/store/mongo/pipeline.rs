@@ -36,32 +36,45 @@ fn latest(stored: String, now: Timestamp) -> Document {
 }
 
 /// Replaces `agent_data`: new fields, the stored `created_at`, and the stored fields to keep.
+///
+/// The reference can leave an agent behind that has messages and nothing else; an update makes it whole.
 pub(super) fn replace_agent(path: &AgentPath, data: Document, now_text: String, now: Timestamp, keep: &[String]) -> Vec<Document> {
-    let mut kept = doc! { "created_at": path.value("agent_data.created_at"), "updated_at": { "$literal": now_text } };
+    let (inner, outer) = (path.value("agent_data.created_at"), path.value("created_at"));
+    let created_at = doc! { "$ifNull": [inner, &outer, { "$literal": &now_text }] };
+    let mut kept = doc! { "created_at": created_at, "updated_at": { "$literal": now_text } };
     for name in keep {
         kept.insert(name, path.value(&format!("agent_data.{name}")));
     }
     let mut set = doc! { "updated_at": latest(String::from("$updated_at"), now) };
+    set.insert(path.field("created_at"), doc! { "$ifNull": [outer, date(now)] });
     set.insert(path.field("updated_at"), latest(path.value("updated_at"), now));
     // A field expression whose field is missing leaves no field behind.
     set.insert(path.field("agent_data"), doc! { "$mergeObjects": [{ "$literal": data }, kept] });
     vec![doc! { "$set": set }]
 }
 
-/// Replaces every message that has the id (another program may have stored it twice): new fields, the stored `created_at`, and the stored
-/// fields to keep.
+/// Replaces the message that has the id: new fields, the stored `created_at`, and the stored fields to keep.
+///
+/// Programs that retry by hand may have stored the message twice; then each copy is replaced, so that a redaction leaves none behind.
+/// Another message that took the same id by mistake stays.
 pub(super) fn replace_message(path: &AgentPath, message_id: i64, message: Document, now: Timestamp, keep: &[String]) -> Vec<Document> {
     let mut kept = doc! { "created_at": "$$message.created_at", "updated_at": latest(String::from("$$message.updated_at"), now) };
     for name in keep {
         kept.insert(name, format!("$$message.{name}"));
     }
     let replaced = doc! { "$mergeObjects": [{ "$literal": message }, kept] };
-    let is_it = doc! { "$eq": ["$$message.message_id", integer(message_id)] };
+    let unstamped = |message: &str| doc! { "$mergeObjects": [message, { "created_at": 0, "updated_at": 0 }] };
+    let has_id = doc! { "$eq": ["$$message.message_id", integer(message_id)] };
+    let is_copy = doc! { "$eq": [unstamped("$$message"), unstamped("$$first")] };
+    let each = doc! { "$cond": [{ "$and": [has_id, is_copy] }, replaced, "$$message"] };
     let mut set = doc! { "updated_at": latest(String::from("$updated_at"), now) };
     set.insert(path.field("updated_at"), latest(path.value("updated_at"), now));
     set.insert(
         path.field("messages"),
-        doc! { "$map": { "input": path.value("messages"), "as": "message", "in": { "$cond": [is_it, replaced, "$$message"] } } },
+        doc! { "$let": {
+            "vars": { "first": first_message(path, message_id) },
+            "in": { "$map": { "input": path.value("messages"), "as": "message", "in": each } },
+        } },
     );
     vec![doc! { "$set": set }]
 }
@@ -98,7 +111,7 @@ fn first_message(path: &AgentPath, message_id: i64) -> Document {
 /// Cuts a page out of an agent's messages, as the field `page`: oldest first, equal times in append order.
 ///
 /// Messages nearly always lie in the order of their times already, and then the page is cut out as it lies. Otherwise (hosts whose clocks
-/// differ) they are sorted, with the position as the second key because the server's sort is not stable.
+/// differ) their times are sorted, with the position as the second key because the server's sort is not stable.
 pub(super) fn list_messages(session_id: &str, path: &AgentPath, offset: u64, limit: Option<u64>, omit: &[String]) -> Vec<Document> {
     // An array of a 16 MiB document has fewer items than this, and `$slice` takes no more.
     let clamp = |count: u64| i32::try_from(count).unwrap_or(i32::MAX);
@@ -107,15 +120,15 @@ pub(super) fn list_messages(session_id: &str, path: &AgentPath, offset: u64, lim
     let numbered = doc! { "$map": {
         "input": { "$range": [0, { "$size": "$$all" }] },
         "as": "at",
-        "in": { "at": "$$at", "message": { "$arrayElemAt": ["$$all", "$$at"] } },
+        "in": { "at": "$$at", "time": { "$arrayElemAt": ["$$times", "$$at"] } },
     } };
-    let sorted = doc! { "$sortArray": { "input": numbered, "sortBy": { "message.created_at": 1, "at": 1 } } };
+    let sorted = doc! { "$sortArray": { "input": numbered, "sortBy": { "time": 1, "at": 1 } } };
     let page = doc! { "$let": { "vars": { "all": messages(path) }, "in": { "$let": {
         "vars": { "times": times },
         "in": { "$cond": [
             { "$eq": ["$$times", { "$sortArray": { "input": "$$times", "sortBy": 1 } }] },
             page("$$all"),
-            { "$map": { "input": { "$let": { "vars": { "sorted": sorted }, "in": page("$$sorted") } }, "in": "$$this.message" } },
+            { "$map": { "input": { "$let": { "vars": { "sorted": sorted }, "in": page("$$sorted") } }, "in": { "$arrayElemAt": ["$$all", "$$this.at"] } } },
         ] },
     } } } };
     let mut pipeline = vec![doc! { "$match": { "_id": session_id } }, doc! { "$project": { "_id": 0, "page": page } }];

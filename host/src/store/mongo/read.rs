@@ -66,6 +66,9 @@ fn message(stored: &RawDocument) -> Result<Message> {
     let message_id = match member(stored, "message_id")? {
         Some(RawBsonRef::Int32(id)) => i64::from(id),
         Some(RawBsonRef::Int64(id)) => id,
+        // As the shell writes numbers; up to 2^53 a double is exact.
+        #[allow(clippy::cast_possible_truncation, reason = "a whole number of at most 53 bits")]
+        Some(RawBsonRef::Double(id)) if id.fract() == 0.0 && (0.0..=9_007_199_254_740_992.0).contains(&id) => id as i64,
         _ => return Err(corrupt("message")),
     };
     let (created_at, updated_at) = stamps(stored, "message")?;
@@ -93,10 +96,14 @@ fn items<R>(found: &RawDocument, name: &str, what: &str, read: impl Fn(&RawDocum
 }
 
 pub(super) fn metadata(found: &RawDocument) -> Result<Json> {
-    match object(found, "metadata")? {
+    match metadata_object(found)? {
         Some(metadata) => write_object(metadata, &[]),
         None => Ok(Json::from("{}")),
     }
+}
+
+pub(super) fn metadata_object(found: &RawDocument) -> Result<Option<&RawDocument>> {
+    object(found, "metadata")
 }
 
 /// Oldest first; the stored order is the order of the appends, which differs where hosts' clocks do.
@@ -110,7 +117,11 @@ pub(super) fn feedback(found: &RawDocument) -> Result<Vec<Feedback>> {
 }
 
 pub(super) fn diagnosis(found: &RawDocument) -> Result<Diagnosis> {
-    let agent = matches!(member(found, "agent")?, Some(RawBsonRef::String(kind)) if kind != "missing");
+    let agent = match member(found, "agent")? {
+        Some(RawBsonRef::String("object")) => true,
+        Some(RawBsonRef::String("missing")) => false,
+        _ => return Err(corrupt("agent")),
+    };
     Ok(Diagnosis { agent, message: message_field(found)? })
 }
 

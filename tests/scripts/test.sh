@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# All that must pass, in the order of what fails fastest.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+step() { printf '\n== %s\n' "$*"; }
+cargo=${CARGO:-cargo}
+target=wasm32-unknown-unknown
+committed=host/session-repository.wasm
+fresh=${CARGO_TARGET_DIR:-$PWD/target}/$target/component/session_repository_component.wasm
+
+step "format"
+$cargo fmt --all --check
+
+step "the target of the component"
+tests/scripts/wasm-target.sh
+
+step "a fresh build of the component"
+$cargo build --locked --package session-repository-component --profile component --target $target
+
+step "lints"
+$cargo clippy --locked --workspace --all-targets -- --deny warnings
+$cargo clippy --locked --package session-repository-component --lib --profile component --target $target -- --deny warnings
+
+step "documentation"
+RUSTDOCFLAGS="--deny warnings" $cargo doc --locked --workspace --no-deps --lib
+
+step "tests, with the committed component"
+$cargo test --locked --workspace
+
+if cmp --silent "$fresh" "$committed"; then
+    step "the fresh build is the committed component, byte for byte: tested already"
+else
+    step "tests, with the fresh build of the component"
+    SESSION_REPOSITORY_COMPONENT=$fresh $cargo test --locked --package session-repository-tests
+fi
+
+step "all passed"
