@@ -9,8 +9,9 @@ use mongodb::bson::{Document, doc};
 use mongodb::{Client, Collection};
 use session_repository::{MongoOptions, MongoStore, Repository};
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, OnceLock};
+use tokio::sync::OnceCell;
 
 /// The connection string of the server that all tests of this process share: `MONGODB_URI`, or a `mongod` of their own.
 ///
@@ -99,16 +100,15 @@ impl Database {
 /// # Errors
 ///
 /// Fails if it cannot be built.
-pub fn program() -> anyhow::Result<PathBuf> {
-    static PROGRAM: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let built = PROGRAM.get_or_init(|| build_program().map_err(|error| format!("{error:#}")));
-    built.clone().map_err(anyhow::Error::msg)
+pub async fn program() -> anyhow::Result<PathBuf> {
+    static PROGRAM: OnceCell<PathBuf> = OnceCell::const_new();
+    PROGRAM.get_or_try_init(build_program).await.cloned()
 }
 
-fn build_program() -> anyhow::Result<PathBuf> {
+async fn build_program() -> anyhow::Result<PathBuf> {
     // The whole workspace, because its features are those of the tests: nothing is built twice.
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = std::process::Command::new(cargo).args(["build", "--quiet", "--workspace", "--bins"]).status()?;
+    let built = tokio::process::Command::new(cargo).args(["build", "--quiet", "--workspace", "--bins"]).status().await?;
     anyhow::ensure!(built.success(), "session-repo cannot be built");
     let folder = std::env::current_exe()?.parent().and_then(|deps| deps.parent()).context("no target folder")?.to_owned();
     Ok(folder.join("session-repo"))

@@ -2,40 +2,41 @@
 
 use serde_json::{Value, json};
 use session_repository_tests::{COLLECTION, Database, mongodb_uri, program};
-use std::io::Write;
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
 
 struct Cli<'a> {
     database: &'a Database,
 }
 
 impl Cli<'_> {
-    fn command(&self, arguments: &[&str]) -> anyhow::Result<Command> {
-        let mut command = Command::new(program()?);
+    async fn command(&self, arguments: &[&str]) -> anyhow::Result<Command> {
+        let mut command = Command::new(program().await?);
         command.args(arguments).args(["--database", &self.database.name, "--collection", COLLECTION]);
         command.env("SESSION_REPO_STORE", mongodb_uri()?).stdin(Stdio::null());
         Ok(command)
     }
 
-    fn output(&self, arguments: &[&str]) -> anyhow::Result<Output> {
-        Ok(self.command(arguments)?.output()?)
+    async fn output(&self, arguments: &[&str]) -> anyhow::Result<Output> {
+        Ok(self.command(arguments).await?.output().await?)
     }
 
     /// What a command that succeeds prints.
-    fn ok(&self, arguments: &[&str]) -> anyhow::Result<String> {
-        let output = self.output(arguments)?;
+    async fn ok(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let output = self.output(arguments).await?;
         let stderr = String::from_utf8(output.stderr)?;
         anyhow::ensure!(output.status.success() && stderr.is_empty(), "{arguments:?}: {} {stderr}", output.status);
         Ok(String::from_utf8(output.stdout)?)
     }
 
-    fn json(&self, arguments: &[&str]) -> anyhow::Result<Value> {
-        Ok(serde_json::from_str(&self.ok(&[arguments, &["--json"]].concat())?)?)
+    async fn json(&self, arguments: &[&str]) -> anyhow::Result<Value> {
+        Ok(serde_json::from_str(&self.ok(&[arguments, &["--json"]].concat()).await?)?)
     }
 
     /// The exit status of a command that fails, and what it says.
-    fn failed(&self, arguments: &[&str]) -> anyhow::Result<(Option<i32>, String)> {
-        let output = self.output(arguments)?;
+    async fn failed(&self, arguments: &[&str]) -> anyhow::Result<(Option<i32>, String)> {
+        let output = self.output(arguments).await?;
         anyhow::ensure!(output.stdout.is_empty(), "{arguments:?}: prints on stdout");
         Ok((output.status.code(), String::from_utf8(output.stderr)?.trim().to_owned()))
     }
@@ -45,25 +46,25 @@ impl Cli<'_> {
 async fn every_operation_has_a_subcommand() -> anyhow::Result<()> {
     let database = Database::fresh().await?;
     let cli = Cli { database: &database };
-    assert_eq!(cli.json(&["session", "create", "s", "--type", "chat"])?["session_type"], "chat");
-    assert_eq!(cli.json(&["session", "read", "s"])?["session_id"], "s");
-    cli.ok(&["agent", "create", "s", "a", r#"{"model": "m"}"#])?;
-    cli.ok(&["agent", "create", "s", "plain"])?;
-    cli.ok(&["agent", "update", "s", "a", r#"{"state": {"n": 1}}"#])?;
-    let agent = cli.json(&["agent", "read", "s", "a"])?;
+    assert_eq!(cli.json(&["session", "create", "s", "--type", "chat"]).await?["session_type"], "chat");
+    assert_eq!(cli.json(&["session", "read", "s"]).await?["session_id"], "s");
+    cli.ok(&["agent", "create", "s", "a", r#"{"model": "m"}"#]).await?;
+    cli.ok(&["agent", "create", "s", "plain"]).await?;
+    cli.ok(&["agent", "update", "s", "a", r#"{"state": {"n": 1}}"#]).await?;
+    let agent = cli.json(&["agent", "read", "s", "a"]).await?;
     assert_eq!((&agent["model"], &agent["state"]), (&json!("m"), &json!({"n": 1})));
     for id in ["1", "2", "3"] {
-        cli.ok(&["message", "create", "s", "a", id, &json!({"role": "user", "content": format!("Hello {id}!")}).to_string()])?;
+        cli.ok(&["message", "create", "s", "a", id, &json!({"role": "user", "content": format!("Hello {id}!")}).to_string()]).await?;
     }
-    cli.ok(&["message", "update", "s", "a", "2", r#"{"role": "user", "content": "[removed]"}"#])?;
-    assert_eq!(cli.json(&["message", "read", "s", "a", "2"])?["content"], "[removed]");
-    let page = cli.json(&["message", "list", "s", "a", "--limit", "1", "--offset", "2"])?;
+    cli.ok(&["message", "update", "s", "a", "2", r#"{"role": "user", "content": "[removed]"}"#]).await?;
+    assert_eq!(cli.json(&["message", "read", "s", "a", "2"]).await?["content"], "[removed]");
+    let page = cli.json(&["message", "list", "s", "a", "--limit", "1", "--offset", "2"]).await?;
     assert_eq!(page[0]["content"], "Hello 3!");
-    cli.ok(&["metadata", "set", "s", r#"{"priority": "high", "a.b": 1}"#])?;
-    cli.ok(&["metadata", "delete", "s", "a.b", "absent"])?;
-    assert_eq!(cli.json(&["metadata", "get", "s"])?, json!({"priority": "high", "a": {}}));
-    cli.ok(&["feedback", "add", "s", r#"{"rating": "up"}"#])?;
-    assert_eq!(cli.json(&["feedback", "list", "s"])?[0]["rating"], "up");
+    cli.ok(&["metadata", "set", "s", r#"{"priority": "high", "a.b": 1}"#]).await?;
+    cli.ok(&["metadata", "delete", "s", "a.b", "absent"]).await?;
+    assert_eq!(cli.json(&["metadata", "get", "s"]).await?, json!({"priority": "high", "a": {}}));
+    cli.ok(&["feedback", "add", "s", r#"{"rating": "up"}"#]).await?;
+    assert_eq!(cli.json(&["feedback", "list", "s"]).await?[0]["rating"], "up");
     database.drop().await
 }
 
@@ -71,20 +72,20 @@ async fn every_operation_has_a_subcommand() -> anyhow::Result<()> {
 async fn people_get_text() -> anyhow::Result<()> {
     let database = Database::fresh().await?;
     let cli = Cli { database: &database };
-    let created = cli.ok(&["session", "create", "s"])?;
+    let created = cli.ok(&["session", "create", "s"]).await?;
     assert!(created.starts_with("session_id: s\nsession_type: default\ncreated_at: 2"), "{created}");
-    cli.ok(&["agent", "create", "s", "a"])?;
-    cli.ok(&["message", "create", "s", "a", "1", r#"{"role": "user", "content": "Hi\u001b[31m!"}"#])?;
-    cli.ok(&["message", "create", "s", "a", "2", r#"{"message": {"role": "assistant", "content": [{"text": "Hello"}]}}"#])?;
-    let listed = cli.ok(&["message", "list", "s", "a"])?;
+    cli.ok(&["agent", "create", "s", "a"]).await?;
+    cli.ok(&["message", "create", "s", "a", "1", r#"{"role": "user", "content": "Hi\u001b[31m!"}"#]).await?;
+    cli.ok(&["message", "create", "s", "a", "2", r#"{"message": {"role": "assistant", "content": [{"text": "Hello"}]}}"#]).await?;
+    let listed = cli.ok(&["message", "list", "s", "a"]).await?;
     let rows: Vec<_> = listed.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).collect();
     assert_eq!(rows[0], ["ID", "CREATED", "ROLE", "CONTENT"]);
     assert_eq!((rows[1][2], rows[1][3]), ("user", "Hi\u{fffd}[31m!"), "nothing that a terminal would obey");
     assert_eq!((rows[2][2], rows[2][3]), ("assistant", "[{\"text\":\"Hello\"}]"));
-    cli.ok(&["metadata", "set", "s", r#"{"\u001b[31mkey": {"$serde_json::private::RawValue": "[1"}, "z": "text"}"#])?;
-    assert_eq!(cli.ok(&["metadata", "get", "s"])?, "\u{fffd}[31mkey: {\"$serde_json::private::RawValue\":\"[1\"}\nz: text\n");
-    cli.ok(&["feedback", "add", "s", r#"{"rating": "up", "\u001b]0;x": 1}"#])?;
-    assert!(!cli.ok(&["feedback", "list", "s"])?.contains('\u{1b}'));
+    cli.ok(&["metadata", "set", "s", r#"{"\u001b[31mkey": {"$serde_json::private::RawValue": "[1"}, "z": "text"}"#]).await?;
+    assert_eq!(cli.ok(&["metadata", "get", "s"]).await?, "\u{fffd}[31mkey: {\"$serde_json::private::RawValue\":\"[1\"}\nz: text\n");
+    cli.ok(&["feedback", "add", "s", r#"{"rating": "up", "\u001b]0;x": 1}"#]).await?;
+    assert!(!cli.ok(&["feedback", "list", "s"]).await?.contains('\u{1b}'));
     database.drop().await
 }
 
@@ -92,19 +93,19 @@ async fn people_get_text() -> anyhow::Result<()> {
 async fn json_comes_from_an_argument_a_file_or_stdin() -> anyhow::Result<()> {
     let database = Database::fresh().await?;
     let cli = Cli { database: &database };
-    cli.ok(&["session", "create", "s"])?;
+    cli.ok(&["session", "create", "s"]).await?;
     let file = std::env::temp_dir().join(format!("{}.json", database.name));
     std::fs::write(&file, r#"{"from": "a file"}"#)?;
-    cli.ok(&["metadata", "set", "s", &format!("@{}", file.display())])?;
+    cli.ok(&["metadata", "set", "s", &format!("@{}", file.display())]).await?;
     std::fs::remove_file(&file)?;
-    assert_eq!(cli.json(&["metadata", "get", "s"])?, json!({"from": "a file"}));
-    let mut child = cli.command(&["metadata", "set", "s", "-"])?.stdin(Stdio::piped()).spawn()?;
-    if let Some(stdin) = child.stdin.as_mut() {
-        stdin.write_all(br#"{"from": "stdin"}"#)?;
+    assert_eq!(cli.json(&["metadata", "get", "s"]).await?, json!({"from": "a file"}));
+    let mut child = cli.command(&["metadata", "set", "s", "-"]).await?.stdin(Stdio::piped()).spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(br#"{"from": "stdin"}"#).await?;
     }
-    assert!(child.wait()?.success());
-    assert_eq!(cli.json(&["metadata", "get", "s"])?, json!({"from": "stdin"}));
-    let (status, message) = cli.failed(&["metadata", "set", "s", "@/nowhere.json"])?;
+    assert!(child.wait().await?.success());
+    assert_eq!(cli.json(&["metadata", "get", "s"]).await?, json!({"from": "stdin"}));
+    let (status, message) = cli.failed(&["metadata", "set", "s", "@/nowhere.json"]).await?;
     assert!(status == Some(1) && message.contains("/nowhere.json"), "{message}");
     database.drop().await
 }
@@ -123,19 +124,19 @@ async fn failures_say_their_code_and_exit_with_1() -> anyhow::Result<()> {
         (vec!["message", "list", "s", "a", "--limit", "-1"], "session-repo: invalid-argument: limit: must not be negative, is -1"),
         (vec!["feedback", "add", "s", "[1]"], "session-repo: invalid-argument: feedback: must be a JSON object"),
     ] {
-        assert_eq!(cli.failed(&arguments)?, (Some(1), expected.to_owned()), "{arguments:?}");
+        assert_eq!(cli.failed(&arguments).await?, (Some(1), expected.to_owned()), "{arguments:?}");
     }
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full")?;
-    let status = cli.command(&["session", "create", "s"])?.stdout(full).stderr(Stdio::null()).status()?;
+    let status = cli.command(&["session", "create", "s"]).await?.stdout(full).stderr(Stdio::null()).status().await?;
     assert_eq!(status.code(), Some(1), "what cannot be printed is a failure");
     database.drop().await
 }
 
-#[test]
-fn every_help_text_shows_an_example() -> anyhow::Result<()> {
-    let help = |arguments: &[&str]| -> anyhow::Result<String> {
-        let mut command = Command::new(program()?);
-        let output = command.args(arguments).arg("--help").env("SESSION_REPO_STORE", "mongodb://alice:s3cret@h").output()?;
+#[tokio::test]
+async fn every_help_text_shows_an_example() -> anyhow::Result<()> {
+    let help = async |arguments: &[&str]| -> anyhow::Result<String> {
+        let mut command = Command::new(program().await?);
+        let output = command.args(arguments).arg("--help").env("SESSION_REPO_STORE", "mongodb://alice:s3cret@h").output().await?;
         anyhow::ensure!(output.status.success(), "{arguments:?}");
         Ok(String::from_utf8(output.stdout)?)
     };
@@ -147,13 +148,13 @@ fn every_help_text_shows_an_example() -> anyhow::Result<()> {
         ("feedback", vec!["add", "list"]),
     ] {
         for command in commands {
-            let text = help(&[group, command])?;
+            let text = help(&[group, command]).await?;
             assert!(text.contains("Example") && text.contains(&format!("session-repo {group} {command} ")), "{text}");
             assert!(!text.contains("s3cret"), "{text}");
         }
     }
-    assert!(help(&["exec"])?.contains("Example"));
-    assert!(help(&[])?.contains("Examples"));
+    assert!(help(&["exec"]).await?.contains("Example"));
+    assert!(help(&[]).await?.contains("Examples"));
     Ok(())
 }
 
@@ -164,8 +165,8 @@ async fn logs_go_to_stderr_and_hold_no_password() -> anyhow::Result<()> {
     // A server without access control takes any name and no password; only a plain host can be given one here.
     let with_password = uri.replacen("mongodb://", "mongodb://alice:s3cret@", 1);
     for (uri, created) in [(uri, true), (with_password, false)] {
-        let mut command = Cli { database: &database }.command(&["session", "create", "s", "--json"])?;
-        let output = command.env("SESSION_REPO_STORE", uri).env("RUST_LOG", "trace").output()?;
+        let mut command = Cli { database: &database }.command(&["session", "create", "s", "--json"]).await?;
+        let output = command.env("SESSION_REPO_STORE", uri).env("RUST_LOG", "trace").output().await?;
         let stderr = String::from_utf8(output.stderr)?;
         assert!(!stderr.contains("s3cret"), "{stderr}");
         assert_eq!((output.status.success(), output.stdout.is_empty()), (created, !created), "{stderr}");

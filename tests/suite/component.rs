@@ -39,6 +39,7 @@ fn it_imports_storage_its_types_and_the_clock_and_nothing_else() -> anyhow::Resu
         }
         Ok(())
     })?;
+    // The lowest version of the clock, so that every host has it.
     let expected = ["session:repository/storage@0.1.0", "session:repository/types@0.1.0", "wasi:clocks/wall-clock@0.2.0"];
     assert_eq!(imports, set(&expected));
     Ok(())

@@ -20,7 +20,7 @@ struct Run {
 }
 
 async fn run_on(uri: &str, database: &str, options: &[&str], input: impl Into<Vec<u8>>) -> anyhow::Result<Run> {
-    let mut child = Command::new(program()?)
+    let mut child = Command::new(program().await?)
         .args(["exec", "--database", database, "--collection", COLLECTION])
         .args(options)
         .env("SESSION_REPO_STORE", uri)
@@ -298,7 +298,7 @@ async fn ten_thousand_pipelined_requests_take_effect_in_the_order_of_their_sessi
 
 #[tokio::test]
 async fn a_bad_command_line_is_exit_status_2_and_repeats_no_password() -> anyhow::Result<()> {
-    let program = program()?;
+    let program = program().await?;
     let secret = "mongodb://alice:s3cret@localhost";
     for arguments in [
         vec!["exec", "--store", secret, "--concurrency", "0"],

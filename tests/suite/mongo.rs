@@ -184,3 +184,24 @@ async fn a_session_that_would_outgrow_a_document_is_too_large_and_stays_usable()
     repo.close().await;
     database.drop().await
 }
+
+#[tokio::test]
+async fn what_the_server_cannot_do_is_not_blamed_on_the_caller_or_the_data() -> anyhow::Result<()> {
+    let database = Database::fresh().await?;
+    let repo = database.repository().await?;
+    repo.sessions().create("s", None).await?;
+    repo.metadata().update("s", r#"{"list": [1]}"#).await?;
+    let far = repo.metadata().update("s", r#"{"list.2000000": 1}"#).await;
+    assert!(matches!(far, Err(Error::InvalidArgument(_))), "{far:?}");
+    repo.close().await;
+    // A single server cannot have two acknowledge; a name of a tag set it does not know either.
+    for option in ["?w=2", "?w=nobody"] {
+        let store = MongoStore::connect(&format!("{}{option}", mongodb_uri()?), database.options()).await?;
+        let repo = Repository::builder(store).build()?;
+        for refused in [repo.metadata().update("s", r#"{"a": 1}"#).await, repo.agents().create("s", "a", "{}").await] {
+            assert!(matches!(refused, Err(Error::Internal(_) | Error::Unavailable(_))), "{option}: {refused:?}");
+        }
+        repo.close().await;
+    }
+    database.drop().await
+}

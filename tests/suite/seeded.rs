@@ -110,7 +110,7 @@ async fn values_that_json_lacks_read_in_their_forms() -> anyhow::Result<()> {
     entry.insert("created_at", date(5));
     document.insert("feedbacks", vec![entry]);
     let (database, repo) = seed(document).await?;
-    assert_eq!(bodies(&repo).await?, [read.clone()]);
+    assert_eq!(bodies(&repo).await?, std::slice::from_ref(&read));
     let one = repo.messages().read("s", "a", 1).await?;
     assert_eq!(one.map(|m| (m.created_at, m.updated_at)), Some((Timestamp(CREATED + 3), Timestamp(CREATED + 4))));
     assert_eq!(repo.metadata().get("s").await?.map(|m| m.parse::<Value>()).transpose()?, Some(read.clone()));
@@ -221,6 +221,25 @@ async fn what_does_not_fit_the_schema_is_corrupt() -> anyhow::Result<()> {
     corrupt(repo.metadata().get("s").await.err(), "metadata");
     repo.close().await;
     database.drop().await
+}
+
+#[tokio::test]
+async fn a_thing_in_an_agents_place_is_corrupt_and_stays() -> anyhow::Result<()> {
+    for thing in [Bson::Null, Bson::from("text"), Bson::from(vec![1])] {
+        let (database, repo) = seed(session(doc! { "a": thing.clone() })).await?;
+        for refused in [
+            repo.agents().create("s", "a", "{}").await,
+            repo.agents().update("s", "a", "{}").await,
+            repo.messages().create("s", "a", 1, "{}").await,
+            repo.messages().update("s", "a", 1, "{}").await,
+        ] {
+            assert!(matches!(refused, Err(Error::Corrupt(_))), "{thing}: {refused:?}");
+        }
+        assert_eq!(database.document("s").await?.get_document("agents")?, &doc! { "a": thing });
+        repo.close().await;
+        database.drop().await?;
+    }
+    Ok(())
 }
 
 #[tokio::test]

@@ -1,11 +1,14 @@
 //! Many tasks on one repository, callers that go away, and an instance that traps.
 
+use mongodb::Client;
+use mongodb::bson::doc;
 use serde_json::json;
-use session_repository::{Error, Limits, MongoStore, Repository};
-use session_repository_tests::{Database, mongodb_uri};
+use session_repository::{Error, Limits, MongoOptions, MongoStore, Repository};
+use session_repository_tests::{Database, Mongod, mongodb_uri};
 use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::task::Poll;
+use std::time::Duration;
 
 const TASKS: i64 = 64;
 const MESSAGES: i64 = 20;
@@ -81,6 +84,32 @@ async fn a_caller_that_goes_away_does_not_stop_its_write() -> anyhow::Result<()>
     }
     repo.close().await;
     database.drop().await
+}
+
+#[tokio::test]
+async fn a_write_that_outlives_its_deadline_comes_before_the_next_on_its_session() -> anyhow::Result<()> {
+    // A server of its own, because its writes are held up.
+    let server = Mongod::start()?;
+    let client = Client::with_uri_str(server.uri()).await?;
+    let open = async |limits: Limits| -> anyhow::Result<Repository> {
+        let store = MongoStore::with_client(&client, MongoOptions::default()).await?;
+        Ok(Repository::builder(store).limits(limits).build()?)
+    };
+    let patient = open(Limits::default()).await?;
+    let hasty = open(Limits { call_deadline: Duration::from_millis(300), ..Limits::default() }).await?;
+    patient.sessions().create("s", None).await?;
+    patient.agents().create("s", "a", "{}").await?;
+    client.database("admin").run_command(doc! { "fsync": 1, "lock": true }).await?;
+    assert_eq!(hasty.messages().create("s", "a", 0, "{}").await, Err(Error::Timeout));
+    assert_eq!(hasty.messages().create("s", "a", 1, "{}").await, Err(Error::Timeout), "it waits for the first and is never begun");
+    client.database("admin").run_command(doc! { "fsyncUnlock": 1 }).await?;
+    // On a busy machine its deadline may pass, too; creating a message again is safe.
+    while hasty.messages().create("s", "a", 2, "{}").await == Err(Error::Timeout) {}
+    let ids: Vec<_> = patient.messages().list("s", "a", None, 0).await?.iter().map(|message| message.message_id).collect();
+    assert_eq!(ids, [0, 2]);
+    hasty.close().await;
+    patient.close().await;
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
