@@ -6,7 +6,8 @@ SHELL := bash
 CARGO := cargo
 
 component_target := wasm32-unknown-unknown
-fresh_component  := $(abspath $(or $(CARGO_TARGET_DIR),target))/$(component_target)/component/session_repository_component.wasm
+built            := $(abspath $(or $(CARGO_TARGET_DIR),target))
+fresh_component  := $(built)/$(component_target)/component/session_repository_component.wasm
 committed        := host/session-repository.wasm
 
 .PHONY: help demo test component check-tools check-mongo
@@ -17,7 +18,7 @@ help: ## List the targets
 demo: check-tools check-mongo ## Run the complete usage example against MongoDB and print the stored document
 	@echo "== building (5 to 10 minutes the first time)"
 	@$(CARGO) build --locked --workspace --bins --examples
-	@$(CARGO) run --locked --quiet --bin with-mongod -- $(CARGO) run --locked --quiet --package session-repository --example demo
+	@$(built)/debug/with-mongod $(built)/debug/examples/demo
 
 test: check-tools check-mongo ## Run all that must pass: format, lints, docs, freshness of the component, tests
 	@tests/scripts/test.sh
