@@ -30,11 +30,13 @@ fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# Prints the mirror that this machine's own apt sources name first.
+# Prints the first Debian mirror that this machine's own apt sources name; nothing if there is none.
 apt_mirror() {
-    { grep -hoE '^URIs:[[:space:]]*[^[:space:]]+' /etc/apt/sources.list.d/*.sources 2>/dev/null | sed -E 's/^URIs:[[:space:]]*//'
-      grep -hoE '^deb[[:space:]]+(\[[^]]*\][[:space:]]*)?[^[:space:]]+' /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null | sed -E 's/^.*[[:space:]]//'
-    } | grep -E '/debian/?$' | head -n 1
+    cat /etc/apt/sources.list.d/*.sources /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null | awk '
+        /^URIs:/ { for (i = 2; i <= NF; i++) candidates[++n] = $i }
+        /^deb[ \t]/ { sub(/\[[^]]*\]/, ""); candidates[++n] = $2 }
+        END { for (i = 1; i <= n; i++) if (candidates[i] ~ /\/debian\/?$/) { print candidates[i]; exit } }
+    ' || true
 }
 
 # Debian's rust-src of the same version, out of whichever suite has it, without touching the machine's apt set-up.
@@ -50,7 +52,7 @@ fetch_from_debian() {
              -o "Dir::State::Lists=$work/$suite/lists" -o "Dir::Cache=$work/$suite" -o APT::Sandbox::User=root -o Acquire::Languages=none)
         say "looking for rust-src $version in $suite"
         apt-get "${apt[@]}" -qq update >&2 || continue
-        package=$(apt-cache "${apt[@]}" madison rust-src | awk -F'|' '{gsub(/ /, "", $2); print $2}' | grep -E "^${version//./\\.}[+-]" | head -n 1)
+        package=$(apt-cache "${apt[@]}" madison rust-src | awk -F' *[|] *' -v version="$version" 'index($2, version "+") == 1 || index($2, version "-") == 1 { if (!found++) print $2 }')
         [ -n "$package" ] || continue
         (cd "$work" && apt-get "${apt[@]}" -qq download "rust-src=$package" >&2)
         dpkg -x "$work"/rust-src_*.deb "$work/deb"
@@ -73,9 +75,10 @@ else
     source=$work/deb
 fi
 
-# cargo writes beside the sources it builds, so it gets a copy.
-library=$(dirname "$(find "$source" -path '*/library/std/Cargo.toml' -print -quit)")
-[ "$library" != . ] || die "no library/std/Cargo.toml below $source"
+# The outermost one: cargo's own tests, which some packages carry along, have a mock of it further down.
+library=$(find "$source" -path '*/library/std/Cargo.toml' -printf '%d %h\n' | sort -n | awk 'NR == 1 { print $2 }')
+[ -n "$library" ] || die "no library/std/Cargo.toml below $source"
+# cargo writes beside the sources that it builds, so it gets a copy.
 cp -r "$(dirname "$library")" "$work/library"
 
 say "building the standard library (about half a minute)"
@@ -87,7 +90,7 @@ printf '[package]\nname = "probe"\nversion = "0.0.0"\nedition = "2024"\n[workspa
     RUSTC_BOOTSTRAP=1 __CARGO_TESTS_ONLY_SRC_ROOT="$work/library" CARGO_TARGET_DIR="$work/target" \
     cargo build --release --target "$target" -Zbuild-std=std,panic_abort >&2)
 
-mkdir -p "$libdir"
+mkdir -p "$libdir" || die "cannot write to $libdir: run this once as the user who owns the toolchain"
 cp "$work/target/$target/release/deps"/*.rlib "$libdir/"
 rm -f "$libdir"/libprobe-*.rlib
 has_std || die "the build left no libstd in $libdir"
