@@ -362,3 +362,22 @@ async fn refused_calls_are_answers_and_not_failures() -> anyhow::Result<()> {
     assert_eq!((run.status, run.codes()), (Some(0), vec!["not-found", "ok"]));
     database.drop().await
 }
+
+#[tokio::test]
+async fn a_reader_that_goes_away_ends_the_program() -> anyhow::Result<()> {
+    let database = Database::fresh().await?;
+    let mut child = Command::new(program().await?)
+        .args(["exec", "--database", &database.name, "--collection", COLLECTION])
+        .env("SESSION_REPO_STORE", mongodb_uri()?)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
+    drop(child.stdout.take());
+    // Stays open: nothing but the lost reader can end the program.
+    let mut stdin = child.stdin.take().context("no stdin")?;
+    stdin.write_all(lines(&[("sessions.create", json!({"session_id": "s"}))]).as_bytes()).await?;
+    assert_eq!(child.wait().await?.code(), Some(1));
+    drop(stdin);
+    database.drop().await
+}

@@ -88,7 +88,9 @@ async fn a_closed_repository_answers_the_calls_that_it_took() -> anyhow::Result<
 #[tokio::test]
 async fn writes_are_acknowledged_by_a_majority_unless_the_connection_string_says_otherwise() -> anyhow::Result<()> {
     let database = Database::fresh().await?;
-    for (option, expected) in [("", doc! { "w": "majority" }), ("?w=1", doc! { "w": 1 }), ("?journal=true", doc! { "j": true })] {
+    for (option, expected) in
+        [("", doc! { "w": "majority" }), ("?w=1", doc! { "w": 1 }), ("?journal=true", doc! { "w": "majority", "j": true })]
+    {
         let mut options = ClientOptions::parse(format!("{}{option}", mongodb_uri()?)).await?;
         let watch = super::driver::Watch::on(&mut options);
         let store = MongoStore::with_client(&Client::with_options(options)?, database.options()).await?;

@@ -27,11 +27,15 @@ async fn read(repository: &Repository, concurrency: u32, responses: mpsc::Sender
     let in_flight = Arc::new(Semaphore::new(concurrency as usize));
     let mut lines = Lines::new(tokio::io::stdin());
     let mut turns = Turns::default();
-    // Stops early when stdout is gone: the writer says why.
-    while !responses.is_closed() {
+    loop {
         // Taken before the line is read: with all calls in flight the next line stays in the pipe.
         let permit = Arc::clone(&in_flight).acquire_owned().await?;
-        let Some(line) = lines.next().await.context("stdin")? else { break };
+        let line = tokio::select! {
+            line = lines.next() => line.context("stdin")?,
+            // Stdout is gone; the writer says why.
+            () = responses.closed() => break,
+        };
+        let Some(line) = line else { break };
         let (id, request) = match line {
             Line::Text(line) => {
                 let (id, request) = request::parse(&line);

@@ -14,22 +14,20 @@ use args::{Cli, Command};
 use clap::{CommandFactory, Parser};
 use session_repository::{Error, MongoOptions, MongoStore, Repository};
 use std::io::IsTerminal;
-use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn main() {
     let cli = Cli::try_parse().unwrap_or_else(|error| refuse(&error));
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour).init();
-    match run(cli).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("session-repo: {error:#}");
-            ExitCode::FAILURE
-        }
+    let done = run(cli).await;
+    if let Err(error) = &done {
+        eprintln!("session-repo: {error:#}");
     }
+    // Without waiting for a read of stdin that nothing comes of any more.
+    std::process::exit(i32::from(done.is_err()));
 }
 
 async fn run(cli: Cli) -> anyhow::Result<()> {

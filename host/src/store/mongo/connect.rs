@@ -4,7 +4,7 @@ use super::{MongoStore, index};
 use crate::error::{Error, Result};
 use mongodb::bson::doc;
 use mongodb::error::ErrorKind;
-use mongodb::options::{Acknowledgment, ClientOptions, CollectionOptions, WriteConcern};
+use mongodb::options::{Acknowledgment, ClientOptions, CollectionOptions};
 use mongodb::{Client, Collection};
 use std::time::Duration;
 
@@ -106,10 +106,12 @@ impl MongoStore {
         let MongoOptions { database, collection, metadata_fields } = options;
         let database = client.database(&database);
         let mut collection: Collection<_> = database.collection(&collection);
-        if collection.write_concern().is_none() {
-            let majority = WriteConcern::builder().w(Acknowledgment::Majority).build();
-            let with_majority = CollectionOptions::builder().write_concern(majority).build();
-            collection = database.collection_with_options(collection.name(), with_majority);
+        // What else the connection string says of writes (a journal, a time limit) stays.
+        let mut concern = collection.write_concern().cloned().unwrap_or_default();
+        if concern.w.is_none() {
+            concern.w = Some(Acknowledgment::Majority);
+            let options = CollectionOptions::builder().write_concern(concern).build();
+            collection = database.collection_with_options(collection.name(), options);
         }
         index::ensure(&collection, &metadata_fields).await;
         Self { collection, owned: None }
