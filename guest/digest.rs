@@ -51,10 +51,12 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
-/// The `component` profile out of the workspace's manifest.
+/// The `component` profile out of the workspace's manifest, and the edition.
 fn profile(manifest: &str) -> String {
+    let edition = manifest.lines().filter(|line| line.starts_with("edition"));
     let section = manifest.lines().skip_while(|line| *line != "[profile.component]");
-    section.enumerate().take_while(|(number, line)| *number == 0 || !line.starts_with('[')).map(|(_, line)| format!("{line}\n")).collect()
+    let section = section.enumerate().take_while(|(number, line)| *number == 0 || !line.starts_with('[')).map(|(_, line)| line);
+    edition.chain(section).map(|line| format!("{line}\n")).collect()
 }
 
 /// The lock file's entries for a package and all that it depends on.

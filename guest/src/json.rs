@@ -194,12 +194,6 @@ impl<'a> Scanner<'a> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    fn next(&mut self) -> Option<u8> {
-        let byte = self.peek()?;
-        self.at += 1;
-        Some(byte)
-    }
-
     fn skip_space(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
@@ -224,6 +218,16 @@ impl<'a> Scanner<'a> {
         }
         self.at += 1;
         Ok(())
+    }
+
+    /// Whether an object or array ends here, or goes on behind a comma.
+    fn ends(&mut self, close: u8, expected: &str) -> Result<bool, Fault> {
+        let ends = self.peek() == Some(close);
+        if !ends && self.peek() != Some(b',') {
+            return Err(self.broken(expected));
+        }
+        self.at += 1;
+        Ok(ends)
     }
 
     fn end(&mut self) -> Result<(), Fault> {
@@ -268,13 +272,8 @@ impl<'a> Scanner<'a> {
             let member = self.member(depth)?;
             members.push(member);
             self.skip_space();
-            match self.next() {
-                Some(b',') => {}
-                Some(b'}') => break,
-                _ => {
-                    self.at -= 1;
-                    return Err(self.broken("`,` or `}`"));
-                }
+            if self.ends(b'}', "`,` or `}`")? {
+                break;
             }
         }
         check_unique(&members)?;
@@ -315,13 +314,8 @@ impl<'a> Scanner<'a> {
             self.value(depth + 1).map_err(|fault| fault.within(Step::Index(index)))?;
             on_item(self.slice(start, self.at)?);
             self.skip_space();
-            match self.next() {
-                Some(b',') => {}
-                Some(b']') => break,
-                _ => {
-                    self.at -= 1;
-                    return Err(self.broken("`,` or `]`"));
-                }
+            if self.ends(b']', "`,` or `]`")? {
+                break;
             }
         }
         Ok(())

@@ -41,6 +41,8 @@ fn faults_name_their_place() {
         (r#"{"a": 1,}"#, "body: not valid JSON: expected a key in double quotes at byte 8, found '}'"),
         (r#"{"a" 1}"#, "body: not valid JSON: expected `:` at byte 5, found '1'"),
         (r#"{"a": [1 2]}"#, "body.a: not valid JSON: expected `,` or `]` at byte 9, found '2'"),
+        (r#"{"a": 1"#, "body: not valid JSON: expected `,` or `}` at byte 7, the text ends"),
+        (r#"{"a": [1"#, "body.a: not valid JSON: expected `,` or `]` at byte 8, the text ends"),
         (r#"{"a": 1. }"#, "body.a: not valid JSON: expected a digit at byte 8, found ' '"),
         ("{\"a\": \"\n\"}", "body.a: not valid JSON: expected an escape, not a bare control character, at byte 7, found '\\n'"),
         (r#"{"a": "\x"}"#, "body.a: not valid JSON: expected an escape at byte 8, found 'x'"),

@@ -187,7 +187,8 @@ impl Metadata<'_> {
     /// `not-found(session)`, `invalid-argument`.
     pub async fn delete(self, session_id: impl Into<String>, keys: impl IntoIterator<Item = impl Into<String>>) -> Result<()> {
         let (session_id, keys): (String, Vec<String>) = (session_id.into(), keys.into_iter().map(Into::into).collect());
-        let size = session_id.len() + keys.iter().map(String::len).sum::<usize>();
+        // A short key still takes a place of its own on both sides.
+        let size = session_id.len() + keys.iter().map(|key| key.len() + 2 * size_of::<String>()).sum::<usize>();
         call!(self.0, size, session_repository_metadata.call_delete(session_id, keys), |()| ())
     }
 }

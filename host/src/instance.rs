@@ -3,9 +3,11 @@
 use crate::bindings::{Instance, InstancePre};
 use crate::ctx::{self, SessionCtx, SessionCtxView, SessionView};
 use crate::error::{Error, Result};
+use crate::limits::Limits;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use std::pin::Pin;
+use tokio::sync::watch;
 use wasmtime::component::{Accessor, Component, Linker};
 use wasmtime::{Config, Engine, Store, StoreLimits, StoreLimitsBuilder};
 
@@ -25,8 +27,12 @@ impl SessionView for State {
 }
 
 /// A call that an instance is to run: it answers its caller by itself and fails only if the instance trapped.
-pub(crate) type Job =
-    Box<dyn for<'a> FnOnce(&'a Accessor<State>, &'a Instance) -> Pin<Box<dyn Future<Output = wasmtime::Result<()>> + Send + 'a>> + Send>;
+pub(crate) type Job = Box<
+    dyn for<'a> FnOnce(&'a Accessor<State>, &'a Instance, Alive) -> Pin<Box<dyn Future<Output = wasmtime::Result<()>> + Send + 'a>> + Send,
+>;
+
+/// Ends, with an error, when the instance and all that its calls were waiting for is gone.
+pub(crate) type Alive = watch::Receiver<()>;
 
 /// The compiled component, linked to a context.
 pub(crate) struct Runner {
@@ -65,28 +71,35 @@ impl Runner {
     }
 
     async fn serve_one_instance(&self, first: Job, jobs: &async_channel::Receiver<Job>) -> wasmtime::Result<()> {
+        // Declared before the store, so that it goes after it.
+        let alive = watch::Sender::new(());
         let limits = StoreLimitsBuilder::new().memory_size(self.ctx.limits.instance_memory_bytes).build();
         let mut store = Store::new(&self.engine, State { session: self.ctx.clone(), limits });
         store.limiter(|state| &mut state.limits);
+        // What a guest may hand over in one call, in bytes; our own limits answer first, with an error in place of a trap.
+        let Limits { message_bytes, page_bytes, .. } = self.ctx.limits;
+        let handed_over = message_bytes.max(page_bytes).saturating_mul(2);
+        store.set_hostcall_fuel(store.hostcall_fuel().max(handed_over));
         let instance = self.pre.instantiate_async(&mut store).await?;
         let most = self.ctx.limits.calls_per_instance.max(1);
-        store.run_concurrent(async |accessor| serve_calls(accessor, &instance, first, jobs, most).await).await?
+        store.run_concurrent(async |accessor| serve_calls(accessor, &instance, &alive, first, jobs, most).await).await?
     }
 }
 
 async fn serve_calls(
     accessor: &Accessor<State>,
     instance: &Instance,
+    alive: &watch::Sender<()>,
     first: Job,
     jobs: &async_channel::Receiver<Job>,
     most: usize,
 ) -> wasmtime::Result<()> {
     let mut calls = FuturesUnordered::new();
-    calls.push(first(accessor, instance));
+    calls.push(first(accessor, instance, alive.subscribe()));
     loop {
         tokio::select! {
             job = jobs.recv(), if calls.len() < most => match job {
-                Ok(job) => calls.push(job(accessor, instance)),
+                Ok(job) => calls.push(job(accessor, instance, alive.subscribe())),
                 Err(_) => break,
             },
             Some(ended) = calls.next() => ended?,

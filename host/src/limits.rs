@@ -22,7 +22,8 @@ pub struct Limits {
     pub calls_per_instance: usize,
     /// Text of the calls that may be under way at once, in bytes; more wait. At least `message_bytes`. Default: 64 MiB.
     pub bytes_in_flight: usize,
-    /// Linear memory of one instance, in bytes. An instance that needs more traps and is replaced. Default: 512 MiB.
+    /// Linear memory of one instance, in bytes: the calls that it serves and their answers have to fit. An instance that needs more traps
+    /// and is replaced; the calls that it had end in `unavailable`. Default: 1 GiB, of which only what is used is taken.
     pub instance_memory_bytes: usize,
     /// How long the store may take for one call before the caller gets `timeout`, and how long a call waits for an instance to take it.
     /// A write that is under way then is finished all the same, before any later call on its session begins.
@@ -37,7 +38,7 @@ impl Default for Limits {
             page_bytes: 64 * MIB,
             calls_per_instance: 256,
             bytes_in_flight: 64 * MIB,
-            instance_memory_bytes: 512 * MIB,
+            instance_memory_bytes: 1024 * MIB,
             call_deadline: Duration::from_secs(60),
         }
     }

@@ -4,6 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
+/// How many overdue calls a host bears. Each holds what its caller brought, and a silent server would let them pile up.
+const MOST: usize = 1024;
+
 /// Resolves with an error when the call has ended, however it did.
 type Ended = watch::Receiver<()>;
 
@@ -40,6 +43,12 @@ impl Overdue {
         for mut call in calls {
             while call.changed().await.is_ok() {}
         }
+    }
+
+    /// Whether there are as many overdue calls as a host bears.
+    pub(crate) fn is_full(&self) -> bool {
+        let sessions = self.lock();
+        sessions.len() >= MOST && sessions.values().flatten().filter(|call| is_running(call)).count() >= MOST
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Vec<Ended>>> {

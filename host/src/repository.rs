@@ -106,7 +106,7 @@ impl RepositoryBuilder {
                 drop(serves);
             });
         }
-        let bytes = limits.bytes_in_flight.max(limits.message_bytes + SMALL_ARGUMENTS).min(Semaphore::MAX_PERMITS);
+        let bytes = limits.bytes_in_flight.max(limits.message_bytes.saturating_add(SMALL_ARGUMENTS)).min(Semaphore::MAX_PERMITS);
         Ok(Repository { shared: Arc::new(Shared { store, limits, jobs, serving, bytes: Arc::new(Semaphore::new(bytes)) }) })
     }
 }
@@ -160,31 +160,43 @@ impl Repository {
             + 'static,
     {
         let limits = &self.shared.limits;
-        if size > limits.message_bytes + SMALL_ARGUMENTS {
+        if size > limits.message_bytes.saturating_add(SMALL_ARGUMENTS) {
             return Err(Error::TooLarge { size: size as u64, limit: limits.message_bytes as u64 });
         }
+        let (begin, begun) = oneshot::channel();
         let (answer, answered) = oneshot::channel();
         let taken = async {
             // Held until the call has ended: it bounds what the instances hold.
             let permit = Arc::clone(&self.shared.bytes).acquire_many_owned(u32::try_from(size).unwrap_or(u32::MAX)).await;
-            let job: Job = Box::new(move |accessor, instance| {
+            let job: Job = Box::new(move |accessor, instance, alive| {
                 Box::pin(async move {
                     let _permit = permit;
-                    if !answer.is_closed() {
+                    // A caller that is gone before its call has begun gets none made.
+                    if begin.send(alive).is_ok() {
                         // Nobody may be listening any more; the call has run to its end all the same.
                         drop(answer.send(call(accessor, instance).await?));
                     }
                     Ok(())
                 })
             });
-            self.shared.jobs.send(job).await.map_err(|_| Error::Unavailable(String::from("the repository is closed")))
+            let closed = |_| Error::Unavailable(String::from("the repository is closed"));
+            self.shared.jobs.send(job).await.map_err(closed)?;
+            begun.await.map_err(|_| lost())
         };
-        timeout(limits.call_deadline, taken).await.unwrap_or(Err(Error::Timeout))?;
+        let mut alive = timeout(limits.call_deadline, taken).await.unwrap_or(Err(Error::Timeout))?;
         // The storage answers within the deadline, and the component with it.
         match timeout(limits.call_deadline.saturating_add(ANSWER_GRACE), answered).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Err(Error::Unavailable(String::from("the component instance was lost during the call"))),
+            Ok(Err(_)) => {
+                // What the instance had under way is known to be overdue once it is gone, so a retry comes after it.
+                while alive.changed().await.is_ok() {}
+                Err(lost())
+            }
             Err(_) => Err(Error::Timeout),
         }
     }
+}
+
+fn lost() -> Error {
+    Error::Unavailable(String::from("the component instance was lost during the call"))
 }

@@ -8,6 +8,7 @@ use crate::limits::Limits;
 use crate::store::{Appended, Replacement, Store};
 use crate::types::{Json, Timestamp};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use wasmtime::component::Accessor;
 
@@ -30,8 +31,12 @@ where
     let SessionCtx { store, limits, overdue } = accessor.with(|mut access| access.get().ctx.clone());
     let Limits { message_bytes, page_bytes, call_deadline, .. } = limits;
     bound(brought, message_bytes)?;
-    let deadline = Instant::now() + call_deadline;
+    // Years from now where the sum cannot be told.
+    let deadline = Instant::now().checked_add(call_deadline).unwrap_or_else(|| Instant::now() + Duration::from_secs(1 << 30));
     timeout_at(deadline, overdue.wait_for(session_id)).await.map_err(|_| Error::Timeout)?;
+    if overdue.is_full() {
+        return Err(Error::Unavailable(String::from("too many calls are still under way after their deadline")).into());
+    }
     let (task, _wait) = overdue.start(session_id, call(store));
     let answer = match timeout_at(deadline, task).await {
         Ok(Ok(answer)) => answer?,
@@ -111,7 +116,11 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
         let brought = message.body.len();
         let id = session_id.clone();
         let call = async move |store: Arc<dyn Store>| store.append_message(&session_id, &agent_id, message.into(), &omit).await;
-        Ok(match run(accessor, &id, brought, call, no_size).await? {
+        let size = |appended: &Appended| match appended {
+            Appended::New => 0,
+            Appended::Taken(message) => message.body.as_str().len(),
+        };
+        Ok(match run(accessor, &id, brought, call, size).await? {
             Appended::New => AppendOutcome::Appended,
             Appended::Taken(message) => AppendOutcome::Taken(message.into()),
         })

@@ -22,7 +22,7 @@ if command -v mongod; then
     exit 0
 fi
 
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/session-repository
+cache=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/session-repository
 mongod=$cache/mongod-$mongod_version
 if [ -x "$mongod" ] && matches "$mongod" "$mongod_sha256"; then
     echo "$mongod"

@@ -7,16 +7,12 @@ step() { printf '\n== %s\n' "$*"; }
 cargo=${CARGO:-cargo}
 target=wasm32-unknown-unknown
 committed=host/session-repository.wasm
-fresh=${CARGO_TARGET_DIR:-$PWD/target}/$target/component/session_repository_component.wasm
 
 step "format"
 $cargo fmt --all --check
 
-step "the target of the component"
-tests/scripts/wasm-target.sh
-
 step "a fresh build of the component"
-$cargo build --locked --package session-repository-component --profile component --target $target
+fresh=$(tests/scripts/component.sh)
 
 step "lints"
 $cargo clippy --locked --workspace --all-targets -- --deny warnings

@@ -16,6 +16,7 @@ has_std() { compgen -G "$libdir/libstd-*.rlib" >/dev/null; }
 has_std && exit 0
 
 version=$(rustc --version | cut -d' ' -f2)
+[ -w "$(rustc --print sysroot)/lib/rustlib" ] || die "cannot write to $(rustc --print sysroot): run this once as the user who owns the toolchain"
 say "rustc $version has no standard library for $target"
 
 if [ -z "${RUST_SRC:-}" ] && command -v rustup >/dev/null; then
@@ -76,7 +77,7 @@ else
 fi
 
 # The outermost one: cargo's own tests, which some packages carry along, have a mock of it further down.
-library=$(find "$source" -path '*/library/std/Cargo.toml' -printf '%d %h\n' | sort -n | awk 'NR == 1 { print $2 }')
+library=$(find "$source" -path '*/library/std/Cargo.toml' -printf '%d %h\n' | sort -n | awk 'NR == 1 { sub(/^[0-9]+ /, ""); print }')
 [ -n "$library" ] || die "no library/std/Cargo.toml below $source"
 # cargo writes beside the sources that it builds, so it gets a copy.
 cp -r "$(dirname "$library")" "$work/library"
@@ -85,13 +86,17 @@ say "building the standard library (about half a minute)"
 mkdir -p "$work/probe/src"
 printf '[package]\nname = "probe"\nversion = "0.0.0"\nedition = "2024"\n[workspace]\n[profile.release]\npanic = "abort"\n' > "$work/probe/Cargo.toml"
 : > "$work/probe/src/lib.rs"
+# Sources are named as in the standard libraries that rustup has.
+remap="--remap-path-prefix=$work/library=/rustc/$(rustc --verbose --version | awk '/^commit-hash:/ { print $2 }')/library"
+remap+=" --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src=/rust/deps"
 # The bootstrap flag is what lets a stable cargo build std; it reaches this one build of std and nothing of ours.
-(cd "$work/probe" && env -u RUSTFLAGS -u CARGO_BUILD_TARGET -u CARGO_ENCODED_RUSTFLAGS \
+(cd "$work/probe" && env -u CARGO_BUILD_TARGET -u CARGO_ENCODED_RUSTFLAGS RUSTFLAGS="$remap" \
     RUSTC_BOOTSTRAP=1 __CARGO_TESTS_ONLY_SRC_ROOT="$work/library" CARGO_TARGET_DIR="$work/target" \
     cargo build --release --target "$target" -Zbuild-std=std,panic_abort >&2)
 
-mkdir -p "$libdir" || die "cannot write to $libdir: run this once as the user who owns the toolchain"
-cp "$work/target/$target/release/deps"/*.rlib "$libdir/"
-rm -f "$libdir"/libprobe-*.rlib
+# libstd last: its presence says that all is there.
+mkdir -p "$libdir"
+find "$work/target/$target/release/deps" -name '*.rlib' ! -name 'libprobe-*' ! -name 'libstd-*' -exec cp {} "$libdir/" \;
+cp "$work/target/$target/release/deps"/libstd-*.rlib "$libdir/"
 has_std || die "the build left no libstd in $libdir"
 say "installed in $libdir"

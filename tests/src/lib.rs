@@ -20,7 +20,7 @@ use tokio::sync::OnceCell;
 /// Fails if there is no `mongod` to be had.
 pub fn mongodb_uri() -> anyhow::Result<String> {
     static SERVER: Mutex<Option<Mongod>> = Mutex::new(None);
-    if let Ok(uri) = std::env::var("MONGODB_URI") {
+    if let Some(uri) = std::env::var("MONGODB_URI").ok().filter(|uri| !uri.is_empty()) {
         return Ok(uri);
     }
     let mut server = SERVER.lock().map_err(|_| anyhow::anyhow!("another test could not start mongod"))?;
@@ -108,7 +108,10 @@ pub async fn program() -> anyhow::Result<PathBuf> {
 async fn build_program() -> anyhow::Result<PathBuf> {
     // The whole workspace, because its features are those of the tests: nothing is built twice.
     let mut cargo = tokio::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--workspace", "--bins"]);
+    cargo.args(["build", "--quiet", "--locked", "--workspace", "--bins"]);
+    if !cfg!(debug_assertions) {
+        cargo.arg("--release");
+    }
     // What cargo tells this test of its package would make dependencies that watch these names build again.
     for (name, _) in std::env::vars_os() {
         if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {

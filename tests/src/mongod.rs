@@ -13,6 +13,8 @@ trap '' INT TERM
 data=$(mktemp -d) || exit 1
 "$1" --dbpath "$data" --port "$2" --bind_ip 127.0.0.1 --wiredTigerCacheSizeGB 1 --nounixsocket &
 pid=$!
+# From here on mongod alone holds the log's pipe, so that its end shows.
+exec >/dev/null
 cat >/dev/null
 exec 2>/dev/null
 kill -9 "$pid"
@@ -59,17 +61,16 @@ impl Mongod {
         let lifeline = keeper.stdin.take();
         let mut log = BufReader::new(keeper.stdout.take().context("no log")?);
         let server = Self { port, keeper, lifeline };
-        let mut line = String::new();
+        let (mut line, mut last) = (String::new(), String::new());
         while log.read_line(&mut line)? > 0 {
             if line.contains("Waiting for connections") {
                 // The rest of the log is read so that mongod never waits for a reader.
                 std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
                 return Ok(server);
             }
-            anyhow::ensure!(!line.contains("Failed to set up listener"), "the port {port} was taken");
-            line.clear();
+            last = std::mem::take(&mut line);
         }
-        anyhow::bail!("mongod ended before it was ready")
+        anyhow::bail!("{program} ended before it was ready: {last}")
     }
 
     /// Its connection string.

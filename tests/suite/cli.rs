@@ -1,7 +1,7 @@
 //! The subcommands, run as people run them.
 
 use serde_json::{Value, json};
-use session_repository_tests::{COLLECTION, Database, mongodb_uri, program};
+use session_repository_tests::{COLLECTION, Database, Mongod, mongodb_uri, program};
 use std::process::{Output, Stdio};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
@@ -50,6 +50,7 @@ async fn every_operation_has_a_subcommand() -> anyhow::Result<()> {
     assert_eq!(cli.json(&["session", "read", "s"]).await?["session_id"], "s");
     cli.ok(&["agent", "create", "s", "a", r#"{"model": "m"}"#]).await?;
     cli.ok(&["agent", "create", "s", "plain"]).await?;
+    assert_eq!(cli.json(&["agent", "update", "s", "plain", "{}"]).await?, json!(null), "nothing to tell");
     cli.ok(&["agent", "update", "s", "a", r#"{"state": {"n": 1}}"#]).await?;
     let agent = cli.json(&["agent", "read", "s", "a"]).await?;
     assert_eq!((&agent["model"], &agent["state"]), (&json!("m"), &json!({"n": 1})));
@@ -161,8 +162,9 @@ async fn every_help_text_shows_an_example() -> anyhow::Result<()> {
 #[tokio::test]
 async fn logs_go_to_stderr_and_hold_no_password() -> anyhow::Result<()> {
     let database = Database::fresh().await?;
-    let uri = mongodb_uri()?;
-    // A server without access control takes any name and no password; only a plain host can be given one here.
+    // A server without access control knows no user, so the second one is refused.
+    let server = Mongod::start()?;
+    let uri = server.uri();
     let with_password = uri.replacen("mongodb://", "mongodb://alice:s3cret@", 1);
     for (uri, created) in [(uri, true), (with_password, false)] {
         let mut command = Cli { database: &database }.command(&["session", "create", "s", "--json"]).await?;

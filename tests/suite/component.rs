@@ -69,6 +69,13 @@ fn it_is_a_component_of_at_most_250_kilobytes() {
 }
 
 #[test]
+fn it_says_nothing_of_where_it_was_built() {
+    for place in ["registry/src", "/.cargo/", "/home/", "/root/", "/Users/"] {
+        assert!(COMPONENT.windows(place.len()).all(|bytes| bytes != place.as_bytes()), "{place}");
+    }
+}
+
+#[test]
 fn it_was_built_from_these_sources() -> anyhow::Result<()> {
     let built_from = Parser::new(0).parse_all(COMPONENT).find_map(|payload| match payload {
         Ok(Payload::CustomSection(section)) if section.name() == digest::SECTION => Some(section.data().to_owned()),

@@ -9,6 +9,7 @@ use serde_json::json;
 use session_repository::{MongoStore, Repository};
 use session_repository_tests::{COLLECTION, Database, mongodb_uri};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
 
 /// A command that the driver sent, and the reply.
 #[derive(Debug, Clone)]
@@ -21,7 +22,10 @@ pub(crate) struct Seen {
 
 /// A watch on the commands of a client.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Watch(Arc<Mutex<Vec<Seen>>>);
+pub(crate) struct Watch {
+    seen: Arc<Mutex<Vec<Seen>>>,
+    started: Arc<Notify>,
+}
 
 impl Watch {
     pub(crate) fn on(options: &mut ClientOptions) -> Self {
@@ -29,7 +33,9 @@ impl Watch {
         let seen = watch.clone();
         options.command_event_handler = Some(EventHandler::callback(move |event| match event {
             CommandEvent::Started(started) => {
-                seen.lock().push(Seen { name: started.command_name, command: started.command, request_id: started.request_id, reply: None })
+                let (name, command) = (started.command_name, started.command);
+                seen.lock().push(Seen { name, command, request_id: started.request_id, reply: None });
+                seen.started.notify_one();
             }
             CommandEvent::Succeeded(done) => {
                 if let Some(command) = seen.lock().iter_mut().find(|command| command.request_id == done.request_id) {
@@ -42,20 +48,27 @@ impl Watch {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Seen>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn commands(&self) -> Vec<Seen> {
         self.lock().clone()
     }
 
+    /// Waits until a command is on its way that was not looked at yet.
+    pub(crate) async fn command_started(&self) {
+        while self.lock().is_empty() {
+            self.started.notified().await;
+        }
+    }
+
     /// What was seen since the last look.
-    fn take(&self) -> Vec<Seen> {
+    pub(crate) fn take(&self) -> Vec<Seen> {
         std::mem::take(&mut self.lock())
     }
 }
 
-async fn watched(database: &Database) -> anyhow::Result<(Repository, Watch)> {
+pub(crate) async fn watched(database: &Database) -> anyhow::Result<(Repository, Watch)> {
     let mut options = ClientOptions::parse(mongodb_uri()?).await?;
     let watch = Watch::on(&mut options);
     let store = MongoStore::with_client(&Client::with_options(options)?, database.options()).await?;

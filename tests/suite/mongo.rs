@@ -4,7 +4,7 @@ use mongodb::bson::{Document, doc};
 use mongodb::options::ClientOptions;
 use mongodb::{Client, IndexModel};
 use session_repository::{Error, MongoOptions, MongoStore, Repository, Store};
-use session_repository_tests::{Database, mongodb_uri};
+use session_repository_tests::{Database, Mongod, mongodb_uri};
 use std::collections::BTreeSet;
 use std::net::TcpListener;
 
@@ -87,13 +87,14 @@ async fn a_closed_repository_answers_the_calls_that_it_took() -> anyhow::Result<
 
 #[tokio::test]
 async fn writes_are_acknowledged_by_a_majority_unless_the_connection_string_says_otherwise() -> anyhow::Result<()> {
-    let database = Database::fresh().await?;
+    // A server of its own: the one that is shared may be named with options already.
+    let server = Mongod::start()?;
     for (option, expected) in
         [("", doc! { "w": "majority" }), ("?w=1", doc! { "w": 1 }), ("?journal=true", doc! { "w": "majority", "j": true })]
     {
-        let mut options = ClientOptions::parse(format!("{}{option}", mongodb_uri()?)).await?;
+        let mut options = ClientOptions::parse(format!("{}{option}", server.uri())).await?;
         let watch = super::driver::Watch::on(&mut options);
-        let store = MongoStore::with_client(&Client::with_options(options)?, database.options()).await?;
+        let store = MongoStore::with_client(&Client::with_options(options)?, MongoOptions::default()).await?;
         let repo = Repository::builder(store).build()?;
         repo.sessions().create(format!("s{option}"), None).await?;
         let sent: Vec<Document> = watch.commands().into_iter().filter(|c| c.name == "insert").map(|c| c.command).collect();
@@ -106,7 +107,7 @@ async fn writes_are_acknowledged_by_a_majority_unless_the_connection_string_says
         assert_eq!(sent.len(), 1);
         repo.close().await;
     }
-    database.drop().await
+    Ok(())
 }
 
 #[tokio::test]
@@ -189,21 +190,42 @@ async fn a_session_that_would_outgrow_a_document_is_too_large_and_stays_usable()
 
 #[tokio::test]
 async fn what_the_server_cannot_do_is_not_blamed_on_the_caller_or_the_data() -> anyhow::Result<()> {
-    let database = Database::fresh().await?;
-    let repo = database.repository().await?;
+    let server = Mongod::start()?;
+    let repo = Repository::builder(MongoStore::connect(&server.uri(), MongoOptions::default()).await?).build()?;
     repo.sessions().create("s", None).await?;
     repo.metadata().update("s", r#"{"list": [1]}"#).await?;
     let far = repo.metadata().update("s", r#"{"list.2000000": 1}"#).await;
     assert!(matches!(far, Err(Error::InvalidArgument(_))), "{far:?}");
     repo.close().await;
-    // A single server cannot have two acknowledge; a name of a tag set it does not know either.
+    // A single server cannot have two acknowledge, and does not know a tag set of this name.
     for option in ["?w=2", "?w=nobody"] {
-        let store = MongoStore::connect(&format!("{}{option}", mongodb_uri()?), database.options()).await?;
+        let store = MongoStore::connect(&format!("{}{option}", server.uri()), MongoOptions::default()).await?;
         let repo = Repository::builder(store).build()?;
         for refused in [repo.metadata().update("s", r#"{"a": 1}"#).await, repo.agents().create("s", "a", "{}").await] {
             assert!(matches!(refused, Err(Error::Internal(_) | Error::Unavailable(_))), "{option}: {refused:?}");
         }
         repo.close().await;
     }
-    database.drop().await
+    let options = ClientOptions::parse(format!("{}?w=0", server.uri())).await?;
+    let unacknowledged = MongoStore::with_client(&Client::with_options(options)?, MongoOptions::default()).await;
+    assert!(matches!(unacknowledged, Err(Error::InvalidArgument(_))));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_error_of_the_connection_string_names_its_option() -> anyhow::Result<()> {
+    for (options, expected) in [
+        ("serverSelectionTimeoutMS=soon", "option `serverSelectionTimeoutMS`"),
+        ("w=majority&serverSelectionTimeoutMS=soon", "option `serverSelectionTimeoutMS`"),
+        ("w=majority&s3cret=1", "an option that does not exist"),
+        ("w=0", "option `w`"),
+    ] {
+        match MongoStore::connect(&format!("mongodb://alice:s3cret@localhost/?{options}"), MongoOptions::default()).await {
+            Err(Error::InvalidArgument(message)) => {
+                assert!(message.contains(expected) && !message.contains("s3cret"), "{options}: {message}")
+            }
+            other => panic!("{options}: expected invalid-argument, got {other:?}"),
+        }
+    }
+    Ok(())
 }

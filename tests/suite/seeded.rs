@@ -225,7 +225,7 @@ async fn what_does_not_fit_the_schema_is_corrupt() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn a_thing_in_an_agents_place_is_corrupt_and_stays() -> anyhow::Result<()> {
-    for thing in [Bson::Null, Bson::from("text"), Bson::from(vec![1])] {
+    for thing in [Bson::Null, Bson::from("text"), Bson::from(vec![1]), Bson::Array(vec![Bson::Document(doc! {})])] {
         let (database, repo) = seed(session(doc! { "a": thing.clone() })).await?;
         for refused in [
             repo.agents().create("s", "a", "{}").await,

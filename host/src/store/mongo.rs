@@ -84,7 +84,7 @@ impl MongoStore {
     async fn update_agent(&self, session_id: &str, path: &AgentPath, update: Vec<Document>, adds: u64) -> Result<()> {
         for _ in 0..ATTEMPTS {
             let mut filter = doc! { "_id": session_id };
-            filter.insert(path.agent(), doc! { "$type": "object" });
+            filter.insert(path.agent(), is_object());
             match self.update(filter, update.clone()).await {
                 Ok(true) => return Ok(()),
                 Ok(false) => self.require_agent(session_id, path).await.map(drop)?,
@@ -142,6 +142,11 @@ impl MongoStore {
         let found = self.collection.find_one(doc! { "_id": session_id }).projection(projection).await;
         found.map_err(|error| Failure::of(error).into_error())
     }
+}
+
+/// A condition on a field; the type alone would also match an array that holds an object.
+fn is_object() -> Document {
+    doc! { "$type": "object", "$not": { "$type": "array" } }
 }
 
 fn contended() -> Error {
@@ -263,7 +268,7 @@ impl Store for MongoStore {
         let update = doc! { "$push": push, "$max": latest };
         for _ in 0..ATTEMPTS {
             let mut filter = doc! { "_id": session_id };
-            filter.insert(path.agent(), doc! { "$type": "object" });
+            filter.insert(path.agent(), is_object());
             filter.insert(path.field("messages.message_id"), doc! { "$ne": integer(message.message_id) });
             match self.update(filter, update.clone()).await {
                 Ok(true) => return Ok(Appended::New),
@@ -341,9 +346,9 @@ impl Store for MongoStore {
             Ok(false) => Err(Error::NotFound(Entity::Session)),
             Err(Failure::Refused) => {
                 let metadata = self.find(session_id, doc! { "_id": 0, "metadata": 1 }).await?;
-                // Metadata that is no object is nobody's path's fault.
+                // Metadata that is no object is not the path's fault.
                 if let Some(found) = metadata {
-                    read::metadata_object(&found)?;
+                    read::require_metadata_object(&found)?;
                 }
                 Err(Error::InvalidArgument(unfit_path(&fields)))
             }

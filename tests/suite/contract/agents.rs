@@ -1,4 +1,4 @@
-use super::{ids, value, with_agent};
+use super::{ids, next_millisecond, value, with_agent};
 use anyhow::Context;
 use serde_json::json;
 use session_repository::{Entity, Error};
@@ -51,11 +51,12 @@ contract! {
         repo.agents().create("s", "a", r#"{"state": {"old": 1}, "extra": true}"#).await?;
         repo.messages().create("s", "a", 1, r#"{"role": "user"}"#).await?;
         let before = repo.agents().read("s", "a").await?.context("no agent")?;
+        next_millisecond().await;
         repo.agents().update("s", "a", r#"{"state": {"new": 2}}"#).await?;
         let after = repo.agents().read("s", "a").await?.context("no agent")?;
         assert_eq!(value(&after.data)?, json!({"state": {"new": 2}}));
         assert_eq!(after.created_at, before.created_at);
-        assert!(after.updated_at >= before.updated_at);
+        assert!(after.updated_at > before.updated_at);
         assert_eq!(ids(repo, None, 0).await?, [1]);
     }
 

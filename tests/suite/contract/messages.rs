@@ -1,4 +1,4 @@
-use super::{body, ids, message, value, with_agent};
+use super::{body, ids, message, next_millisecond, value, with_agent};
 use serde_json::json;
 use session_repository::{Entity, Error};
 
@@ -99,11 +99,12 @@ contract! {
         repo.messages().create("s", "a", 1, r#"{"role": "user", "content": "secret", "extra": "secret too"}"#).await?;
         repo.messages().create("s", "a", 2, r#"{"role": "user", "content": "other"}"#).await?;
         let before = message(repo, 1).await?;
+        next_millisecond().await;
         repo.messages().update("s", "a", 1, r#"{"role": "user", "content": "[removed]"}"#).await?;
         let after = message(repo, 1).await?;
         assert_eq!(value(&after.body)?, json!({"role": "user", "content": "[removed]"}));
         assert_eq!(after.created_at, before.created_at);
-        assert!(after.updated_at >= before.updated_at);
+        assert!(after.updated_at > before.updated_at);
         assert_eq!(body(repo, 2).await?, json!({"role": "user", "content": "other"}));
         assert_eq!(ids(repo, None, 0).await?, [1, 2]);
     }
@@ -154,15 +155,17 @@ contract! {
         with_agent(repo).await?;
         let mut last = repo.sessions().read("s").await?.map(|s| s.updated_at);
         let created = repo.agents().read("s", "a").await?.map(|a| a.created_at);
+        next_millisecond().await;
         repo.messages().create("s", "a", 1, "{}").await?;
         for update in 0..3 {
             let message = message(repo, 1).await?;
             let session = repo.sessions().read("s").await?.map(|s| s.updated_at);
             let agent = repo.agents().read("s", "a").await?;
-            assert!(session >= last, "update {update}");
+            assert!(session > last, "update {update}");
             assert_eq!(session, Some(message.updated_at));
             assert_eq!(agent.as_ref().map(|a| (a.created_at, a.updated_at)), created.map(|c| (c, message.updated_at)));
             last = session;
+            next_millisecond().await;
             repo.messages().update("s", "a", 1, json!({"update": update})).await?;
         }
     }

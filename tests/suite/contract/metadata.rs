@@ -1,4 +1,4 @@
-use super::{invalid, value};
+use super::{invalid, next_millisecond, value};
 use serde_json::{Value, json};
 use session_repository::{Entity, Error, Repository};
 
@@ -91,18 +91,22 @@ contract! {
         assert_eq!(stored(repo).await?, Some(json!({"a": 1})));
     }
 
-    async fn writes_to_metadata_and_feedback_advance_the_session(repo) {
+    async fn every_write_advances_the_session(repo) {
         let created = repo.sessions().create("s", None).await?;
         let mut last = created.updated_at;
-        for write in 0..4 {
+        for write in 0..7 {
+            next_millisecond().await;
             match write {
                 0 => repo.metadata().update("s", r#"{"a": 1}"#).await?,
                 1 => repo.metadata().delete("s", ["absent"]).await?,
                 2 => repo.feedback().add("s", "{}").await?,
-                _ => repo.agents().create("s", "a", "{}").await?,
+                3 => repo.agents().create("s", "a", "{}").await?,
+                4 => repo.agents().update("s", "a", "{}").await?,
+                5 => repo.messages().create("s", "a", 1, "{}").await?,
+                _ => repo.messages().update("s", "a", 1, "{}").await?,
             }
             let session = repo.sessions().read("s").await?.unwrap_or_else(|| created.clone());
-            assert!(session.updated_at >= last && session.created_at == created.created_at, "write {write}");
+            assert!(session.updated_at > last && session.created_at == created.created_at, "write {write}");
             last = session.updated_at;
         }
     }

@@ -56,6 +56,15 @@ async fn ids(repo: &Repository, limit: Option<i64>, offset: i64) -> anyhow::Resu
     Ok(repo.messages().list("s", "a", limit, offset).await?.into_iter().map(|message| message.message_id).collect())
 }
 
+/// Waits until a stamp that is made after this differs from all that were made before.
+async fn next_millisecond() {
+    let now = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.as_millis());
+    let begun = now();
+    while now() <= begun {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// The message of an `invalid-argument`; anything else fails the test.
 #[track_caller]
 fn invalid<T: std::fmt::Debug>(result: Result<T, Error>) -> String {

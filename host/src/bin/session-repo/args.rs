@@ -77,7 +77,7 @@ pub(crate) struct ExecArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct Output {
-    /// Print JSON instead of text.
+    /// Print JSON instead of text; null where there is nothing to tell.
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -120,6 +120,8 @@ Examples:
         /// The agent's fields: a JSON object, @FILE, or - for stdin.
         #[arg(default_value = "{}")]
         fields: String,
+        #[command(flatten)]
+        output: Output,
     },
     /// Read an agent, without its messages.
     #[command(after_help = "Example:\n  session-repo agent read user-123 assistant-1")]
@@ -140,6 +142,8 @@ Examples:
         agent: String,
         /// The agent's fields: a JSON object, @FILE, or - for stdin.
         fields: String,
+        #[command(flatten)]
+        output: Output,
     },
 }
 
@@ -160,6 +164,8 @@ Examples:
         id: i64,
         /// The message's fields: a JSON object, @FILE, or - for stdin.
         fields: String,
+        #[command(flatten)]
+        output: Output,
     },
     /// Read one message, without its metrics.
     #[command(after_help = "Example:\n  session-repo message read user-123 assistant-1 1")]
@@ -188,6 +194,8 @@ Example:
         id: i64,
         /// The message's fields: a JSON object, @FILE, or - for stdin.
         fields: String,
+        #[command(flatten)]
+        output: Output,
     },
     /// List an agent's messages, oldest first.
     #[command(after_help = "Example:\n  session-repo message list user-123 assistant-1 --limit 10 --offset 20")]
@@ -219,6 +227,8 @@ Examples:
         session: String,
         /// The fields: a JSON object, @FILE, or - for stdin.
         fields: String,
+        #[command(flatten)]
+        output: Output,
     },
     /// Print all metadata of a session.
     #[command(after_help = "Example:\n  session-repo metadata get user-123 --json")]
@@ -236,6 +246,8 @@ Examples:
         /// The fields, or paths to them.
         #[arg(required = true, value_name = "KEY")]
         keys: Vec<String>,
+        #[command(flatten)]
+        output: Output,
     },
 }
 
@@ -248,6 +260,8 @@ pub(crate) enum FeedbackCommand {
         session: String,
         /// The entry: a JSON object, @FILE, or - for stdin.
         fields: String,
+        #[command(flatten)]
+        output: Output,
     },
     /// List all feedback, oldest first.
     #[command(after_help = "Example:\n  session-repo feedback list user-123")]

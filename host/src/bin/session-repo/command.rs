@@ -81,30 +81,47 @@ async fn execute(repository: &Repository, command: Command) -> Result<(), Failur
         Command::Session(SessionCommand::Read { session, output }) => {
             output::session(&repository.sessions().read(session).await?.ok_or(missing(Entity::Session))?, output.json)?;
         }
-        Command::Agent(AgentCommand::Create { session, agent, fields }) => repository.agents().create(session, agent, fields).await?,
+        Command::Agent(AgentCommand::Create { session, agent, fields, output }) => {
+            repository.agents().create(session, agent, fields).await?;
+            output::done(output.json)?;
+        }
         Command::Agent(AgentCommand::Read { session, agent, output }) => {
             output::agent(&repository.agents().read(session, agent).await?.ok_or(missing(Entity::Agent))?, output.json)?;
         }
-        Command::Agent(AgentCommand::Update { session, agent, fields }) => repository.agents().update(session, agent, fields).await?,
-        Command::Message(MessageCommand::Create { session, agent, id, fields }) => {
+        Command::Agent(AgentCommand::Update { session, agent, fields, output }) => {
+            repository.agents().update(session, agent, fields).await?;
+            output::done(output.json)?;
+        }
+        Command::Message(MessageCommand::Create { session, agent, id, fields, output }) => {
             repository.messages().create(session, agent, id, fields).await?;
+            output::done(output.json)?;
         }
         Command::Message(MessageCommand::Read { session, agent, id, output }) => {
             let message = repository.messages().read(session, agent, id).await?.ok_or(missing(Entity::Message))?;
             output::message(&message, output.json)?;
         }
-        Command::Message(MessageCommand::Update { session, agent, id, fields }) => {
+        Command::Message(MessageCommand::Update { session, agent, id, fields, output }) => {
             repository.messages().update(session, agent, id, fields).await?;
+            output::done(output.json)?;
         }
         Command::Message(MessageCommand::List { session, agent, limit, offset, output }) => {
             output::messages(&repository.messages().list(session, agent, limit, offset).await?, output.json)?;
         }
-        Command::Metadata(MetadataCommand::Set { session, fields }) => repository.metadata().update(session, fields).await?,
+        Command::Metadata(MetadataCommand::Set { session, fields, output }) => {
+            repository.metadata().update(session, fields).await?;
+            output::done(output.json)?;
+        }
         Command::Metadata(MetadataCommand::Get { session, output }) => {
             output::metadata(&repository.metadata().get(session).await?.ok_or(missing(Entity::Session))?, output.json)?;
         }
-        Command::Metadata(MetadataCommand::Delete { session, keys }) => repository.metadata().delete(session, keys).await?,
-        Command::Feedback(FeedbackCommand::Add { session, fields }) => repository.feedback().add(session, fields).await?,
+        Command::Metadata(MetadataCommand::Delete { session, keys, output }) => {
+            repository.metadata().delete(session, keys).await?;
+            output::done(output.json)?;
+        }
+        Command::Feedback(FeedbackCommand::Add { session, fields, output }) => {
+            repository.feedback().add(session, fields).await?;
+            output::done(output.json)?;
+        }
         Command::Feedback(FeedbackCommand::List { session, output }) => {
             output::feedback(&repository.feedback().list(session).await?, output.json)?;
         }

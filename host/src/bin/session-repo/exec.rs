@@ -12,19 +12,25 @@ use session_repository::{Error, Repository};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::io::AsyncWriteExt;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+/// The text of lines that may be in flight at once, in bytes; reading stdin waits when there is more. A longer line goes alone.
+const LINE_BYTES_IN_FLIGHT: u32 = 256 * 1024 * 1024;
 
 /// Serves stdin to its end. At most `concurrency` calls are in flight; those that name the same session run one after the other.
 pub(crate) async fn run(repository: &Repository, concurrency: u32) -> anyhow::Result<()> {
-    let (responses, to_write) = mpsc::channel(1024);
+    let (responses, to_write) = mpsc::channel(1);
     let writer = tokio::spawn(write(to_write));
-    read(repository, concurrency, responses).await?;
-    writer.await.context("writing responses")?.context("stdout")
+    let read = read(repository, concurrency, responses).await;
+    // Whatever ended the reading, what was answered is written.
+    writer.await.context("writing responses")?.context("stdout")?;
+    read
 }
 
 /// Reads requests and starts their calls; returns when all of them are answered.
-async fn read(repository: &Repository, concurrency: u32, responses: mpsc::Sender<String>) -> anyhow::Result<()> {
+async fn read(repository: &Repository, concurrency: u32, responses: mpsc::Sender<Response>) -> anyhow::Result<()> {
     let in_flight = Arc::new(Semaphore::new(concurrency as usize));
+    let bytes = Arc::new(Semaphore::new(LINE_BYTES_IN_FLIGHT as usize));
     let mut lines = Lines::new(tokio::io::stdin());
     let mut turns = Turns::default();
     loop {
@@ -36,6 +42,8 @@ async fn read(repository: &Repository, concurrency: u32, responses: mpsc::Sender
             () = responses.closed() => break,
         };
         let Some(line) = line else { break };
+        let size = line.size().min(LINE_BYTES_IN_FLIGHT);
+        let held = (permit, Arc::clone(&bytes).acquire_many_owned(size).await?);
         let (id, request) = match line {
             Line::Text(line) => {
                 let (id, request) = request::parse(&line);
@@ -58,8 +66,7 @@ async fn read(repository: &Repository, concurrency: u32, responses: mpsc::Sender
                 Err(error) => Err(wire::error(&error, &Subject::default())),
             };
             // Fails only when stdout is gone.
-            responses.send(response(id.as_deref(), result)).await.ok();
-            drop(permit);
+            responses.send((response(id.as_deref(), result), held)).await.ok();
         });
     }
     // Whoever has all permits knows that no call is in flight any more.
@@ -67,11 +74,15 @@ async fn read(repository: &Repository, concurrency: u32, responses: mpsc::Sender
     Ok(())
 }
 
-async fn write(mut responses: mpsc::Receiver<String>) -> std::io::Result<()> {
+/// A response, and what its call holds until it is written.
+type Response = (String, (OwnedSemaphorePermit, OwnedSemaphorePermit));
+
+async fn write(mut responses: mpsc::Receiver<Response>) -> std::io::Result<()> {
     let mut out = tokio::io::BufWriter::new(tokio::io::stdout());
-    while let Some(response) = responses.recv().await {
+    while let Some((response, held)) = responses.recv().await {
         out.write_all(response.as_bytes()).await?;
         out.write_all(b"\n").await?;
+        drop(held);
         // What is ready goes out together; nobody waits for an answer that is in a buffer.
         if responses.is_empty() {
             out.flush().await?;
@@ -103,6 +114,11 @@ struct Turn {
 
 impl Turns {
     fn take(&mut self, session_id: &str) -> Turn {
+        // Longer ids are refused, so their order has no effect; they are not kept.
+        const LONGEST_ID: usize = 512;
+        if session_id.len() > LONGEST_ID {
+            return Turn { previous: None, done: oneshot::channel().0 };
+        }
         // Sessions without a call in flight are forgotten now and then, so that the table stays small.
         const SWEEP: usize = 4096;
         if self.last.len() >= SWEEP {

@@ -20,7 +20,12 @@ use tracing_subscriber::EnvFilter;
 async fn main() {
     let cli = Cli::try_parse().unwrap_or_else(|error| refuse(&error));
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
+    // A failed call says so itself; an index that cannot be made is only logged.
+    let default = "error,session_repository::store::mongo::index=warn";
+    let filter = match std::env::var(EnvFilter::DEFAULT_ENV) {
+        Ok(directives) if !directives.is_empty() => EnvFilter::builder().parse_lossy(directives),
+        _ => EnvFilter::new(default),
+    };
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour).init();
     let done = run(cli).await;
     if let Err(error) = &done {

@@ -1,4 +1,4 @@
-//! What people see: one field on a line, or a table; with `--json`, the shapes of the `exec` protocol.
+//! What people see: one field on a line, or a table; with `--json`, the results of the `exec` protocol (metadata without its wrapping).
 
 use crate::wire;
 use anyhow::Context;
@@ -60,6 +60,11 @@ fn shown(value: &RawValue) -> String {
 /// Text with nothing in it that a terminal would obey.
 fn harmless(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+/// Prints that there is nothing to tell, to those who expect JSON.
+pub(crate) fn done(json: bool) -> anyhow::Result<()> {
+    if json { print("null") } else { Ok(()) }
 }
 
 pub(crate) fn session(session: &Session, json: bool) -> anyhow::Result<()> {

@@ -4,7 +4,7 @@ use super::{MongoStore, index};
 use crate::error::{Error, Result};
 use mongodb::bson::doc;
 use mongodb::error::ErrorKind;
-use mongodb::options::{Acknowledgment, ClientOptions, CollectionOptions};
+use mongodb::options::{Acknowledgment, ClientOptions, CollectionOptions, WriteConcern};
 use mongodb::{Client, Collection};
 use std::time::Duration;
 
@@ -66,9 +66,7 @@ impl MongoStore {
     pub async fn connect(uri: &str, options: MongoOptions) -> Result<Self> {
         options.check()?;
         let mut client_options = ClientOptions::parse(uri).await.map_err(|error| unusable(uri, &error))?;
-        if client_options.write_concern.as_ref().is_some_and(|concern| concern.w == Some(Acknowledgment::Nodes(0))) {
-            return Err(Error::InvalidArgument(String::from("the connection string's option `w` is 0: every write is acknowledged here")));
-        }
+        check_acknowledged(client_options.write_concern.as_ref())?;
         client_options.app_name.get_or_insert_with(|| String::from("session-repository"));
         let hosts: Vec<String> = client_options.hosts.iter().map(ToString::to_string).collect();
         let patience = client_options.server_selection_timeout.unwrap_or(Duration::from_secs(30));
@@ -88,7 +86,7 @@ impl MongoStore {
             client.shutdown().immediate(true).await;
             return Err(error);
         }
-        let store = Self::open(&client, options).await;
+        let store = Self::open(&client, options).await?;
         Ok(Self { owned: Some(client), ..store })
     }
 
@@ -96,25 +94,36 @@ impl MongoStore {
     ///
     /// # Errors
     ///
-    /// `invalid-argument` for bad options. A server that cannot be reached shows with the first call.
+    /// `invalid-argument` for bad options, and for a client that does not want its writes acknowledged. A server that cannot be reached
+    /// shows with the first call.
     pub async fn with_client(client: &Client, options: MongoOptions) -> Result<Self> {
         options.check()?;
-        Ok(Self::open(client, options).await)
+        Self::open(client, options).await
     }
 
-    async fn open(client: &Client, options: MongoOptions) -> Self {
+    async fn open(client: &Client, options: MongoOptions) -> Result<Self> {
         let MongoOptions { database, collection, metadata_fields } = options;
         let database = client.database(&database);
         let mut collection: Collection<_> = database.collection(&collection);
         // What else the connection string says of writes (a journal, a time limit) stays.
         let mut concern = collection.write_concern().cloned().unwrap_or_default();
+        check_acknowledged(Some(&concern))?;
         if concern.w.is_none() {
             concern.w = Some(Acknowledgment::Majority);
             let options = CollectionOptions::builder().write_concern(concern).build();
             collection = database.collection_with_options(collection.name(), options);
         }
-        index::ensure(&collection, &metadata_fields).await;
-        Self { collection, owned: None }
+        index::ensure(&collection, metadata_fields).await;
+        Ok(Self { collection, owned: None })
+    }
+}
+
+fn check_acknowledged(concern: Option<&WriteConcern>) -> Result<()> {
+    match concern.and_then(|concern| concern.w.as_ref()) {
+        Some(Acknowledgment::Nodes(0)) => {
+            Err(Error::InvalidArgument(String::from("the option `w` is 0, but here every write is acknowledged")))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -125,9 +134,10 @@ fn unusable(uri: &str, error: &mongodb::error::Error) -> Error {
         return Error::Unavailable(String::from("the DNS records of the connection string's host cannot be read"));
     }
     let text = error.to_string().to_lowercase();
+    let words: Vec<_> = text.split(|c: char| !c.is_ascii_alphanumeric()).collect();
     let options = uri.split_once('?').map_or("", |(_, options)| options).split('&').filter_map(|option| option.split('=').next());
     let named: Vec<_> = options.filter(|name| KNOWN_OPTIONS.contains(&name.to_lowercase().as_str())).collect();
-    let option = named.into_iter().find(|name| text.contains(&name.to_lowercase()));
+    let option = named.into_iter().find(|name| words.contains(&name.to_lowercase().as_str()));
     let why = match option {
         Some(option) => format!("its option `{option}` has a value that does not fit"),
         None if text.contains("option") => String::from("it names an option that does not exist, or options that exclude each other"),

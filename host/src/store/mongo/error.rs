@@ -27,7 +27,8 @@ const DUPLICATE_KEY: i32 = 11000;
 const UNSATISFIABLE_WRITE_CONCERN: [i32; 2] = [79, 100];
 const DOCUMENT_TOO_LARGE: [i32; 3] = [10334, 17280, 17419];
 /// The server is stopping, changing its primary or busy: nothing to do with the update that met it.
-const NOT_NOW: [i32; 7] = [91, 112, 189, 10107, 11600, 11602, 13435];
+const NOT_NOW: [i32; 16] = [6, 7, 89, 91, 112, 133, 134, 189, 262, 9001, 10058, 10107, 11600, 11602, 13435, 13436];
+const VALIDATION_FAILED: i32 = 121;
 
 impl Failure {
     pub(super) fn of(error: DriverError) -> Self {
@@ -35,6 +36,7 @@ impl Failure {
             Some(code) if DOCUMENT_TOO_LARGE.contains(&code) => return Failure::TooLarge,
             Some(DUPLICATE_KEY) => return Failure::DuplicateKey,
             Some(UNAUTHORIZED | AUTHENTICATION_FAILED) => denied(),
+            Some(VALIDATION_FAILED) => Error::AccessDenied(String::from("the store's own validation refuses the document")),
             Some(MAX_TIME_EXPIRED | WRITE_CONCERN_FAILED) => Error::Timeout,
             Some(code) if NOT_NOW.contains(&code) => Error::Unavailable(String::from("the store is stopping or changing its primary")),
             Some(code) if UNSATISFIABLE_WRITE_CONCERN.contains(&code) => {

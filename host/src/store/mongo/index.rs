@@ -1,17 +1,33 @@
 //! Indexes: made when a store opens, found to be there already by the next one.
 
 use mongodb::bson::{Document, RawDocumentBuf};
+use mongodb::error::ErrorKind;
 use mongodb::{Collection, IndexModel};
+use std::time::Duration;
+
+/// How long opening a store waits for its indexes. They go on being built after that.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Ensures the indexes on `created_at`, `updated_at` and each metadata field. The repository works without them, so an index that cannot
 /// be made is logged and does not stop anything.
-pub(super) async fn ensure(collection: &Collection<RawDocumentBuf>, metadata_fields: &[String]) {
+pub(super) async fn ensure(collection: &Collection<RawDocumentBuf>, metadata_fields: Vec<String>) {
+    // A task of its own, because a driver call must not be dropped midway.
+    let ensuring = tokio::spawn(ensure_all(collection.clone(), metadata_fields));
+    if tokio::time::timeout(PATIENCE, ensuring).await.is_err() {
+        tracing::warn!("the indexes are not there yet; they are ensured in the background");
+    }
+}
+
+async fn ensure_all(collection: Collection<RawDocumentBuf>, metadata_fields: Vec<String>) {
     let fields = ["created_at", "updated_at"].into_iter().map(str::to_owned);
     for field in fields.chain(metadata_fields.iter().map(|field| format!("metadata.{field}"))) {
         let mut keys = Document::new();
         keys.insert(&field, 1);
         if let Err(error) = collection.create_index(IndexModel::builder().keys(keys).build()).await {
             tracing::warn!(%error, field, "cannot ensure an index");
+            if let ErrorKind::ServerSelection { .. } = error.kind.as_ref() {
+                break;
+            }
         }
     }
 }

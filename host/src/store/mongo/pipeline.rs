@@ -40,7 +40,9 @@ fn latest(stored: String, now: Timestamp) -> Document {
 /// The reference can leave an agent behind that has messages and nothing else; an update makes it whole.
 pub(super) fn replace_agent(path: &AgentPath, data: Document, now_text: String, now: Timestamp, keep: &[String]) -> Vec<Document> {
     let (inner, outer) = (path.value("agent_data.created_at"), path.value("created_at"));
-    let created_at = doc! { "$ifNull": [inner, &outer, { "$literal": &now_text }] };
+    let as_text = doc! { "$dateToString": { "date": &outer, "format": "%Y-%m-%dT%H:%M:%S.%LZ" } };
+    let created = doc! { "$cond": [{ "$eq": [{ "$type": &outer }, "date"] }, as_text, { "$literal": &now_text }] };
+    let created_at = doc! { "$ifNull": [inner, created] };
     let mut kept = doc! { "created_at": created_at, "updated_at": { "$literal": now_text } };
     for name in keep {
         kept.insert(name, path.value(&format!("agent_data.{name}")));

@@ -96,14 +96,18 @@ fn items<R>(found: &RawDocument, name: &str, what: &str, read: impl Fn(&RawDocum
 }
 
 pub(super) fn metadata(found: &RawDocument) -> Result<Json> {
-    match metadata_object(found)? {
+    match object(found, "metadata")? {
         Some(metadata) => write_object(metadata, &[]),
         None => Ok(Json::from("{}")),
     }
 }
 
-pub(super) fn metadata_object(found: &RawDocument) -> Result<Option<&RawDocument>> {
-    object(found, "metadata")
+/// Checks that fields can be set in the metadata: it is an object, or not there yet.
+pub(super) fn require_metadata_object(found: &RawDocument) -> Result<()> {
+    match found.get("metadata") {
+        Ok(None | Some(RawBsonRef::Document(_))) => Ok(()),
+        _ => Err(corrupt("metadata")),
+    }
 }
 
 /// Oldest first; the stored order is the order of the appends, which differs where hosts' clocks do.

@@ -13,6 +13,16 @@ pub(super) enum Line {
     TooLong(u64),
 }
 
+impl Line {
+    /// What it holds, in bytes.
+    pub(super) fn size(&self) -> u32 {
+        match self {
+            Line::Text(line) => u32::try_from(line.len()).unwrap_or(u32::MAX),
+            Line::TooLong(_) => 0,
+        }
+    }
+}
+
 pub(super) struct Lines<R> {
     input: BufReader<R>,
 }

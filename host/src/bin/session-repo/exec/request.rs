@@ -80,7 +80,7 @@ impl Envelope {
                         "args" => &mut envelope.args,
                         _ => {
                             map.next_value::<IgnoredAny>()?;
-                            envelope.fault.get_or_insert(format!("unknown key `{key}`, expected `id`, `call` or `args`"));
+                            envelope.fault.get_or_insert(format!("unknown key {}, expected `id`, `call` or `args`", quoted(&key)));
                             continue;
                         }
                     };
@@ -100,7 +100,7 @@ fn request(call: Option<&RawValue>, args: Option<&RawValue>) -> Result<Request, 
     let call = call.ok_or("the key `call` is missing")?;
     let call: String = serde_json::from_str(call.get()).map_err(|_| String::from("`call` must be a string"))?;
     // The name is settled first: who calls what does not exist is not told about its arguments.
-    let read = Arguments::reader(&call).ok_or_else(|| format!("unknown call `{}`", call.escape_debug()))?;
+    let read = Arguments::reader(&call).ok_or_else(|| format!("unknown call {}", quoted(&call)))?;
     let args = args.ok_or("the key `args` is missing")?;
     read(args)
 }
@@ -260,6 +260,11 @@ impl Arguments {
     }
 }
 
+/// A foreign name, fit to stand in a short message.
+fn quoted(name: &str) -> String {
+    format!("{:?}", name.chars().take(64).collect::<String>())
+}
+
 /// Reads an object; serde alone would take an array for one as well.
 fn object<'a, T: Deserialize<'a>>(name: &str, value: &'a RawValue) -> Result<T, String> {
     if !value.get().starts_with('{') {
@@ -267,7 +272,8 @@ fn object<'a, T: Deserialize<'a>>(name: &str, value: &'a RawValue) -> Result<T, 
     }
     serde_json::from_str(value.get()).map_err(|error| {
         let text = error.to_string();
-        // The position is one within the argument and would mislead.
-        format!("{name}: {}", text.split(" at line ").next().unwrap_or_default())
+        // The position is one within the argument and would mislead; what was found there can be long.
+        let short: String = text.split(" at line ").next().unwrap_or_default().chars().take(256).collect();
+        format!("{name}: {short}")
     })
 }
