@@ -1,4 +1,6 @@
 //! The typed calls of a [`Repository`], one type for each interface of the WIT package, which documents what each call promises.
+//!
+//! The calls name the errors that are their own; any of them can also end in one that [`Error`] describes for all.
 
 use crate::error::{Error, Result};
 use crate::repository::Repository;
@@ -37,7 +39,7 @@ impl Sessions<'_> {
     ///
     /// # Errors
     ///
-    /// `invalid-argument`, `corrupt`.
+    /// `invalid-argument`.
     pub async fn read(self, session_id: impl Into<String>) -> Result<Option<Session>> {
         let session_id = session_id.into();
         call!(self.0, session_id.len(), session_repository_sessions.call_read(session_id), |session| session.map(Session::from))
@@ -53,7 +55,7 @@ impl Agents<'_> {
     ///
     /// # Errors
     ///
-    /// `not-found(session)`, `already-exists(agent)`, `invalid-argument`, `too-large`.
+    /// `not-found(session)`, `already-exists(agent)`, `invalid-argument`.
     pub async fn create(self, session_id: impl Into<String>, agent_id: impl Into<String>, agent: impl Into<Json>) -> Result<()> {
         let (session_id, agent_id, agent) = (session_id.into(), agent_id.into(), agent.into().into_string());
         let size = session_id.len() + agent_id.len() + agent.len();
@@ -64,7 +66,7 @@ impl Agents<'_> {
     ///
     /// # Errors
     ///
-    /// `invalid-argument`, `corrupt`.
+    /// `invalid-argument`.
     pub async fn read(self, session_id: impl Into<String>, agent_id: impl Into<String>) -> Result<Option<Agent>> {
         let (session_id, agent_id) = (session_id.into(), agent_id.into());
         let size = session_id.len() + agent_id.len();
@@ -75,7 +77,7 @@ impl Agents<'_> {
     ///
     /// # Errors
     ///
-    /// `not-found`, `invalid-argument`, `too-large`.
+    /// `not-found`, `invalid-argument`.
     pub async fn update(self, session_id: impl Into<String>, agent_id: impl Into<String>, agent: impl Into<Json>) -> Result<()> {
         let (session_id, agent_id, agent) = (session_id.into(), agent_id.into(), agent.into().into_string());
         let size = session_id.len() + agent_id.len() + agent.len();
@@ -92,7 +94,7 @@ impl Messages<'_> {
     ///
     /// # Errors
     ///
-    /// `not-found`, `already-exists(message)` for an id taken by other content, `invalid-argument`, `too-large`.
+    /// `not-found`, `already-exists(message)` for an id taken by other content, `invalid-argument`.
     pub async fn create(
         self,
         session_id: impl Into<String>,
@@ -109,7 +111,7 @@ impl Messages<'_> {
     ///
     /// # Errors
     ///
-    /// `invalid-argument`, `too-large`, `corrupt`.
+    /// `invalid-argument`.
     pub async fn read(self, session_id: impl Into<String>, agent_id: impl Into<String>, message_id: i64) -> Result<Option<Message>> {
         let (session_id, agent_id) = (session_id.into(), agent_id.into());
         let size = session_id.len() + agent_id.len();
@@ -120,7 +122,7 @@ impl Messages<'_> {
     ///
     /// # Errors
     ///
-    /// `not-found`, `invalid-argument`, `too-large`.
+    /// `not-found`, `invalid-argument`.
     pub async fn update(
         self,
         session_id: impl Into<String>,
@@ -137,7 +139,7 @@ impl Messages<'_> {
     ///
     /// # Errors
     ///
-    /// `invalid-argument`, `too-large` when the page exceeds the host's limit, `corrupt`.
+    /// `invalid-argument`, `too-large` when the page exceeds the host's limit.
     pub async fn list(
         self,
         session_id: impl Into<String>,
@@ -163,7 +165,7 @@ impl Metadata<'_> {
     ///
     /// # Errors
     ///
-    /// `not-found(session)`, `invalid-argument`, `too-large`.
+    /// `not-found(session)`, `invalid-argument`.
     pub async fn update(self, session_id: impl Into<String>, metadata: impl Into<Json>) -> Result<()> {
         let (session_id, metadata) = (session_id.into(), metadata.into().into_string());
         let size = session_id.len() + metadata.len();
@@ -174,7 +176,7 @@ impl Metadata<'_> {
     ///
     /// # Errors
     ///
-    /// `invalid-argument`, `corrupt`.
+    /// `invalid-argument`.
     pub async fn get(self, session_id: impl Into<String>) -> Result<Option<Json>> {
         let session_id = session_id.into();
         call!(self.0, session_id.len(), session_repository_metadata.call_get(session_id), |metadata| metadata.map(Json::from))
@@ -202,7 +204,7 @@ impl Feedbacks<'_> {
     ///
     /// # Errors
     ///
-    /// `not-found(session)`, `invalid-argument`, `too-large`.
+    /// `not-found(session)`, `invalid-argument`.
     pub async fn add(self, session_id: impl Into<String>, feedback: impl Into<Json>) -> Result<()> {
         let (session_id, feedback) = (session_id.into(), feedback.into().into_string());
         let size = session_id.len() + feedback.len();
@@ -213,7 +215,7 @@ impl Feedbacks<'_> {
     ///
     /// # Errors
     ///
-    /// `invalid-argument`, `too-large`, `corrupt`.
+    /// `invalid-argument`.
     pub async fn list(self, session_id: impl Into<String>) -> Result<Vec<Feedback>> {
         let session_id = session_id.into();
         call!(self.0, session_id.len(), session_repository_feedback.call_list(session_id), |entries| entries

@@ -28,7 +28,7 @@ impl fmt::Display for Entity {
 
 /// Why a call failed: the cases of the WIT `error`, which says for each who is to blame.
 ///
-/// Messages are short and free of addresses and credentials, fit to be shown to a guest. Causes go to the log through `tracing`.
+/// Messages are short and free of credentials; those that reach a guest are free of addresses, too. Causes go to the log through `tracing`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -83,7 +83,7 @@ impl Error {
     }
 
     /// Whether the same call can succeed later without anybody changing anything. After such an error a write may or may not have
-    /// happened; all creates can be repeated safely, and a repeated create tells which it was.
+    /// happened. A create can be repeated safely: of a message it succeeds, of a session or an agent it says that there is one.
     pub fn is_retryable(&self) -> bool {
         matches!(self, Error::Timeout | Error::Unavailable(_))
     }
