@@ -46,10 +46,7 @@ pub(crate) struct StoreArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Answer JSON requests, one on each line of stdin, with JSON responses on stdout.
-    #[command(after_help = "\
-Example:
-  echo '{\"id\": 1, \"call\": \"sessions.read\", \"args\": {\"session_id\": \"user-123\"}}' | session-repo exec
-  {\"id\":1,\"result\":null}")]
+    #[command(after_help = EXEC_EXAMPLE, after_long_help = format!("{EXEC_EXAMPLE}\n\n{EXEC_PROTOCOL}"))]
     Exec(ExecArgs),
     /// Create or read a session.
     #[command(subcommand)]
@@ -67,6 +64,39 @@ Example:
     #[command(subcommand)]
     Feedback(FeedbackCommand),
 }
+
+const EXEC_EXAMPLE: &str = "\
+Example:
+  echo '{\"id\": 1, \"call\": \"sessions.read\", \"args\": {\"session_id\": \"user-123\"}}' | session-repo exec
+  {\"id\":1,\"result\":null}";
+
+const EXEC_PROTOCOL: &str = "\
+Requests: {\"id\": any JSON value, echoed back; \"call\": a call; \"args\": an object of its parameters}, and nothing else.
+Responses: {\"id\": …, \"result\": …} or {\"id\": …, \"error\": {\"code\": …, \"message\": …}}, one for each line that is not blank.
+
+Calls:
+  sessions.create   session_id, session_type (default \"default\")       -> session
+  sessions.read     session_id                                         -> session or null
+  agents.create     session_id, agent                                  -> null
+  agents.read       session_id, agent_id                               -> agent or null
+  agents.update     session_id, agent                                  -> null
+  messages.create   session_id, agent_id, message                      -> null
+  messages.read     session_id, agent_id, message_id                   -> message or null
+  messages.update   session_id, agent_id, message                      -> null
+  messages.list     session_id, agent_id, limit (all), offset (0)      -> array of messages
+  metadata.update   session_id, metadata                               -> null
+  metadata.get      session_id                                         -> {\"metadata\": {…}} or null
+  metadata.delete   session_id, keys                                   -> null
+  feedback.add      session_id, feedback                               -> null
+  feedback.list     session_id                                         -> array of objects
+
+Agents have their agent_id, messages their message_id among their own fields. Times are RFC 3339 in UTC with milliseconds.
+
+Errors: not-found and already-exists (with entity: session, agent or message), invalid-argument, too-large (with size and limit in \
+bytes), access-denied, timeout, unavailable, corrupt, internal.
+
+Responses come as calls finish; calls that name the same session take effect in the order of their lines. At the end of stdin all calls \
+are answered, then the exit status is 0: a refused call is an answer. The store is opened first; if that fails, the exit status is 1.";
 
 #[derive(Debug, Args)]
 pub(crate) struct ExecArgs {
