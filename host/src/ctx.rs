@@ -60,6 +60,9 @@ impl HasData for SessionHost {
 
 /// Adds all that the component imports: `session:repository/storage` and `wasi:clocks/wall-clock`.
 ///
+/// The storage takes its guest's word that ids and JSON are checked. Link it to the repository's component only, and give plugins the five
+/// interfaces that the component exports.
+///
 /// The component's functions are async in the sense of the component model, so call them within
 /// [`wasmtime::Store::run_concurrent`], inside a Tokio runtime. With a linker that has WASI in it already, use
 /// [`add_only_storage_to_linker`] and give WASI a wall clock that never steps back.
