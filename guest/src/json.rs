@@ -116,25 +116,7 @@ pub fn depth(value: &str) -> usize {
 /// equal a number that was written with a fraction or an exponent.
 pub fn same(left: &str, right: &str) -> bool {
     let (left, right) = (left.trim_ascii(), right.trim_ascii());
-    if left == right {
-        return true;
-    }
-    match (left.bytes().next(), right.bytes().next()) {
-        (Some(b'{'), Some(b'{')) => match (object(left), object(right)) {
-            (Ok(left), Ok(right)) => same_members(left, right),
-            _ => false,
-        },
-        (Some(b'['), Some(b'[')) => match (array(left), array(right)) {
-            (Ok(left), Ok(right)) => left.len() == right.len() && left.iter().zip(&right).all(|(l, r)| same(l, r)),
-            _ => false,
-        },
-        (Some(b'"'), Some(b'"')) => match (string(left), string(right)) {
-            (Ok(left), Ok(right)) => left == right,
-            _ => false,
-        },
-        (Some(b'-' | b'0'..=b'9'), Some(b'-' | b'0'..=b'9')) => same_numbers(left, right),
-        _ => false,
-    }
+    left == right || matches!((canonical(left), canonical(right)), (Ok(left), Ok(right)) if left == right)
 }
 
 /// Whether two lists of members are equal in whatever order.
@@ -144,26 +126,22 @@ pub fn same_members(mut left: Vec<Member<'_>>, mut right: Vec<Member<'_>>) -> bo
     left.len() == right.len() && left.iter().zip(&right).all(|(l, r)| l.key == r.key && same(l.value, r.value))
 }
 
-fn same_numbers(left: &str, right: &str) -> bool {
-    match (is_integer(left), is_integer(right)) {
-        (true, true) => left == right,
-        (false, false) => match (left.parse::<f64>(), right.parse::<f64>()) {
-            (Ok(left), Ok(right)) => left == right,
-            _ => false,
-        },
-        _ => false,
-    }
+/// A form that equal values share. It is made in one pass, because a caller decides how deeply a value is nested.
+fn canonical(value: &str) -> Result<String, Fault> {
+    let mut form = String::with_capacity(value.len());
+    Scanner { text: value, at: 0 }.canonical(&mut form)?;
+    Ok(form)
+}
+
+/// Appends text so that where it ends does not depend on what is in it.
+fn push_text(form: &mut String, text: &str) {
+    form.push_str(&format!("\"{}:", text.len()));
+    form.push_str(text);
 }
 
 /// Whether a checked number is an integer. `-0` is not: only a float can hold it.
 fn is_integer(number: &str) -> bool {
     number != "-0" && number.bytes().all(|b| b == b'-' || b.is_ascii_digit())
-}
-
-fn array(text: &str) -> Result<Vec<&str>, Fault> {
-    let mut items = Vec::new();
-    Scanner { text, at: 0 }.array(1, &mut |item| items.push(item))?;
-    Ok(items)
 }
 
 /// The text that a JSON string stands for.
@@ -239,7 +217,7 @@ impl<'a> Scanner<'a> {
     fn value(&mut self, depth: usize) -> Result<(), Fault> {
         match self.peek() {
             Some(b'{') => self.object(depth).map(drop),
-            Some(b'[') => self.array(depth, &mut |_| {}),
+            Some(b'[') => self.array(depth),
             Some(b'"') => self.string().map(drop),
             Some(b'-' | b'0'..=b'9') => self.number(),
             Some(b't') => self.word("true"),
@@ -300,7 +278,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn array(&mut self, depth: usize, on_item: &mut dyn FnMut(&'a str)) -> Result<(), Fault> {
+    fn array(&mut self, depth: usize) -> Result<(), Fault> {
         check_depth(depth)?;
         self.expect(b'[', "`[`")?;
         self.skip_space();
@@ -310,14 +288,91 @@ impl<'a> Scanner<'a> {
         }
         for index in 0.. {
             self.skip_space();
-            let start = self.at;
             self.value(depth + 1).map_err(|fault| fault.within(Step::Index(index)))?;
-            on_item(self.slice(start, self.at)?);
             self.skip_space();
             if self.ends(b']', "`,` or `]`")? {
                 break;
             }
         }
+        Ok(())
+    }
+
+    /// Appends the form of a checked value that equal values share.
+    fn canonical(&mut self, form: &mut String) -> Result<(), Fault> {
+        let start = self.at;
+        match self.peek() {
+            Some(b'{') => self.canonical_object(form),
+            Some(b'[') => {
+                form.push('[');
+                self.at += 1;
+                self.skip_space();
+                if self.peek() == Some(b']') {
+                    self.at += 1;
+                    form.push(']');
+                    return Ok(());
+                }
+                loop {
+                    self.skip_space();
+                    self.canonical(form)?;
+                    self.skip_space();
+                    if self.ends(b']', "`,` or `]`")? {
+                        form.push(']');
+                        return Ok(());
+                    }
+                    form.push(',');
+                }
+            }
+            Some(b'"') => {
+                push_text(form, &self.string()?.unescape());
+                Ok(())
+            }
+            Some(b'-' | b'0'..=b'9') => {
+                self.number()?;
+                let number = self.slice(start, self.at)?;
+                match number.parse::<f64>() {
+                    // The sum makes one zero of two.
+                    Ok(float) if !is_integer(number) => form.push_str(&format!("f{:x}", (float + 0.0).to_bits())),
+                    _ => form.push_str(number),
+                }
+                Ok(())
+            }
+            _ => {
+                self.value(1)?;
+                form.push_str(self.slice(start, self.at)?);
+                Ok(())
+            }
+        }
+    }
+
+    fn canonical_object(&mut self, form: &mut String) -> Result<(), Fault> {
+        let mut members = Vec::new();
+        self.at += 1;
+        self.skip_space();
+        if self.peek() == Some(b'}') {
+            self.at += 1;
+        } else {
+            loop {
+                self.skip_space();
+                let key = self.string()?.unescape();
+                self.skip_space();
+                self.expect(b':', "`:`")?;
+                self.skip_space();
+                let mut value = String::new();
+                self.canonical(&mut value)?;
+                members.push((key, value));
+                self.skip_space();
+                if self.ends(b'}', "`,` or `}`")? {
+                    break;
+                }
+            }
+        }
+        members.sort_unstable();
+        form.push('{');
+        for (key, value) in members {
+            push_text(form, &key);
+            form.push_str(&value);
+        }
+        form.push('}');
         Ok(())
     }
 

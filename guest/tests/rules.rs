@@ -123,6 +123,13 @@ fn equal_json_values_are_the_same_however_they_are_written() {
 }
 
 #[test]
+fn large_and_deeply_nested_values_are_compared() {
+    let deep = |last: u8| format!("{}{}{}", "[".repeat(89), "[1,1],".repeat(700_000) + &last.to_string(), "]".repeat(89));
+    assert!(!same(&deep(1), &deep(2)));
+    assert!(same(&deep(1), &deep(1).replace(',', " , ")));
+}
+
+#[test]
 fn content_is_the_same_whatever_its_metrics() {
     assert!(same_content(r#"{"role":"user","latency_ms":1}"#, r#"{"event_loop_metrics":{},"role":"user"}"#));
     assert!(!same_content(r#"{"role":"user","latency":1}"#, r#"{"role":"user"}"#));
