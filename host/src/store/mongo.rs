@@ -57,6 +57,19 @@ impl fmt::Debug for MongoStore {
     }
 }
 
+/// An update of an agent or its messages.
+struct Write<'a> {
+    /// The message that it is about, if it is about one.
+    message_id: Option<i64>,
+    /// Fields that stay away when a message in its way is read.
+    omit: &'a [String],
+    /// What must hold of the session beside its id.
+    condition: Document,
+    update: UpdateModifications,
+    /// What it may add to the session, in bytes.
+    adds: u64,
+}
+
 /// What a look at a session tells about a write that matched nothing.
 struct Diagnosis {
     /// Whether the agent is there; a thing in its place that is no agent is `corrupt`.
@@ -80,22 +93,31 @@ impl MongoStore {
         }
     }
 
-    /// Applies an update to an agent that exists.
-    async fn update_agent(&self, session_id: &str, path: &AgentPath, update: Vec<Document>, adds: u64) -> Result<()> {
+    /// Applies a write to an agent or its messages. Where it matches nothing, `settle` judges by a look at the session: an error, or the
+    /// message that stands in the way, or nothing, when the write could go through now and is tried again.
+    async fn write(
+        &self,
+        session_id: &str,
+        path: &AgentPath,
+        write: Write<'_>,
+        settle: fn(Result<Diagnosis>) -> Result<Option<Message>>,
+    ) -> Result<Option<Message>> {
+        let Write { message_id, omit, condition, update, adds } = write;
+        let mut filter = doc! { "_id": session_id };
+        filter.extend(condition);
         for _ in 0..ATTEMPTS {
-            let mut filter = doc! { "_id": session_id };
-            filter.insert(path.agent(), is_object());
-            match self.update(filter, update.clone()).await {
-                Ok(true) => return Ok(()),
-                Ok(false) => self.require_agent(session_id, path).await.map(drop)?,
+            match self.update(filter.clone(), update.clone()).await {
+                Ok(true) => return Ok(None),
+                Ok(false) => {
+                    let found = self.diagnose(session_id, path, message_id, omit).await;
+                    if let Some(message) = settle(found)? {
+                        return Ok(Some(message));
+                    }
+                }
                 Err(failure) => return Err(self.explain(failure, session_id, adds).await),
             }
         }
-        Err(contended())
-    }
-
-    async fn require_agent(&self, session_id: &str, path: &AgentPath) -> Result<Diagnosis> {
-        self.diagnose(session_id, path, None, &[]).await
+        Err(Error::Unavailable(String::from("the session changed at each attempt to write to it")))
     }
 
     /// Looks, on the primary, why a write matched nothing; a session or agent that is not there is the answer already.
@@ -142,6 +164,13 @@ impl MongoStore {
         let found = self.collection.find_one(doc! { "_id": session_id }).projection(projection).await;
         found.map_err(|error| Failure::of(error).into_error())
     }
+
+    async fn require_session(&self, session_id: &str) -> Result<()> {
+        match self.find(session_id, doc! { "_id": 1 }).await? {
+            Some(_) => Ok(()),
+            None => Err(Error::NotFound(Entity::Session)),
+        }
+    }
 }
 
 /// A condition on a field; the type alone would also match an array that holds an object.
@@ -149,17 +178,21 @@ fn is_object() -> Document {
     doc! { "$type": "object", "$not": { "$type": "array" } }
 }
 
-fn contended() -> Error {
-    Error::Unavailable(String::from("the session changed at each attempt to write to it"))
+/// A condition on one field.
+fn on(field: impl Into<String>, condition: Document) -> Document {
+    Document::from_iter([(field.into(), Bson::from(condition))])
+}
+
+fn serialized(document: &Document) -> Result<RawDocumentBuf> {
+    RawDocumentBuf::try_from(document).map_err(|error| {
+        tracing::error!(%error, "a document cannot be serialized");
+        Error::Internal(String::from("the document cannot be serialized"))
+    })
 }
 
 /// The size of a document as BSON, in bytes, if the server can take it at all.
 fn checked_size(document: &Document) -> Result<u64> {
-    let size = mongodb::bson::serialize_to_vec(document).map_err(|error| {
-        tracing::error!(%error, "a document cannot be serialized");
-        Error::Internal(String::from("the document cannot be serialized"))
-    })?;
-    let size = size.len() as u64;
+    let size = serialized(document)?.as_bytes().len() as u64;
     if size + DOCUMENT_FRAME > MAX_DOCUMENT {
         return Err(Error::TooLarge { size: size + DOCUMENT_FRAME, limit: MAX_DOCUMENT });
     }
@@ -184,11 +217,7 @@ impl Store for MongoStore {
             "feedbacks": [],
             "agents": {},
         };
-        let document = RawDocumentBuf::try_from(&document).map_err(|error| {
-            tracing::error!(%error, "a session cannot be serialized");
-            Error::Internal(String::from("the session cannot be serialized"))
-        })?;
-        match self.collection.insert_one(document).await.map_err(Failure::of) {
+        match self.collection.insert_one(serialized(&document)?).await.map_err(Failure::of) {
             Ok(_) => Ok(()),
             Err(Failure::DuplicateKey) => Err(Error::AlreadyExists(Entity::Session)),
             Err(failure) => Err(failure.into_error()),
@@ -216,20 +245,15 @@ impl Store for MongoStore {
         let mut set = Document::new();
         set.insert(path.agent(), stored);
         let update = doc! { "$set": set, "$max": { "updated_at": date(agent.updated_at) } };
-        for _ in 0..ATTEMPTS {
-            let mut filter = doc! { "_id": session_id };
-            filter.insert(path.agent(), doc! { "$exists": false });
-            match self.update(filter, update.clone()).await {
-                Ok(true) => return Ok(()),
-                Ok(false) => match self.require_agent(session_id, &path).await {
-                    Ok(_) => return Err(Error::AlreadyExists(Entity::Agent)),
-                    Err(Error::NotFound(Entity::Agent)) => {}
-                    Err(error) => return Err(error),
-                },
-                Err(failure) => return Err(self.explain(failure, session_id, adds).await),
-            }
-        }
-        Err(contended())
+        let condition = on(path.agent(), doc! { "$exists": false });
+        let write = Write { message_id: None, omit: &[], condition, update: update.into(), adds };
+        self.write(session_id, &path, write, |found| match found {
+            Ok(_) => Err(Error::AlreadyExists(Entity::Agent)),
+            Err(Error::NotFound(Entity::Agent)) => Ok(None),
+            Err(error) => Err(error),
+        })
+        .await
+        .map(drop)
     }
 
     async fn find_agent(&self, session_id: &str, agent_id: &str) -> Result<Option<Agent>> {
@@ -250,7 +274,9 @@ impl Store for MongoStore {
         fields.extend(parse_object(&data.fields)?);
         let adds = checked_size(&fields)?;
         let update = pipeline::replace_agent(&path, fields, text(data.updated_at)?, data.updated_at, &data.keep);
-        self.update_agent(session_id, &path, update, adds).await
+        let condition = on(path.agent(), is_object());
+        let write = Write { message_id: None, omit: &[], condition, update: update.into(), adds };
+        self.write(session_id, &path, write, |found| found.map(|_| None)).await.map(drop)
     }
 
     async fn append_message(&self, session_id: &str, agent_id: &str, message: Message, omit: &[String]) -> Result<Appended> {
@@ -266,21 +292,11 @@ impl Store for MongoStore {
         let mut latest = doc! { "updated_at": date(message.updated_at) };
         latest.insert(path.field("updated_at"), date(message.updated_at));
         let update = doc! { "$push": push, "$max": latest };
-        for _ in 0..ATTEMPTS {
-            let mut filter = doc! { "_id": session_id };
-            filter.insert(path.agent(), is_object());
-            filter.insert(path.field("messages.message_id"), doc! { "$ne": integer(message.message_id) });
-            match self.update(filter, update.clone()).await {
-                Ok(true) => return Ok(Appended::New),
-                Ok(false) => {
-                    if let Some(taken) = self.diagnose(session_id, &path, Some(message.message_id), omit).await?.message {
-                        return Ok(Appended::Taken(taken));
-                    }
-                }
-                Err(failure) => return Err(self.explain(failure, session_id, adds).await),
-            }
-        }
-        Err(contended())
+        let mut condition = on(path.agent(), is_object());
+        condition.insert(path.field("messages.message_id"), doc! { "$ne": integer(message.message_id) });
+        let write = Write { message_id: Some(message.message_id), omit, condition, update: update.into(), adds };
+        let taken = self.write(session_id, &path, write, |found| found.map(|found| found.message)).await?;
+        Ok(taken.map_or(Appended::New, Appended::Taken))
     }
 
     async fn find_message(&self, session_id: &str, agent_id: &str, message_id: i64, omit: &[String]) -> Result<Option<Message>> {
@@ -297,20 +313,14 @@ impl Store for MongoStore {
         fields.extend(parse_object(&body.fields)?);
         let adds = checked_size(&fields)?;
         let update = pipeline::replace_message(&path, message_id, fields, body.updated_at, &body.keep);
-        for _ in 0..ATTEMPTS {
-            let mut filter = doc! { "_id": session_id };
-            filter.insert(path.field("messages.message_id"), integer(message_id));
-            match self.update(filter, update.clone()).await {
-                Ok(true) => return Ok(()),
-                Ok(false) => {
-                    if self.diagnose(session_id, &path, Some(message_id), &[]).await?.message.is_none() {
-                        return Err(Error::NotFound(Entity::Message));
-                    }
-                }
-                Err(failure) => return Err(self.explain(failure, session_id, adds).await),
-            }
-        }
-        Err(contended())
+        let condition = on(path.field("messages.message_id"), doc! { "$eq": integer(message_id) });
+        let write = Write { message_id: Some(message_id), omit: &[], condition, update: update.into(), adds };
+        self.write(session_id, &path, write, |found| match found?.message {
+            Some(_) => Ok(None),
+            None => Err(Error::NotFound(Entity::Message)),
+        })
+        .await
+        .map(drop)
     }
 
     async fn list_messages(
@@ -399,14 +409,5 @@ fn unfit_path(fields: &[(String, Json)]) -> String {
     match (deep.next(), deep.next()) {
         (Some(path), None) => format!("metadata: the path {path:?} leads through a value that cannot hold it"),
         _ => String::from("metadata: a path leads through a value that cannot hold it"),
-    }
-}
-
-impl MongoStore {
-    async fn require_session(&self, session_id: &str) -> Result<()> {
-        match self.find(session_id, doc! { "_id": 1 }).await? {
-            Some(_) => Ok(()),
-            None => Err(Error::NotFound(Entity::Session)),
-        }
     }
 }

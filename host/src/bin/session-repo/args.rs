@@ -48,6 +48,13 @@ pub(crate) enum Command {
     /// Answer JSON requests, one on each line of stdin, with JSON responses on stdout.
     #[command(after_help = EXEC_EXAMPLE, after_long_help = format!("{EXEC_EXAMPLE}\n\n{EXEC_PROTOCOL}"))]
     Exec(ExecArgs),
+    #[command(flatten)]
+    Operation(Operation),
+}
+
+/// One operation of the repository.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Operation {
     /// Create or read a session.
     #[command(subcommand)]
     Session(SessionCommand),

@@ -48,14 +48,14 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
     }
     // What cannot be read is found before a store is opened for it.
     let command = match cli.command {
-        Command::Exec(exec) => Err(exec),
-        other => Ok(command::prepare(other).context("cannot read the argument")?),
+        Command::Operation(operation) => Command::Operation(command::prepare(operation).context("cannot read the argument")?),
+        exec @ Command::Exec(_) => exec,
     };
     let store = MongoStore::connect(&url, options).await.map_err(|error| failed(&error)).context("cannot open the store")?;
     let repository = Repository::builder(store).build().map_err(|error| failed(&error))?;
     let done = match command {
-        Ok(command) => command::run(&repository, command).await,
-        Err(exec) => exec::run(&repository, exec.concurrency).await.context("exec stopped"),
+        Command::Operation(operation) => command::run(&repository, operation).await,
+        Command::Exec(exec) => exec::run(&repository, exec.concurrency).await.context("exec stopped"),
     };
     repository.close().await;
     done
