@@ -148,9 +148,17 @@ pub fn metadata_keys(mut keys: Vec<String>) -> Result<Vec<String>, Invalid> {
         }
     }
     sort_by_segments(&mut keys);
-    // Sorted, a path comes right before all that it contains.
-    keys.dedup_by(|later, earlier| contains(earlier, later));
-    Ok(keys)
+    let mut kept: Vec<String> = Vec::with_capacity(keys.len());
+    for key in keys {
+        // Sorted, a path comes right before all that it contains.
+        match kept.last().filter(|outer| contains(outer, &key)) {
+            None => kept.push(key),
+            Some(outer) if key.strip_prefix(outer.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')) => {}
+            // In an object these are two fields, so neither can be left out.
+            Some(outer) => return invalid(format!("keys: the paths {} and {} can name one array item", quoted(outer), quoted(&key))),
+        }
+    }
+    Ok(kept)
 }
 
 fn check_count(argument: &str, count: usize) -> Result<(), Invalid> {
@@ -175,12 +183,23 @@ fn check_path(argument: &str, path: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// Sorts paths so that each comes right before the ones that it contains.
-fn sort_by_segments(paths: &mut [impl AsRef<str>]) {
-    paths.sort_unstable_by(|one, other| one.as_ref().split('.').cmp(other.as_ref().split('.')));
+/// The segments of a path, so that two that can name one array item are equal: there `01` is the position 1. The first one names a
+/// field of the metadata, which is never an array.
+fn segments(path: &str) -> impl Iterator<Item = &str> {
+    path.split('.').enumerate().map(|(level, segment)| {
+        let digits = level > 0 && segment.bytes().all(|byte| byte.is_ascii_digit());
+        if digits { segment.trim_start_matches('0') } else { segment }
+    })
 }
 
-/// Whether `other` is `path` or lies within it.
+/// Sorts paths so that each comes right before the ones that it contains.
+fn sort_by_segments(paths: &mut [impl AsRef<str>]) {
+    paths
+        .sort_unstable_by(|one, other| segments(one.as_ref()).cmp(segments(other.as_ref())).then_with(|| one.as_ref().cmp(other.as_ref())));
+}
+
+/// Whether `other` is `path` or lies within it. MongoDB stops working altogether on an update of both in two spellings.
 fn contains(path: &str, other: &str) -> bool {
-    other.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    let mut inner = segments(other);
+    segments(path).all(|segment| inner.next() == Some(segment))
 }

@@ -197,8 +197,19 @@ fn pages_are_not_negative() {
 
 #[test]
 fn metadata_paths_do_not_overlap() {
-    for good in ["{}", r#"{"a":1,"ab":1}"#, r#"{"a.b":1,"a.c":1}"#, r#"{"a":{"b":1}}"#, r#"{"a-b":1,"a.b":1,"a0":1}"#] {
+    for good in [
+        "{}",
+        r#"{"a":1,"ab":1}"#,
+        r#"{"a.b":1,"a.c":1}"#,
+        r#"{"a":{"b":1}}"#,
+        r#"{"a-b":1,"a.b":1,"a0":1}"#,
+        r#"{"1":1,"01":1,"l.1":1,"l.10":1,"l.01x":1,"l.2.a":1,"l.02.b":1}"#,
+    ] {
         assert!(metadata(good).is_ok(), "{good}");
+    }
+    for two_spellings in [r#"{"l.1":1,"l.01":1}"#, r#"{"l.0":1,"l.00":1}"#, r#"{"l.1":1,"m":1,"l.01.x":1}"#, r#"{"l.0.1":1,"l.00.01.x":1}"#]
+    {
+        assert!(metadata(two_spellings).is_err_and(|Invalid(message)| message.contains("overlap")), "{two_spellings}");
     }
     for bad in
         [r#"{"a":1,"a.b":1}"#, r#"{"a.b.c":1,"a.b-":1,"z":1,"a.b":1}"#, r#"{"":1}"#, r#"{"a..b":1}"#, r#"{"$a":1}"#, r#"{"a.$":1}"#, "[]"]
@@ -211,6 +222,10 @@ fn metadata_paths_do_not_overlap() {
 fn keys_to_delete_are_reduced_to_those_that_no_other_covers() {
     let keys = |keys: &[&str]| metadata_keys(keys.iter().map(|key| (*key).to_owned()).collect());
     assert_eq!(keys(&["b", "a.b.c", "a-b", "a.b", "b", "a.bc"]), Ok(["a.b", "a.bc", "a-b", "b"].map(str::to_owned).to_vec()));
+    assert_eq!(keys(&["1", "01", "l.1.x", "l", "l.01"]), Ok(["01", "1", "l"].map(str::to_owned).to_vec()));
+    for two_spellings in [["l.1", "l.01"], ["l.00", "l.0"], ["l.1.x", "l.01"]] {
+        assert!(keys(&two_spellings).is_err_and(|Invalid(message)| message.contains("one array item")), "{two_spellings:?}");
+    }
     assert!(keys(&["a", ""]).is_err_and(|Invalid(message)| message.starts_with("keys[1]")));
 }
 

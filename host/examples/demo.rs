@@ -6,7 +6,7 @@ use anyhow::Context;
 use mongodb::Client;
 use mongodb::bson::{Bson, Document, doc};
 use serde_json::json;
-use session_repository::{MongoOptions, MongoStore, Repository};
+use session_repository::{MongoStore, Repository, StoreOptions};
 
 const DATABASE: &str = "session_repository_demo";
 const COLLECTION: &str = "sessions";
@@ -20,7 +20,7 @@ async fn main() -> anyhow::Result<()> {
     documents.delete_one(doc! { "_id": "user-123" }).await?;
 
     step("a repository on a client that it borrows, with two metadata fields indexed");
-    let options = MongoOptions {
+    let options = StoreOptions {
         database: DATABASE.to_owned(),
         collection: COLLECTION.to_owned(),
         metadata_fields: vec![String::from("priority"), String::from("status")],

@@ -2,7 +2,7 @@
 //!
 //! `MONGODB_URI=mongodb://localhost:27017 cargo run --example embed`
 
-use session_repository::{COMPONENT, MongoOptions, MongoStore, SessionCtx, SessionCtxView, SessionView, Store as _, add_to_linker};
+use session_repository::{COMPONENT, MongoStore, SessionCtx, SessionCtxView, SessionView, Store as _, StoreOptions, add_to_linker};
 use std::sync::Arc;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine, Store};
@@ -25,7 +25,7 @@ impl SessionView for State {
 #[tokio::main]
 async fn main() -> wasmtime::Result<()> {
     let uri = std::env::var("MONGODB_URI").unwrap_or_else(|_| String::from("mongodb://localhost:27017"));
-    let options = MongoOptions { database: String::from("session_repository_demo"), ..MongoOptions::default() };
+    let options = StoreOptions { database: String::from("session_repository_demo"), ..StoreOptions::default() };
     let store = Arc::new(MongoStore::connect(&uri, options).await?);
 
     let mut config = Config::new();

@@ -27,8 +27,10 @@ pub use ctx::{SessionCtx, SessionCtxView, SessionHost, SessionView, add_only_sto
 pub use error::{Entity, Error, Result};
 pub use limits::Limits;
 pub use repository::{Repository, RepositoryBuilder};
-pub use store::mongo::{MongoOptions, MongoStore};
-pub use store::{Appended, Replacement, Store};
+pub use store::any::{AnyStore, StoreUrl};
+pub use store::embedded::EmbeddedStore;
+pub use store::mongo::MongoStore;
+pub use store::{Appended, Replacement, Store, StoreOptions};
 pub use types::{Agent, Feedback, Json, Message, Session, Timestamp};
 
 /// The built component's bytes, for those who run it in an engine of their own.

@@ -28,10 +28,10 @@ const SMALL_ARGUMENTS: usize = 64 * 1024;
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), session_repository::Error> {
-/// use session_repository::{MongoOptions, MongoStore, Repository};
+/// use session_repository::{StoreOptions, MongoStore, Repository};
 /// use serde_json::json;
 ///
-/// let store = MongoStore::connect("mongodb://localhost:27017", MongoOptions::default()).await?;
+/// let store = MongoStore::connect("mongodb://localhost:27017", StoreOptions::default()).await?;
 /// let repo = Repository::builder(store).build()?;
 /// repo.sessions().create("user-123", None).await?;
 /// repo.agents().create("user-123", "assistant-1", json!({"model": "claude-3-sonnet"})).await?;
@@ -114,8 +114,13 @@ impl RepositoryBuilder {
 impl Repository {
     /// Starts to build a repository on a store.
     pub fn builder(store: impl Store) -> RepositoryBuilder {
+        Self::builder_on(Arc::new(store))
+    }
+
+    /// Starts to build a repository on a store that others hold as well. Closing the repository closes it.
+    pub fn builder_on(store: Arc<dyn Store>) -> RepositoryBuilder {
         let instances = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4));
-        RepositoryBuilder { store: Arc::new(store), limits: Limits::default(), instances }
+        RepositoryBuilder { store, limits: Limits::default(), instances }
     }
 
     /// Calls on sessions.

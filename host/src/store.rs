@@ -1,6 +1,12 @@
 //! The seam between the host and whatever keeps the data.
 
+pub(crate) mod any;
+pub(crate) mod embedded;
 pub(crate) mod mongo;
+mod options;
+mod schema;
+
+pub use options::StoreOptions;
 
 use crate::error::Result;
 use crate::types::{Agent, Feedback, Json, Message, Session, Timestamp};

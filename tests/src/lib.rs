@@ -7,7 +7,7 @@ pub use mongod::Mongod;
 use anyhow::Context;
 use mongodb::bson::{Document, doc};
 use mongodb::{Client, Collection};
-use session_repository::{MongoOptions, MongoStore, Repository};
+use session_repository::{MongoStore, Repository, StoreOptions};
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -57,8 +57,8 @@ impl Database {
     }
 
     /// Options for a store on it.
-    pub fn options(&self) -> MongoOptions {
-        MongoOptions { database: self.name.clone(), collection: COLLECTION.to_owned(), metadata_fields: Vec::new() }
+    pub fn options(&self) -> StoreOptions {
+        StoreOptions { database: self.name.clone(), collection: COLLECTION.to_owned(), metadata_fields: Vec::new() }
     }
 
     /// A repository on it, with a client of its own.

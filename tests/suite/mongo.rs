@@ -3,7 +3,7 @@
 use mongodb::bson::{Document, doc};
 use mongodb::options::ClientOptions;
 use mongodb::{Client, IndexModel};
-use session_repository::{Error, MongoOptions, MongoStore, Repository, Store};
+use session_repository::{Error, MongoStore, Repository, Store, StoreOptions};
 use session_repository_tests::{Database, Mongod, mongodb_uri};
 use std::collections::BTreeSet;
 use std::net::TcpListener;
@@ -22,7 +22,7 @@ async fn indexes_are_ensured_at_start_and_found_by_the_next() -> anyhow::Result<
     let database = Database::fresh().await?;
     let fields = vec![String::from("priority"), String::from("customer.tier")];
     for _ in 0..2 {
-        let options = MongoOptions { metadata_fields: fields.clone(), ..database.options() };
+        let options = StoreOptions { metadata_fields: fields.clone(), ..database.options() };
         MongoStore::connect(&mongodb_uri()?, options).await?.close().await;
         let expected = names(&["_id_", "created_at_1", "updated_at_1", "metadata.priority_1", "metadata.customer.tier_1"]);
         assert_eq!(index_keys(&database).await?, expected);
@@ -94,7 +94,7 @@ async fn writes_are_acknowledged_by_a_majority_unless_the_connection_string_says
     {
         let mut options = ClientOptions::parse(format!("{}{option}", server.uri())).await?;
         let watch = super::driver::Watch::on(&mut options);
-        let store = MongoStore::with_client(&Client::with_options(options)?, MongoOptions::default()).await?;
+        let store = MongoStore::with_client(&Client::with_options(options)?, StoreOptions::default()).await?;
         let repo = Repository::builder(store).build()?;
         repo.sessions().create(format!("s{option}"), None).await?;
         let sent: Vec<Document> = watch.commands().into_iter().filter(|c| c.name == "insert").map(|c| c.command).collect();
@@ -114,7 +114,7 @@ async fn writes_are_acknowledged_by_a_majority_unless_the_connection_string_says
 async fn no_server_is_unavailable_and_named() -> anyhow::Result<()> {
     let closed = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let uri = format!("mongodb://alice:s3cret@{closed}/?serverSelectionTimeoutMS=200");
-    match MongoStore::connect(&uri, MongoOptions::default()).await {
+    match MongoStore::connect(&uri, StoreOptions::default()).await {
         Err(Error::Unavailable(message)) => {
             assert!(message.contains(&closed.to_string()), "{message}");
             assert!(!message.contains("s3cret"), "{message}");
@@ -134,13 +134,13 @@ async fn bad_connection_strings_and_options_are_refused_without_credentials() ->
         "mongodb://alice:s3/cret@h",
         "mongodb://alice:s3cret@h/?w=x&w",
     ] {
-        match MongoStore::connect(uri, MongoOptions::default()).await {
+        match MongoStore::connect(uri, StoreOptions::default()).await {
             Err(Error::InvalidArgument(message)) => assert!(!message.contains("s3") && !message.contains("alice"), "{uri}: {message}"),
             other => panic!("{uri}: expected invalid-argument, got {other:?}"),
         }
     }
-    let with = |change: fn(&mut MongoOptions)| {
-        let mut options = MongoOptions::default();
+    let with = |change: fn(&mut StoreOptions)| {
+        let mut options = StoreOptions::default();
         change(&mut options);
         options.check()
     };
@@ -154,7 +154,7 @@ async fn bad_connection_strings_and_options_are_refused_without_credentials() ->
     ] {
         assert!(matches!(bad, Err(Error::InvalidArgument(_))), "{bad:?}");
     }
-    assert_eq!(MongoOptions::default().check(), Ok(()));
+    assert_eq!(StoreOptions::default().check(), Ok(()));
     Ok(())
 }
 
@@ -191,7 +191,7 @@ async fn a_session_that_would_outgrow_a_document_is_too_large_and_stays_usable()
 #[tokio::test]
 async fn what_the_server_cannot_do_is_not_blamed_on_the_caller_or_the_data() -> anyhow::Result<()> {
     let server = Mongod::start()?;
-    let repo = Repository::builder(MongoStore::connect(&server.uri(), MongoOptions::default()).await?).build()?;
+    let repo = Repository::builder(MongoStore::connect(&server.uri(), StoreOptions::default()).await?).build()?;
     repo.sessions().create("s", None).await?;
     repo.metadata().update("s", r#"{"list": [1]}"#).await?;
     let far = repo.metadata().update("s", r#"{"list.2000000": 1}"#).await;
@@ -199,7 +199,7 @@ async fn what_the_server_cannot_do_is_not_blamed_on_the_caller_or_the_data() -> 
     repo.close().await;
     // A single server cannot have two acknowledge, and does not know a tag set of this name.
     for option in ["?w=2", "?w=nobody"] {
-        let store = MongoStore::connect(&format!("{}{option}", server.uri()), MongoOptions::default()).await?;
+        let store = MongoStore::connect(&format!("{}{option}", server.uri()), StoreOptions::default()).await?;
         let repo = Repository::builder(store).build()?;
         for refused in [repo.metadata().update("s", r#"{"a": 1}"#).await, repo.agents().create("s", "a", "{}").await] {
             assert!(matches!(refused, Err(Error::Internal(_) | Error::Unavailable(_))), "{option}: {refused:?}");
@@ -207,7 +207,7 @@ async fn what_the_server_cannot_do_is_not_blamed_on_the_caller_or_the_data() -> 
         repo.close().await;
     }
     let options = ClientOptions::parse(format!("{}?w=0", server.uri())).await?;
-    let unacknowledged = MongoStore::with_client(&Client::with_options(options)?, MongoOptions::default()).await;
+    let unacknowledged = MongoStore::with_client(&Client::with_options(options)?, StoreOptions::default()).await;
     assert!(matches!(unacknowledged, Err(Error::InvalidArgument(_))));
     Ok(())
 }
@@ -220,7 +220,7 @@ async fn an_error_of_the_connection_string_names_its_option() -> anyhow::Result<
         ("w=majority&s3cret=1", "an option that does not exist"),
         ("w=0", "option `w`"),
     ] {
-        match MongoStore::connect(&format!("mongodb://alice:s3cret@localhost/?{options}"), MongoOptions::default()).await {
+        match MongoStore::connect(&format!("mongodb://alice:s3cret@localhost/?{options}"), StoreOptions::default()).await {
             Err(Error::InvalidArgument(message)) => {
                 assert!(message.contains(expected) && !message.contains("s3cret"), "{options}: {message}")
             }

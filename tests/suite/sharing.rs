@@ -3,7 +3,7 @@
 use mongodb::Client;
 use mongodb::bson::doc;
 use serde_json::json;
-use session_repository::{Error, Limits, MongoOptions, MongoStore, Repository};
+use session_repository::{Error, Limits, MongoStore, Repository, StoreOptions};
 use session_repository_tests::{Database, Mongod, mongodb_uri};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -86,7 +86,7 @@ async fn a_write_that_outlives_its_deadline_comes_before_the_next_on_its_session
     let server = Mongod::start()?;
     let client = Client::with_uri_str(server.uri()).await?;
     let open = async |limits: Limits| -> anyhow::Result<Repository> {
-        let store = MongoStore::with_client(&client, MongoOptions::default()).await?;
+        let store = MongoStore::with_client(&client, StoreOptions::default()).await?;
         Ok(Repository::builder(store).limits(limits).build()?)
     };
     let patient = open(Limits::default()).await?;

@@ -2,21 +2,20 @@
 //!
 //! Every command addresses `_id` by equality, so the collection shards on it.
 
+mod answer;
 mod connect;
-mod document;
 mod error;
 mod index;
 mod pipeline;
-mod read;
-
-pub use connect::MongoOptions;
 
 use crate::error::{Entity, Error, Result};
+use crate::store::schema::build::{self, MAX_DOCUMENT};
+use crate::store::schema::json::{date, integer, parse_object, parse_value};
+use crate::store::schema::{path, read};
 use crate::store::{Appended, Replacement, Store};
 use crate::types::{Agent, Feedback, Json, Message, Session, Timestamp};
 use async_trait::async_trait;
-use document::{date, integer, parse_object, parse_value};
-use error::{Failure, MAX_DOCUMENT};
+use error::Failure;
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 use mongodb::options::{ReadPreference, SelectionCriteria, UpdateModifications};
 use mongodb::{Client, Collection};
@@ -27,9 +26,6 @@ use std::time::Duration;
 /// How often a write that found nothing to write to, for no reason that could be found afterwards, is tried again. Another writer has to
 /// slip in between the write and the look each time for this to run out.
 const ATTEMPTS: usize = 5;
-
-/// What the fields around a message in its document may take of the server's limit, in bytes.
-const DOCUMENT_FRAME: u64 = 1024;
 
 /// How long an owned client may take to finish what it has under way before it is shut down at once.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(10);
@@ -125,7 +121,7 @@ impl MongoStore {
         let pipeline = pipeline::diagnose(session_id, path, message_id, omit);
         let primary = SelectionCriteria::ReadPreference(ReadPreference::Primary);
         let found = self.aggregate(pipeline, Some(primary)).await?.ok_or(Error::NotFound(Entity::Session))?;
-        let diagnosis = read::diagnosis(&found)?;
+        let diagnosis = answer::diagnosis(&found)?;
         if diagnosis.agent { Ok(diagnosis) } else { Err(Error::NotFound(Entity::Agent)) }
     }
 
@@ -136,7 +132,7 @@ impl MongoStore {
                 let pipeline =
                     vec![doc! { "$match": { "_id": session_id } }, doc! { "$project": { "_id": 0, "size": { "$bsonSize": "$$ROOT" } } }];
                 let stored = match self.aggregate(pipeline, None).await {
-                    Ok(Some(found)) => read::size(&found),
+                    Ok(Some(found)) => answer::size(&found),
                     _ => 0,
                 };
                 Error::TooLarge { size: (stored + adds).max(MAX_DOCUMENT + 1), limit: MAX_DOCUMENT }
@@ -183,41 +179,15 @@ fn on(field: impl Into<String>, condition: Document) -> Document {
     Document::from_iter([(field.into(), Bson::from(condition))])
 }
 
-fn serialized(document: &Document) -> Result<RawDocumentBuf> {
-    RawDocumentBuf::try_from(document).map_err(|error| {
-        tracing::error!(%error, "a document cannot be serialized");
-        Error::Internal(String::from("the document cannot be serialized"))
-    })
-}
-
 /// The size of a document as BSON, in bytes, if the server can take it at all.
 fn checked_size(document: &Document) -> Result<u64> {
-    let size = serialized(document)?.as_bytes().len() as u64;
-    if size + DOCUMENT_FRAME > MAX_DOCUMENT {
-        return Err(Error::TooLarge { size: size + DOCUMENT_FRAME, limit: MAX_DOCUMENT });
-    }
-    Ok(size)
-}
-
-/// RFC 3339 text, as dates inside `agent_data` are written.
-fn text(time: Timestamp) -> Result<String> {
-    time.to_rfc3339().ok_or_else(|| Error::InvalidArgument(String::from("the time is outside the years 0 to 9999")))
+    Ok(build::bounded(document)?.as_bytes().len() as u64)
 }
 
 #[async_trait]
 impl Store for MongoStore {
     async fn insert_session(&self, session: Session) -> Result<()> {
-        let document = doc! {
-            "_id": &session.session_id,
-            "session_id": session.session_id,
-            "session_type": session.session_type,
-            "created_at": date(session.created_at),
-            "updated_at": date(session.updated_at),
-            "metadata": {},
-            "feedbacks": [],
-            "agents": {},
-        };
-        match self.collection.insert_one(serialized(&document)?).await.map_err(Failure::of) {
+        match self.collection.insert_one(build::serialized(&build::session(session))?).await.map_err(Failure::of) {
             Ok(_) => Ok(()),
             Err(Failure::DuplicateKey) => Err(Error::AlreadyExists(Entity::Session)),
             Err(failure) => Err(failure.into_error()),
@@ -231,16 +201,7 @@ impl Store for MongoStore {
 
     async fn insert_agent(&self, session_id: &str, agent: Agent) -> Result<()> {
         let path = AgentPath::new(&agent.agent_id);
-        let mut data = doc! { "agent_id": &agent.agent_id };
-        data.extend(parse_object(&agent.data)?);
-        data.insert("created_at", text(agent.created_at)?);
-        data.insert("updated_at", text(agent.updated_at)?);
-        let stored = doc! {
-            "agent_data": data,
-            "created_at": date(agent.created_at),
-            "updated_at": date(agent.updated_at),
-            "messages": [],
-        };
+        let stored = build::agent(&agent)?;
         let adds = checked_size(&stored)?;
         let mut set = Document::new();
         set.insert(path.agent(), stored);
@@ -263,17 +224,16 @@ impl Store for MongoStore {
             fields.insert(path.field(field), 1);
         }
         match self.find(session_id, fields).await? {
-            Some(found) => read::agent(agent_id, &found),
+            Some(found) => answer::agent(agent_id, &found),
             None => Ok(None),
         }
     }
 
     async fn replace_agent(&self, session_id: &str, agent_id: &str, data: Replacement) -> Result<()> {
         let path = AgentPath::new(agent_id);
-        let mut fields = doc! { "agent_id": agent_id };
-        fields.extend(parse_object(&data.fields)?);
+        let fields = build::agent_data(agent_id, parse_object(&data.fields)?);
         let adds = checked_size(&fields)?;
-        let update = pipeline::replace_agent(&path, fields, text(data.updated_at)?, data.updated_at, &data.keep);
+        let update = pipeline::replace_agent(&path, fields, build::text(data.updated_at)?, data.updated_at, &data.keep);
         let condition = on(path.agent(), is_object());
         let write = Write { message_id: None, omit: &[], condition, update: update.into(), adds };
         self.write(session_id, &path, write, |found| found.map(|_| None)).await.map(drop)
@@ -281,10 +241,7 @@ impl Store for MongoStore {
 
     async fn append_message(&self, session_id: &str, agent_id: &str, message: Message, omit: &[String]) -> Result<Appended> {
         let path = AgentPath::new(agent_id);
-        let mut stored = doc! { "message_id": integer(message.message_id) };
-        stored.extend(parse_object(&message.body)?);
-        stored.insert("created_at", date(message.created_at));
-        stored.insert("updated_at", date(message.updated_at));
+        let stored = build::message(&message)?;
         let adds = checked_size(&stored)?;
         let mut push = Document::new();
         // `$each`, because `$push` takes the members of a bare document for modifiers of its own.
@@ -302,15 +259,14 @@ impl Store for MongoStore {
     async fn find_message(&self, session_id: &str, agent_id: &str, message_id: i64, omit: &[String]) -> Result<Option<Message>> {
         let pipeline = pipeline::find_message(session_id, &AgentPath::new(agent_id), message_id, omit);
         match self.aggregate(pipeline, None).await? {
-            Some(found) => read::message_field(&found),
+            Some(found) => answer::message(&found),
             None => Ok(None),
         }
     }
 
     async fn replace_message(&self, session_id: &str, agent_id: &str, message_id: i64, body: Replacement) -> Result<()> {
         let path = AgentPath::new(agent_id);
-        let mut fields = doc! { "message_id": integer(message_id) };
-        fields.extend(parse_object(&body.fields)?);
+        let fields = build::message_fields(message_id, parse_object(&body.fields)?);
         let adds = checked_size(&fields)?;
         let update = pipeline::replace_message(&path, message_id, fields, body.updated_at, &body.keep);
         let condition = on(path.field("messages.message_id"), doc! { "$eq": integer(message_id) });
@@ -336,7 +292,7 @@ impl Store for MongoStore {
         }
         let pipeline = pipeline::list_messages(session_id, &AgentPath::new(agent_id), offset, limit, omit);
         match self.aggregate(pipeline, None).await? {
-            Some(found) => read::page(&found),
+            Some(found) => answer::page(&found),
             None => Ok(Vec::new()),
         }
     }
@@ -358,9 +314,9 @@ impl Store for MongoStore {
                 let metadata = self.find(session_id, doc! { "_id": 0, "metadata": 1 }).await?;
                 // Metadata that is no object is not the path's fault.
                 if let Some(found) = metadata {
-                    read::require_metadata_object(&found)?;
+                    answer::require_metadata_object(&found)?;
                 }
-                Err(Error::InvalidArgument(unfit_path(&fields)))
+                Err(path::unfit(&fields))
             }
             Err(failure) => Err(self.explain(failure, session_id, adds).await),
         }
@@ -379,8 +335,7 @@ impl Store for MongoStore {
     }
 
     async fn append_feedback(&self, session_id: &str, feedback: Feedback) -> Result<()> {
-        let mut entry = parse_object(&feedback.body)?;
-        entry.insert("created_at", date(feedback.created_at));
+        let entry = build::feedback(&feedback)?;
         let adds = checked_size(&entry)?;
         let update = doc! { "$push": { "feedbacks": { "$each": [entry] } }, "$max": { "updated_at": date(feedback.created_at) } };
         self.update_session(session_id, update, adds).await
@@ -388,7 +343,7 @@ impl Store for MongoStore {
 
     async fn list_feedback(&self, session_id: &str) -> Result<Vec<Feedback>> {
         match self.find(session_id, doc! { "_id": 0, "feedbacks": 1 }).await? {
-            Some(found) => read::feedback(&found),
+            Some(found) => answer::feedback(&found),
             None => Ok(Vec::new()),
         }
     }
@@ -400,14 +355,5 @@ impl Store for MongoStore {
             tracing::warn!("MongoDB operations were still under way at shutdown");
             client.clone().shutdown().immediate(true).await;
         }
-    }
-}
-
-/// Names the path that the stored metadata cannot take, if only one leads deeper.
-fn unfit_path(fields: &[(String, Json)]) -> String {
-    let mut deep = fields.iter().map(|(path, _)| path).filter(|path| path.contains('.'));
-    match (deep.next(), deep.next()) {
-        (Some(path), None) => format!("metadata: the path {path:?} leads through a value that cannot hold it"),
-        _ => String::from("metadata: a path leads through a value that cannot hold it"),
     }
 }

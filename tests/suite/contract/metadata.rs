@@ -33,6 +33,22 @@ contract! {
         repo.metadata().update("s", r#"{"list": [1, 2], "map": {}}"#).await?;
         repo.metadata().update("s", r#"{"list.1": 9, "map.0": "zero"}"#).await?;
         assert_eq!(stored(repo).await?, Some(json!({"list": [1, 9], "map": {"0": "zero"}})));
+        repo.metadata().update("s", r#"{"list.03": "padded", "deep.0.a": 1}"#).await?;
+        repo.metadata().delete("s", ["list.0", "list.9", "list.x", "map.0"]).await?;
+        assert_eq!(stored(repo).await?, Some(json!({"list": [null, 9, null, "padded"], "map": {}, "deep": {"0": {"a": 1}}})));
+    }
+
+    async fn two_spellings_of_one_array_item_are_refused(repo) {
+        // A MongoDB server that gets both in one command ends itself.
+        repo.sessions().create("s", None).await?;
+        repo.metadata().update("s", r#"{"l": [1, 2]}"#).await?;
+        for both in [r#"{"l.1": 10, "l.01": 9}"#, r#"{"l.0": 1, "l.00": 2}"#, r#"{"l.1": 10, "l.01.x": 9}"#] {
+            assert!(invalid(repo.metadata().update("s", both).await).contains("overlap"), "{both}");
+        }
+        for both in [["l.0", "l.00"], ["l.1", "l.01.x"]] {
+            assert!(invalid(repo.metadata().delete("s", both).await).contains("one array item"), "{both:?}");
+        }
+        assert_eq!(stored(repo).await?, Some(json!({"l": [1, 2]})));
     }
 
     async fn bad_paths_are_refused_and_change_nothing(repo) {

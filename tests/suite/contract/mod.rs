@@ -18,6 +18,29 @@ macro_rules! contract {
                 database.drop().await
             })+
         }
+
+        mod embedded {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() -> anyhow::Result<()> {
+                let folder = tempfile::tempdir()?;
+                let store = session_repository::EmbeddedStore::open(folder.path().join("store"), Default::default()).await?;
+                let repo = session_repository::Repository::builder(store).build()?;
+                super::$name(&repo).await?;
+                repo.close().await;
+                Ok(())
+            })+
+        }
+
+        mod memory {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() -> anyhow::Result<()> {
+                let store = session_repository::EmbeddedStore::in_memory(Default::default()).await?;
+                let repo = session_repository::Repository::builder(store).build()?;
+                super::$name(&repo).await?;
+                repo.close().await;
+                Ok(())
+            })+
+        }
     };
 }
 

@@ -12,7 +12,7 @@ mod wire;
 use anyhow::Context;
 use args::{Cli, Command};
 use clap::{CommandFactory, Parser};
-use session_repository::{Error, MongoOptions, MongoStore, Repository};
+use session_repository::{Error, MongoStore, Repository, StoreOptions};
 use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
@@ -42,7 +42,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         // The URL itself may hold a password, so it is not repeated.
         usage("--store must start with mongodb:// or mongodb+srv://");
     }
-    let options = MongoOptions { database: store.database, collection: store.collection, metadata_fields: store.metadata_fields };
+    let options = StoreOptions { database: store.database, collection: store.collection, metadata_fields: store.metadata_fields };
     if let Err(error) = options.check() {
         usage(&error.to_string());
     }

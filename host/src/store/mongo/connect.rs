@@ -2,56 +2,12 @@
 
 use super::{MongoStore, index};
 use crate::error::{Error, Result};
+use crate::store::StoreOptions;
 use mongodb::bson::doc;
 use mongodb::error::ErrorKind;
 use mongodb::options::{Acknowledgment, ClientOptions, CollectionOptions, WriteConcern};
 use mongodb::{Client, Collection};
 use std::time::Duration;
-
-/// Where the sessions lie and what is indexed. Database and collection default to the names that the reference defaults to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MongoOptions {
-    /// The database. Default: `database_name`.
-    pub database: String,
-    /// The collection. Default: `collection_name`.
-    pub collection: String,
-    /// Metadata fields to index, by the same paths as in a metadata update. Default: none.
-    pub metadata_fields: Vec<String>,
-}
-
-impl Default for MongoOptions {
-    fn default() -> Self {
-        Self { database: String::from("database_name"), collection: String::from("collection_name"), metadata_fields: Vec::new() }
-    }
-}
-
-impl MongoOptions {
-    /// Checks what MongoDB would refuse later, or take for something else.
-    ///
-    /// # Errors
-    ///
-    /// `invalid-argument` that names the option.
-    pub fn check(&self) -> Result<()> {
-        // The values are not repeated: a connection string that landed in the wrong place may hold a password.
-        let invalid = |message: &str| Err(Error::InvalidArgument(message.to_owned()));
-        let database = &self.database;
-        if database.is_empty() || database.len() > 63 || database.contains(['/', '\\', '.', ' ', '"', '$', '\0']) {
-            return invalid("database: must be 1 to 63 bytes without / \\ . \" $, space and NUL");
-        }
-        let collection = &self.collection;
-        let odd_dots = collection.starts_with('.') || collection.ends_with('.') || collection.contains("..");
-        let namespace = database.len() + 1 + collection.len();
-        if collection.is_empty() || collection.contains(['$', '\0']) || collection.starts_with("system.") || odd_dots || namespace > 255 {
-            return invalid("collection: must be a name without $ and NUL, not of the system, of at most 255 bytes with the database");
-        }
-        for field in &self.metadata_fields {
-            if field.contains('\0') || field.split('.').any(|segment| segment.is_empty() || segment.starts_with('$')) {
-                return invalid("metadata field: must be a path of non-empty segments that do not start with `$`");
-            }
-        }
-        Ok(())
-    }
-}
 
 impl MongoStore {
     /// Connects with a client of the store's own, which [`close`](crate::Store::close) shuts down, and ensures the indexes.
@@ -63,7 +19,7 @@ impl MongoStore {
     /// `invalid-argument` for a bad connection string or bad options, `unavailable` if no server answers within the connection string's
     /// `serverSelectionTimeoutMS` (30 seconds if it names none), `access-denied` if it refuses the credentials. No message repeats
     /// credentials.
-    pub async fn connect(uri: &str, options: MongoOptions) -> Result<Self> {
+    pub async fn connect(uri: &str, options: StoreOptions) -> Result<Self> {
         options.check()?;
         let mut client_options = ClientOptions::parse(uri).await.map_err(|error| unusable(uri, &error))?;
         check_acknowledged(client_options.write_concern.as_ref())?;
@@ -96,13 +52,13 @@ impl MongoStore {
     ///
     /// `invalid-argument` for bad options, and for a client that does not want its writes acknowledged. A server that cannot be reached
     /// shows with the first call.
-    pub async fn with_client(client: &Client, options: MongoOptions) -> Result<Self> {
+    pub async fn with_client(client: &Client, options: StoreOptions) -> Result<Self> {
         options.check()?;
         Self::open(client, options).await
     }
 
-    async fn open(client: &Client, options: MongoOptions) -> Result<Self> {
-        let MongoOptions { database, collection, metadata_fields } = options;
+    async fn open(client: &Client, options: StoreOptions) -> Result<Self> {
+        let StoreOptions { database, collection, metadata_fields } = options;
         let database = client.database(&database);
         let mut collection: Collection<_> = database.collection(&collection);
         // What else the connection string says of writes (a journal, a time limit) stays.

@@ -1,10 +1,8 @@
 //! From the driver's errors to ours. The cause goes to the log, the guest gets a short text.
 
 use crate::error::Error;
+use crate::store::schema::build::MAX_DOCUMENT;
 use mongodb::error::{Error as DriverError, ErrorKind, WriteFailure};
-
-/// The server's limit for one document, in bytes.
-pub(super) const MAX_DOCUMENT: u64 = 16 * 1024 * 1024;
 
 /// What a driver error means to a store.
 pub(super) enum Failure {

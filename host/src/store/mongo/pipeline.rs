@@ -1,9 +1,8 @@
 //! The update and aggregation pipelines. All data stands in `$literal`, so that no text is taken for an expression.
 
+use crate::store::schema::json::{date, integer};
 use crate::types::Timestamp;
 use mongodb::bson::{Bson, Document, doc};
-
-use super::document::{date, integer};
 
 /// Names of the fields of an agent, below the session document.
 pub(super) struct AgentPath(String);

@@ -4,9 +4,9 @@ use crate::error::{Error, Result};
 use crate::types::{Json, Timestamp};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use mongodb::bson::raw::{RawBsonRef, RawDocument};
-use mongodb::bson::spec::BinarySubtype;
-use mongodb::bson::{Binary, Bson, DateTime, Document};
+use bson::raw::{RawBsonRef, RawDocument};
+use bson::spec::BinarySubtype;
+use bson::{Binary, Bson, DateTime, Document};
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 
@@ -15,14 +15,14 @@ const BYTES_MARKER: &str = "__bytes_encoded__";
 const BYTES_DATA: &str = "data";
 
 /// Parses a JSON object. It is never the bytes marker itself, only its members can be.
-pub(super) fn parse_object(json: &Json) -> Result<Document> {
+pub(crate) fn parse_object(json: &Json) -> Result<Document> {
     let mut parser = serde_json::Deserializer::from_str(json.as_str());
     let document = parser.deserialize_map(ObjectVisitor).and_then(|document| parser.end().map(|()| document));
     document.map_err(|error| refused(&error))
 }
 
 /// Parses any JSON value.
-pub(super) fn parse_value(json: &Json) -> Result<Bson> {
+pub(crate) fn parse_value(json: &Json) -> Result<Bson> {
     serde_json::from_str::<Value>(json.as_str()).map(|Value(value)| value).map_err(|error| refused(&error))
 }
 
@@ -33,17 +33,17 @@ fn refused(error: &serde_json::Error) -> Error {
 }
 
 /// The narrowest BSON integer that holds a number, as every MongoDB driver for Python writes it.
-pub(super) fn integer(number: i64) -> Bson {
+pub(crate) fn integer(number: i64) -> Bson {
     i32::try_from(number).map_or(Bson::Int64(number), Bson::Int32)
 }
 
 /// A BSON date.
-pub(super) fn date(time: Timestamp) -> DateTime {
+pub(crate) fn date(time: Timestamp) -> DateTime {
     DateTime::from_millis(time.0)
 }
 
 /// A time, from a date or from RFC 3339 text.
-pub(super) fn time(value: RawBsonRef<'_>) -> Option<Timestamp> {
+pub(crate) fn time(value: RawBsonRef<'_>) -> Option<Timestamp> {
     match value {
         RawBsonRef::DateTime(date) => Some(Timestamp(date.timestamp_millis())),
         RawBsonRef::String(text) => Timestamp::parse(text),
@@ -154,19 +154,19 @@ fn marked_bytes(document: &Document) -> Option<Vec<u8>> {
     }
 }
 
-/// Writes the members of a stored document as a JSON object, those left out that `skip` names.
-pub(super) fn write_object(document: &RawDocument, skip: &[&str]) -> Result<Json> {
+/// Writes the members of a stored document as a JSON object, those left out that `skip` and `omit` name.
+pub(crate) fn write_object(document: &RawDocument, skip: &[&str], omit: &[String]) -> Result<Json> {
     let mut out = String::with_capacity(document.as_bytes().len());
-    write_members(&mut out, document, skip)?;
+    write_members(&mut out, document, skip, omit)?;
     Ok(Json::from(out))
 }
 
-fn write_members(out: &mut String, document: &RawDocument, skip: &[&str]) -> Result<()> {
+fn write_members(out: &mut String, document: &RawDocument, skip: &[&str], omit: &[String]) -> Result<()> {
     out.push('{');
     let empty = out.len();
     for member in document {
         let (key, value) = member.map_err(broken)?;
-        if skip.contains(&key.as_str()) {
+        if skip.contains(&key.as_str()) || omit.iter().any(|name| name == key.as_str()) {
             continue;
         }
         if out.len() > empty {
@@ -188,7 +188,7 @@ fn write_value(out: &mut String, value: RawBsonRef<'_>) -> Result<()> {
         RawBsonRef::Int64(number) => out.push_str(&number.to_string()),
         RawBsonRef::Double(number) if number.is_finite() => out.push_str(&serde_json::to_string(&number).map_err(broken)?),
         RawBsonRef::String(text) => write_text(out, text)?,
-        RawBsonRef::Document(document) => write_members(out, document, &[])?,
+        RawBsonRef::Document(document) => write_members(out, document, &[], &[])?,
         RawBsonRef::Array(items) => {
             out.push('[');
             for (index, item) in items.into_iter().enumerate() {
@@ -214,7 +214,7 @@ fn write_value(out: &mut String, value: RawBsonRef<'_>) -> Result<()> {
     Ok(())
 }
 
-fn write_text(out: &mut String, text: &str) -> Result<()> {
+pub(crate) fn write_text(out: &mut String, text: &str) -> Result<()> {
     out.push_str(&serde_json::to_string(text).map_err(broken)?);
     Ok(())
 }
@@ -226,7 +226,7 @@ fn write_extended(out: &mut String, value: RawBsonRef<'_>) -> Result<()> {
     Ok(())
 }
 
-fn broken(error: impl fmt::Display) -> Error {
+pub(crate) fn broken(error: impl fmt::Display) -> Error {
     tracing::warn!(%error, "a stored document cannot be read");
     Error::Corrupt(String::from("a stored value cannot be read"))
 }

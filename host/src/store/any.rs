@@ -1,0 +1,97 @@
+//! A store by its URL.
+
+use crate::error::{Error, Result};
+use crate::store::embedded::EmbeddedStore;
+use crate::store::mongo::MongoStore;
+use crate::store::{Store, StoreOptions};
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// Where a store is: `mongodb://…`, `mongodb+srv://…`, `file:PATH` or `memory:`.
+///
+/// ```
+/// # use session_repository::StoreUrl;
+/// assert_eq!("file:sessions.store".parse(), Ok(StoreUrl::File("sessions.store".into())));
+/// assert!("http://localhost".parse::<StoreUrl>().is_err());
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub enum StoreUrl {
+    /// A MongoDB connection string.
+    Mongo(String),
+    /// A file, by its path as it is: nothing in it is decoded. `file:///tmp/x` is `/tmp/x`, too.
+    File(PathBuf),
+    /// Memory of this process, gone when it ends.
+    Memory,
+}
+
+impl FromStr for StoreUrl {
+    type Err = Error;
+
+    fn from_str(url: &str) -> Result<Self> {
+        // The URL may hold a password, so no message repeats it.
+        let invalid = |message: &str| Err(Error::InvalidArgument(message.to_owned()));
+        if url.starts_with("mongodb://") || url.starts_with("mongodb+srv://") {
+            return Ok(Self::Mongo(url.to_owned()));
+        }
+        if url == "memory:" {
+            return Ok(Self::Memory);
+        }
+        let Some(path) = url.strip_prefix("file:") else {
+            return invalid("a store is mongodb://…, mongodb+srv://…, file:PATH or memory:");
+        };
+        let path = match path.strip_prefix("//") {
+            Some(local) if local.starts_with('/') => local,
+            Some(_) => return invalid("a file store is file:PATH or file:///PATH; it cannot be on another host"),
+            None => path,
+        };
+        if path.is_empty() || path.contains('\0') {
+            return invalid("a file store is file:PATH, and its path is empty or holds a NUL");
+        }
+        Ok(Self::File(PathBuf::from(path)))
+    }
+}
+
+/// Without the connection string, which may hold a password.
+impl fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mongo(_) => f.write_str("Mongo(…)"),
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Memory => f.write_str("Memory"),
+        }
+    }
+}
+
+/// One of the stores of this crate.
+#[derive(Debug, Clone)]
+pub enum AnyStore {
+    /// In MongoDB.
+    Mongo(MongoStore),
+    /// In a file or in memory.
+    Embedded(EmbeddedStore),
+}
+
+impl AnyStore {
+    /// Opens the store that a URL names.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`MongoStore::connect`] and [`EmbeddedStore::open`].
+    pub async fn open(url: &StoreUrl, options: StoreOptions) -> Result<Self> {
+        Ok(match url {
+            StoreUrl::Mongo(uri) => Self::Mongo(MongoStore::connect(uri, options).await?),
+            StoreUrl::File(path) => Self::Embedded(EmbeddedStore::open(path, options).await?),
+            StoreUrl::Memory => Self::Embedded(EmbeddedStore::in_memory(options).await?),
+        })
+    }
+
+    /// The store as a repository takes it.
+    pub fn into_store(self) -> Arc<dyn Store> {
+        match self {
+            Self::Mongo(store) => Arc::new(store),
+            Self::Embedded(store) => Arc::new(store),
+        }
+    }
+}

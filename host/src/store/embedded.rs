@@ -1,0 +1,197 @@
+//! Sessions in one durable file, or in memory, with no server.
+
+mod engine;
+mod fault;
+mod file;
+mod holder;
+mod order;
+mod read;
+mod tables;
+mod write;
+
+use crate::error::{Error, Result};
+use crate::store::schema::build;
+use crate::store::schema::json::{parse_object, parse_value};
+use crate::store::{Appended, Replacement, Store, StoreOptions};
+use crate::types::{Agent, Feedback, Json, Message, Session, Timestamp};
+use async_trait::async_trait;
+use engine::Engine;
+use fault::Fault;
+use file::StoreFile;
+use redb::StorageBackend;
+use redb::backends::InMemoryBackend;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tables::Number;
+use write::{Fields, NewMessage};
+
+/// Sessions in one file, or in memory.
+///
+/// A write is durable when it is acknowledged: it has been written and synchronised to the disk (`fsync`). Writes that come at the same
+/// time share that cost. Each message is stored by itself, so a write or a page costs the same in a session of ten messages and of a
+/// million; a session has no size limit. One message, one agent and the metadata of a session may take 16 MiB each, as in MongoDB.
+///
+/// One process at a time has a file open. After a crash it opens as it was after the last acknowledged write; a large file is read
+/// through once for that.
+#[derive(Debug, Clone)]
+pub struct EmbeddedStore {
+    engine: Arc<Engine>,
+    collection: Number,
+}
+
+impl EmbeddedStore {
+    /// Opens a store file, and makes it if there is none; its folder must be there.
+    ///
+    /// # Errors
+    ///
+    /// `unavailable` if another process holds the file, which the message names; `invalid-argument` for bad options, a file of another
+    /// format or of a newer version of it, which is left as it is; `access-denied` if it may not be read and written; `corrupt` if it is
+    /// damaged.
+    pub async fn open(path: impl AsRef<Path>, options: StoreOptions) -> Result<Self> {
+        let path: PathBuf = path.as_ref().to_owned();
+        Self::start(options, move || Engine::on_file(StoreFile::open(&path)?)).await
+    }
+
+    /// Makes a store in memory, which is gone when it is closed.
+    ///
+    /// # Errors
+    ///
+    /// `invalid-argument` for bad options.
+    pub async fn in_memory(options: StoreOptions) -> Result<Self> {
+        Self::on_backend(InMemoryBackend::new(), options).await
+    }
+
+    /// Opens or makes a store on storage of the caller's: block devices, encryption, tests that lose power. It is the caller who makes
+    /// sure that nobody else writes to it.
+    ///
+    /// # Errors
+    ///
+    /// `invalid-argument` for bad options, `corrupt` if what the storage holds is no store or is damaged.
+    pub async fn on_backend(backend: impl StorageBackend, options: StoreOptions) -> Result<Self> {
+        Self::start(options, move || Engine::on_backend(backend)).await
+    }
+
+    async fn start(options: StoreOptions, engine: impl FnOnce() -> Result<Engine, Fault> + Send + 'static) -> Result<Self> {
+        options.check()?;
+        let opening = tokio::task::spawn_blocking(move || engine().map_err(Fault::into_error));
+        let engine = opening.await.unwrap_or_else(|defect| {
+            // The database does not expect a file that somebody else changed.
+            tracing::error!(%defect, "opening the store ended without an answer");
+            Err(Error::Corrupt(String::from("the store file is damaged")))
+        })?;
+        let name = format!("{}.{}", options.database, options.collection);
+        let collection = engine.write(move |tables| tables.collection(&name)).await?;
+        Ok(Self { engine: Arc::new(engine), collection })
+    }
+
+    /// The ids of a session's agents, in the order in which they were created; none if there is no such session.
+    ///
+    /// # Errors
+    ///
+    /// Those that any call can end in.
+    pub async fn agent_ids(&self, session_id: &str) -> Result<Option<Vec<String>>> {
+        let (collection, session_id) = (self.collection, session_id.to_owned());
+        self.engine.read(move |tables| tables.agent_ids(collection, &session_id)).await
+    }
+}
+
+#[async_trait]
+impl Store for EmbeddedStore {
+    async fn insert_session(&self, session: Session) -> Result<()> {
+        let (collection, session_id) = (self.collection, session.session_id.clone());
+        let document = build::session(session);
+        self.engine.write(move |tables| tables.insert_session(collection, &session_id, document)).await
+    }
+
+    async fn find_session(&self, session_id: &str) -> Result<Option<Session>> {
+        let (collection, session_id) = (self.collection, session_id.to_owned());
+        self.engine.read(move |tables| tables.find_session(collection, &session_id)).await
+    }
+
+    async fn insert_agent(&self, session_id: &str, agent: Agent) -> Result<()> {
+        let document = build::agent(&agent)?;
+        build::bounded(&document)?;
+        let (collection, session_id) = (self.collection, session_id.to_owned());
+        let work = move |tables: &mut tables::WriteTables<'_>| {
+            tables.insert_agent(collection, &session_id, &agent.agent_id, document, agent.updated_at)
+        };
+        self.engine.write(work).await
+    }
+
+    async fn find_agent(&self, session_id: &str, agent_id: &str) -> Result<Option<Agent>> {
+        let (collection, session_id, agent_id) = (self.collection, session_id.to_owned(), agent_id.to_owned());
+        self.engine.read(move |tables| tables.find_agent(collection, &session_id, &agent_id)).await
+    }
+
+    async fn replace_agent(&self, session_id: &str, agent_id: &str, data: Replacement) -> Result<()> {
+        let document = build::agent_data(agent_id, parse_object(&data.fields)?);
+        let fields = Fields { document, keep: data.keep, now: data.updated_at };
+        let (collection, session_id, agent_id) = (self.collection, session_id.to_owned(), agent_id.to_owned());
+        self.engine.write(move |tables| tables.replace_agent(collection, &session_id, &agent_id, fields)).await
+    }
+
+    async fn append_message(&self, session_id: &str, agent_id: &str, message: Message, omit: &[String]) -> Result<Appended> {
+        let stored = build::bounded(&build::message(&message)?)?;
+        let new = NewMessage { id: message.message_id, created_at: message.created_at, stored };
+        let (collection, session_id, agent_id, omit) = (self.collection, session_id.to_owned(), agent_id.to_owned(), omit.to_vec());
+        self.engine.write(move |tables| tables.append_message(collection, &session_id, &agent_id, &new, &omit)).await
+    }
+
+    async fn find_message(&self, session_id: &str, agent_id: &str, message_id: i64, omit: &[String]) -> Result<Option<Message>> {
+        let (collection, session_id, agent_id, omit) = (self.collection, session_id.to_owned(), agent_id.to_owned(), omit.to_vec());
+        self.engine.read(move |tables| tables.find_message(collection, &session_id, &agent_id, message_id, &omit)).await
+    }
+
+    async fn replace_message(&self, session_id: &str, agent_id: &str, message_id: i64, body: Replacement) -> Result<()> {
+        let document = build::message_fields(message_id, parse_object(&body.fields)?);
+        let fields = Fields { document, keep: body.keep, now: body.updated_at };
+        let (collection, session_id, agent_id) = (self.collection, session_id.to_owned(), agent_id.to_owned());
+        self.engine.write(move |tables| tables.replace_message(collection, &session_id, &agent_id, message_id, fields)).await
+    }
+
+    async fn list_messages(
+        &self,
+        session_id: &str,
+        agent_id: &str,
+        offset: u64,
+        limit: Option<u64>,
+        omit: &[String],
+    ) -> Result<Vec<Message>> {
+        let (collection, session_id, agent_id, omit) = (self.collection, session_id.to_owned(), agent_id.to_owned(), omit.to_vec());
+        self.engine.read(move |tables| tables.list_messages(collection, &session_id, &agent_id, (offset, limit), &omit)).await
+    }
+
+    async fn set_metadata(&self, session_id: &str, fields: Vec<(String, Json)>, updated_at: Timestamp) -> Result<()> {
+        let values = fields.iter().map(|(path, value)| Ok((path.clone(), parse_value(value)?))).collect::<Result<_>>()?;
+        let (collection, session_id) = (self.collection, session_id.to_owned());
+        self.engine.write(move |tables| tables.set_metadata(collection, &session_id, fields, values, updated_at)).await
+    }
+
+    async fn get_metadata(&self, session_id: &str) -> Result<Option<Json>> {
+        let (collection, session_id) = (self.collection, session_id.to_owned());
+        self.engine.read(move |tables| tables.get_metadata(collection, &session_id)).await
+    }
+
+    async fn unset_metadata(&self, session_id: &str, paths: Vec<String>, updated_at: Timestamp) -> Result<()> {
+        let (collection, session_id) = (self.collection, session_id.to_owned());
+        self.engine.write(move |tables| tables.unset_metadata(collection, &session_id, &paths, updated_at)).await
+    }
+
+    async fn append_feedback(&self, session_id: &str, feedback: Feedback) -> Result<()> {
+        let entry = build::bounded(&build::feedback(&feedback)?)?;
+        let (collection, session_id) = (self.collection, session_id.to_owned());
+        let work = move |tables: &mut tables::WriteTables<'_>| {
+            tables.append_feedback(collection, &session_id, entry.as_bytes(), feedback.created_at)
+        };
+        self.engine.write(work).await
+    }
+
+    async fn list_feedback(&self, session_id: &str) -> Result<Vec<Feedback>> {
+        let (collection, session_id) = (self.collection, session_id.to_owned());
+        self.engine.read(move |tables| tables.list_feedback(collection, &session_id)).await
+    }
+
+    async fn close(&self) {
+        self.engine.close().await;
+    }
+}

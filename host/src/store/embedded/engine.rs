@@ -1,0 +1,224 @@
+//! The database, the one thread that writes to it, and the threads that read.
+//!
+//! All writes that wait while one transaction is made durable share the next one (group commit). An answer leaves only when the
+//! transaction that it stands on is durable.
+
+use super::fault::{Fault, Result, storage_error};
+use super::file::StoreFile;
+use super::tables::{ReadTables, WriteTables};
+use crate::error::Error;
+use redb::{Builder, Database, ReadableDatabase, StorageBackend};
+use std::sync::{Arc, PoisonError, RwLock};
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Memory for pages of the file, in bytes.
+const CACHE: usize = 64 * 1024 * 1024;
+
+/// Writes that share one transaction at most, so that none waits long for those that came after it.
+const BATCH: usize = 1024;
+
+/// Writes that may wait for the writing thread; more wait to get in.
+const QUEUE: usize = 4096;
+
+/// What the writing thread is to do.
+trait Write: Send {
+    /// Does the work. An error means that the transaction is broken.
+    fn run(&mut self, tables: &mut WriteTables<'_>) -> Result<(), redb::Error>;
+
+    /// Answers, once the transaction is durable or has failed.
+    fn answer(self: Box<Self>, committed: Result<(), Error>);
+}
+
+struct Work<W, R> {
+    work: Option<W>,
+    result: Option<Result<R, Error>>,
+    answer: oneshot::Sender<Result<R, Error>>,
+}
+
+impl<W, R> Write for Work<W, R>
+where
+    W: FnOnce(&mut WriteTables<'_>) -> Result<R> + Send,
+    R: Send,
+{
+    fn run(&mut self, tables: &mut WriteTables<'_>) -> Result<(), redb::Error> {
+        let Some(work) = self.work.take() else { return Ok(()) };
+        self.result = Some(match work(tables) {
+            Ok(result) => Ok(result),
+            Err(Fault::Refused(error)) => Err(error),
+            Err(Fault::Storage(cause)) => return Err(cause),
+        });
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), Error>) {
+        let Self { result, answer, .. } = *self;
+        let result = committed.and_then(|()| result.unwrap_or_else(|| Err(failed())));
+        // Nobody may be listening any more; the write has happened all the same.
+        drop(answer.send(result));
+    }
+}
+
+fn failed() -> Error {
+    Error::Internal(String::from("the store failed"))
+}
+
+fn closed() -> Error {
+    Error::Unavailable(String::from("the store is closed"))
+}
+
+fn open(backend: impl StorageBackend) -> Result<Database> {
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE).set_repair_callback(|repair| {
+        tracing::info!(progress = repair.progress(), "the store file was not closed; it is being checked");
+    });
+    let database = builder.create_with_backend(backend)?;
+    // Readers find all tables there.
+    let transaction = database.begin_write()?;
+    drop(WriteTables::open(&transaction)?);
+    transaction.commit()?;
+    Ok(database)
+}
+
+/// A running database.
+#[derive(Debug)]
+pub(super) struct Engine {
+    shared: Arc<Shared>,
+    writes: RwLock<Option<mpsc::Sender<Box<dyn Write>>>>,
+    /// Closed when the writing thread has ended.
+    ended: watch::Receiver<()>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    /// None when it is closed, and while it cannot be opened again after a failure.
+    database: RwLock<Option<Database>>,
+    /// The file behind it; a database in memory or on another backend has none, and cannot be opened again.
+    file: Option<StoreFile>,
+}
+
+impl Engine {
+    /// Starts on an open file.
+    pub(super) fn on_file(file: StoreFile) -> Result<Self> {
+        let database = open(file.clone())?;
+        file.set_ready().map_err(|error| Fault::Storage(redb::Error::Io(error)))?;
+        Self::start(database, Some(file))
+    }
+
+    /// Starts on a backend of the caller's.
+    pub(super) fn on_backend(backend: impl StorageBackend) -> Result<Self> {
+        Self::start(open(backend)?, None)
+    }
+
+    fn start(database: Database, file: Option<StoreFile>) -> Result<Self> {
+        let shared = Arc::new(Shared { database: RwLock::new(Some(database)), file });
+        let (writes, queue) = mpsc::channel(QUEUE);
+        let (alive, ended) = watch::channel(());
+        let writing = Arc::clone(&shared);
+        let thread = std::thread::Builder::new().name(String::from("session-store")).spawn(move || {
+            writing.serve(queue);
+            drop(alive);
+        });
+        thread.map_err(|error| Fault::Storage(redb::Error::Io(error)))?;
+        Ok(Self { shared, writes: RwLock::new(Some(writes)), ended })
+    }
+
+    /// Has the writing thread do `work`, and returns when it is durable. Work that is refused must have changed nothing.
+    pub(super) async fn write<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut WriteTables<'_>) -> Result<R> + Send + 'static,
+    ) -> Result<R, Error> {
+        let (answer, answered) = oneshot::channel();
+        let write = Box::new(Work { work: Some(work), result: None, answer });
+        let writes = self.writes.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let sent = match writes {
+            Some(writes) => writes.send(write).await.is_ok(),
+            None => false,
+        };
+        if !sent {
+            return Err(closed());
+        }
+        answered.await.unwrap_or_else(|_| Err(failed()))
+    }
+
+    /// Has a thread that may block do `work` on the tables as they are now.
+    pub(super) async fn read<R: Send + 'static>(&self, work: impl FnOnce(&ReadTables) -> Result<R> + Send + 'static) -> Result<R, Error> {
+        let shared = Arc::clone(&self.shared);
+        let reading = tokio::task::spawn_blocking(move || shared.read(work));
+        reading.await.unwrap_or_else(|defect| {
+            tracing::error!(%defect, "reading the store ended without an answer");
+            Err(failed())
+        })
+    }
+
+    /// Does what was begun, then lets the file go.
+    pub(super) async fn close(&self) {
+        drop(self.writes.write().unwrap_or_else(PoisonError::into_inner).take());
+        let mut ended = self.ended.clone();
+        while ended.changed().await.is_ok() {}
+    }
+
+    /// The size of the file in bytes, where there is one.
+    pub(super) fn file_size(&self) -> Option<u64> {
+        self.shared.file.as_ref().and_then(|file| file.size().ok())
+    }
+}
+
+impl Shared {
+    fn read<R>(&self, work: impl FnOnce(&ReadTables) -> Result<R>) -> Result<R, Error> {
+        // Held while reading, so that the database is never closed or opened again under a reader.
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let database = database.as_ref().ok_or_else(closed)?;
+        let tables = database.begin_read().map_err(Fault::from).map(ReadTables::new);
+        tables.and_then(|tables| work(&tables)).map_err(Fault::into_error)
+    }
+
+    /// Writes until nobody can ask for it any more, then closes the database.
+    fn serve(&self, mut queue: mpsc::Receiver<Box<dyn Write>>) {
+        while let Some(first) = queue.blocking_recv() {
+            let mut batch = vec![first];
+            let committed = self.commit(&mut batch, &mut queue).map_err(|cause| storage_error(&cause));
+            if committed.is_err() {
+                self.open_again();
+            }
+            for write in batch {
+                write.answer(committed.clone());
+            }
+        }
+        drop(self.database.write().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    /// Does a write, and all that come while it is being worked on, in one transaction, and makes it durable.
+    fn commit(&self, batch: &mut Vec<Box<dyn Write>>, queue: &mut mpsc::Receiver<Box<dyn Write>>) -> Result<(), redb::Error> {
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let transaction = database.as_ref().ok_or(redb::Error::DatabaseClosed)?.begin_write()?;
+        let mut tables = WriteTables::open(&transaction)?;
+        while let Some(write) = batch.last_mut() {
+            write.run(&mut tables)?;
+            if batch.len() == BATCH {
+                break;
+            }
+            let Ok(next) = queue.try_recv() else { break };
+            batch.push(next);
+        }
+        let changed = tables.changed;
+        drop(tables);
+        if changed {
+            transaction.commit()?
+        } else {
+            transaction.abort()?
+        }
+        Ok(())
+    }
+
+    /// After a failure the database takes nothing more until it is opened again, which also undoes what was not completed.
+    fn open_again(&self) {
+        let Some(file) = &self.file else { return };
+        // Waits for those that read.
+        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        *database = None;
+        match open(file.clone()) {
+            Ok(opened) => *database = Some(opened),
+            Err(fault) => drop(fault.into_error()),
+        }
+    }
+}

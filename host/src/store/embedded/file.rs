@@ -1,0 +1,215 @@
+//! The file: a header of our own, by which it is known, and the database behind it; held by one process at a time.
+
+use super::holder;
+use crate::error::{Error, Result};
+use redb::StorageBackend;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The format that this version writes, and the newest that it reads.
+const FORMAT: u64 = 1;
+
+/// How every store file begins. The number of the format and the end of a line follow.
+const MAGIC: &str = "session-repository store\nformat ";
+
+/// Where the database begins: a page of its own for the header.
+const HEADER: u64 = 4096;
+
+/// Where the header says whether the database behind it was ever complete.
+const STATE: u64 = 64;
+const READY: u8 = b'+';
+
+/// An open store file, locked until the last clone is dropped.
+#[derive(Debug, Clone)]
+pub(super) struct StoreFile {
+    file: Arc<File>,
+}
+
+impl StoreFile {
+    /// Opens the file, makes it if there is none, and locks it. Leaves every file alone that is not a store file of a format known here.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let (file, made) = open_or_make(path).map_err(|error| cannot_open(path, &error))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let holder = holder::of(&file);
+                return Err(Error::Unavailable(format!("the store file {} is held by {holder}", path.display())));
+            }
+            Err(TryLockError::Error(error)) => return Err(cannot_open(path, &error)),
+        }
+        let opened = Self { file: Arc::new(file) };
+        opened.prepare(path)?;
+        if made {
+            // Its name is in the folder for good before anything in it is acknowledged.
+            sync_folder(path).map_err(|error| cannot_open(path, &error))?;
+        }
+        Ok(opened)
+    }
+
+    /// Checks the header, or writes one into a file that has nothing in it yet.
+    fn prepare(&self, path: &Path) -> Result<()> {
+        let failed = |error: io::Error| cannot_open(path, &error);
+        let length = self.file.metadata().map_err(failed)?.len();
+        let mut header = vec![0; usize::try_from(length.min(HEADER)).unwrap_or_default()];
+        read_at(&self.file, 0, &mut header).map_err(failed)?;
+        match Header::parse(&header) {
+            Header::Ready => Ok(()),
+            // The process that made it ended before anything was stored.
+            Header::Unfinished => self.begin().map_err(failed),
+            Header::Newer(format) => Err(Error::InvalidArgument(format!(
+                "the store file {} has format {format}, which a newer version of this program wrote; this one reads format {FORMAT}",
+                path.display()
+            ))),
+            Header::Foreign => Err(Error::InvalidArgument(format!("{} is not a store file of this program", path.display()))),
+        }
+    }
+
+    /// Makes an empty file of it that is known as ours from here on.
+    fn begin(&self) -> io::Result<()> {
+        self.file.set_len(0)?;
+        let mut header = format!("{MAGIC}{FORMAT}\n").into_bytes();
+        header.resize(HEADER as usize, 0);
+        write_at(&self.file, 0, &header)?;
+        self.file.sync_all()
+    }
+
+    /// Notes that the database in it is complete. Before that, opening starts anew.
+    pub(super) fn set_ready(&self) -> io::Result<()> {
+        let mut state = [0];
+        read_at(&self.file, STATE, &mut state)?;
+        if state == [READY] {
+            return Ok(());
+        }
+        write_at(&self.file, STATE, &[READY])?;
+        self.file.sync_all()
+    }
+
+    /// Its size in bytes.
+    pub(super) fn size(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+}
+
+enum Header {
+    Ready,
+    Unfinished,
+    Newer(u64),
+    Foreign,
+}
+
+impl Header {
+    fn parse(bytes: &[u8]) -> Self {
+        let ours = format!("{MAGIC}{FORMAT}\n");
+        // What a power failure can leave of a header that was being written.
+        let written = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        if written < ours.len() && bytes.get(..written).is_some_and(|part| ours.as_bytes().starts_with(part)) {
+            return Self::Unfinished;
+        }
+        let Some(rest) = bytes.strip_prefix(MAGIC.as_bytes()) else { return Self::Foreign };
+        let digits = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        match std::str::from_utf8(digits).ok().and_then(|digits| digits.parse::<u64>().ok()) {
+            Some(FORMAT) if bytes.get(STATE as usize) == Some(&READY) => Self::Ready,
+            Some(FORMAT) => Self::Unfinished,
+            Some(format) if format > FORMAT => Self::Newer(format),
+            _ => Self::Foreign,
+        }
+    }
+}
+
+fn open_or_make(path: &Path) -> io::Result<(File, bool)> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    match options.open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            options.create(true);
+            // Conversations are their owner's business.
+            #[cfg(unix)]
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+            options.open(path).map(|file| (file, true))
+        }
+        opened => opened.map(|file| (file, false)),
+    }
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
+fn cannot_open(path: &Path, error: &io::Error) -> Error {
+    let path = path.display();
+    match error.kind() {
+        ErrorKind::NotFound => Error::InvalidArgument(format!("the store file {path} cannot be made: its folder does not exist")),
+        ErrorKind::IsADirectory => Error::InvalidArgument(format!("{path} is a folder; a store is one file")),
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            Error::AccessDenied(format!("the store file {path} may not be opened for reading and writing"))
+        }
+        _ => Error::Unavailable(format!("the store file {path} cannot be opened: {error}")),
+    }
+}
+
+/// The part of the file behind the header.
+impl StorageBackend for StoreFile {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.size()?.saturating_sub(HEADER))
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        read_at(&self.file, HEADER + offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(HEADER + len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        write_at(&self.file, HEADER + offset, data)
+    }
+}
+
+#[cfg(unix)]
+fn read_at(file: &File, offset: u64, out: &mut [u8]) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, out, offset)
+}
+
+#[cfg(unix)]
+fn write_at(file: &File, offset: u64, data: &[u8]) -> io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, data, offset)
+}
+
+#[cfg(windows)]
+fn read_at(file: &File, mut offset: u64, mut out: &mut [u8]) -> io::Result<()> {
+    while !out.is_empty() {
+        match std::os::windows::fs::FileExt::seek_read(file, out, offset)? {
+            0 => return Err(ErrorKind::UnexpectedEof.into()),
+            read => {
+                out = out.get_mut(read..).unwrap_or_default();
+                offset += read as u64;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(windows)]
+fn write_at(file: &File, mut offset: u64, mut data: &[u8]) -> io::Result<()> {
+    while !data.is_empty() {
+        match std::os::windows::fs::FileExt::seek_write(file, data, offset)? {
+            0 => return Err(ErrorKind::WriteZero.into()),
+            written => {
+                data = data.get(written..).unwrap_or_default();
+                offset += written as u64;
+            }
+        }
+    }
+    Ok(())
+}

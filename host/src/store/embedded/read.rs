@@ -1,0 +1,111 @@
+//! The reads, each on the store as it was at one moment.
+
+use super::fault::Result;
+use super::order;
+use super::tables::{AgentRow, Number, ReadTables, SessionRow, bytes, damaged, find_agent, find_session, positions, raw, split};
+use crate::store::schema::json::write_object;
+use crate::store::schema::read;
+use crate::types::{Agent, Feedback, Json, Message, Session};
+
+impl ReadTables {
+    fn session_row(&self, collection: Number, session_id: &str) -> Result<Option<SessionRow>> {
+        find_session(&self.sessions()?, collection, session_id)
+    }
+
+    fn agent_row(&self, collection: Number, session_id: &str, agent_id: &str) -> Result<Option<AgentRow>> {
+        match self.session_row(collection, session_id)? {
+            Some(session) => find_agent(&self.agents()?, session.number, agent_id),
+            None => Ok(None),
+        }
+    }
+
+    pub(super) fn find_session(&self, collection: Number, session_id: &str) -> Result<Option<Session>> {
+        let Some(row) = self.sessions()?.get((collection, session_id))? else { return Ok(None) };
+        let ([_, _, _], document) = split(row.value())?;
+        Ok(Some(read::session(session_id, document)?))
+    }
+
+    pub(super) fn find_agent(&self, collection: Number, session_id: &str, agent_id: &str) -> Result<Option<Agent>> {
+        let Some(agent) = self.agent_row(collection, session_id, agent_id)? else { return Ok(None) };
+        let document = bytes(&agent.document)?;
+        let data = self.agent_data()?.get(agent.number)?;
+        let data = match &data {
+            Some(data) => Some(raw(data.value())?),
+            None => None,
+        };
+        Ok(Some(read::agent(agent_id, &document, data)?))
+    }
+
+    pub(super) fn find_message(
+        &self,
+        collection: Number,
+        session_id: &str,
+        agent_id: &str,
+        message_id: i64,
+        omit: &[String],
+    ) -> Result<Option<Message>> {
+        let Some(agent) = self.agent_row(collection, session_id, agent_id)? else { return Ok(None) };
+        let Some(position) = positions(&self.message_ids()?, agent.number, message_id)?.first().copied() else { return Ok(None) };
+        let stored = self.messages()?.get((agent.number, position))?.ok_or_else(damaged)?;
+        Ok(Some(read::message(raw(stored.value())?, omit)?))
+    }
+
+    pub(super) fn list_messages(
+        &self,
+        collection: Number,
+        session_id: &str,
+        agent_id: &str,
+        page: (u64, Option<u64>),
+        omit: &[String],
+    ) -> Result<Vec<Message>> {
+        let Some(agent) = self.agent_row(collection, session_id, agent_id)? else { return Ok(Vec::new()) };
+        let (offset, limit) = page;
+        let end = limit.map_or(agent.messages, |limit| offset.saturating_add(limit).min(agent.messages));
+        if offset >= end {
+            return Ok(Vec::new());
+        }
+        let messages = self.messages()?;
+        let read = |stored: &[u8]| Ok(read::message(raw(stored)?, omit)?);
+        match order::page(&self.message_order()?, agent.number, offset..end)? {
+            None => messages.range((agent.number, offset)..(agent.number, end))?.map(|entry| read(entry?.1.value())).collect(),
+            Some(positions) => {
+                let stored = |position| messages.get((agent.number, position))?.ok_or_else(damaged);
+                positions.into_iter().map(|position| read(stored(position)?.value())).collect()
+            }
+        }
+    }
+
+    pub(super) fn get_metadata(&self, collection: Number, session_id: &str) -> Result<Option<Json>> {
+        let Some(session) = self.session_row(collection, session_id)? else { return Ok(None) };
+        let Some(metadata) = self.metadata()?.get(session.number)? else { return Ok(Some(Json::from("{}"))) };
+        let metadata = write_object(raw(metadata.value())?, &[], &[])?;
+        Ok(Some(metadata))
+    }
+
+    pub(super) fn list_feedback(&self, collection: Number, session_id: &str) -> Result<Vec<Feedback>> {
+        let Some(session) = self.session_row(collection, session_id)? else { return Ok(Vec::new()) };
+        let entries = self.feedback()?;
+        let entries = entries.range((session.number, 0)..(session.number, session.feedback))?;
+        let entries: Result<Vec<Feedback>> = entries.map(|entry| Ok(read::feedback(raw(entry?.1.value())?)?)).collect();
+        Ok(read::oldest_first(entries?))
+    }
+
+    /// The ids of a session's agents, in the order in which they were made; none if there is no such session.
+    pub(super) fn agent_ids(&self, collection: Number, session_id: &str) -> Result<Option<Vec<String>>> {
+        let Some(session) = self.session_row(collection, session_id)? else { return Ok(None) };
+        let mut agents = self.agents_of(session.number)?;
+        Ok(Some(agents.drain(..).map(|(agent_id, _)| agent_id).collect()))
+    }
+
+    /// The agents of a session, in the order in which they were made.
+    pub(super) fn agents_of(&self, session: Number) -> Result<Vec<(String, AgentRow)>> {
+        let rows = self.agents()?;
+        let mut agents = Vec::new();
+        for entry in rows.range((session, "")..(session + 1, ""))? {
+            let (key, row) = entry?;
+            agents.push((key.value().1.to_owned(), AgentRow::decode(row.value())?));
+        }
+        agents.sort_by_key(|(_, agent)| agent.place);
+        Ok(agents)
+    }
+}

@@ -1,0 +1,204 @@
+//! What lies in the file: the tables, their keys, and the rows that are more than one document.
+//!
+//! A session, an agent, a message or a feedback entry is a key of its own, so that a write touches what it writes and nothing else. A
+//! number stands for a session or an agent in the keys of what belongs to it. Rows hold the documents of the reference's schema, with an
+//! empty value in the place of each part that has a row of its own; so every field keeps its place and its type.
+//!
+//! An index over sessions, by a time or a metadata field, would be one more table of (collection, value, session id).
+
+use super::fault::{Fault, Result};
+use crate::error::Error;
+use bson::raw::RawDocument;
+use bson::{Document, RawDocumentBuf};
+use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
+
+pub(super) type Text = &'static str;
+pub(super) type Bytes = &'static [u8];
+/// The number of a collection, a session or an agent; each has its own.
+pub(super) type Number = u64;
+
+macro_rules! tables {
+    ($($(#[$doc:meta])* $name:ident($table:literal): $key:ty => $value:ty;)+) => {
+        /// The tables of a transaction that writes.
+        pub(super) struct WriteTables<'t> {
+            $($(#[$doc])* pub(super) $name: Table<'t, $key, $value>,)+
+            /// Whether anything was written.
+            pub(super) changed: bool,
+        }
+
+        impl<'t> WriteTables<'t> {
+            /// Opens all tables, and makes those that are not there.
+            pub(super) fn open(transaction: &'t WriteTransaction) -> Result<Self, redb::TableError> {
+                Ok(Self { $($name: transaction.open_table(TableDefinition::new($table))?,)+ changed: false })
+            }
+        }
+
+        /// The tables as they were when reading began.
+        pub(super) struct ReadTables {
+            transaction: ReadTransaction,
+        }
+
+        impl ReadTables {
+            pub(super) fn new(transaction: ReadTransaction) -> Self {
+                Self { transaction }
+            }
+
+            $($(#[$doc])* pub(super) fn $name(&self) -> Result<ReadOnlyTable<$key, $value>> {
+                Ok(self.transaction.open_table(TableDefinition::new($table))?)
+            })+
+        }
+    };
+}
+
+tables! {
+    /// The number of each collection, by `database.collection`.
+    collections("collections"): Text => Number;
+    /// The next number to give, under [`NEXT`].
+    numbers("numbers"): Text => Number;
+    /// Session rows, by collection and session id.
+    sessions("sessions"): (Number, Text) => Bytes;
+    /// The metadata of a session.
+    metadata("metadata"): Number => Bytes;
+    /// The feedback of a session, by position.
+    feedback("feedback"): (Number, u64) => Bytes;
+    /// Agent rows, by session and agent id.
+    agents("agents"): (Number, Text) => Bytes;
+    /// The `agent_data` of an agent.
+    agent_data("agent_data"): Number => Bytes;
+    /// The messages of an agent, by position in the order of appends.
+    messages("messages"): (Number, u64) => Bytes;
+    /// The positions of the messages of an agent that have an id: one, unless another program stored it twice.
+    message_ids("message_ids"): (Number, i64, u64) => ();
+    /// Of the messages of an agent, those whose place in the order of times is not their position: place to position.
+    message_order("message_order"): (Number, u64) => u64;
+}
+
+/// The key of the next number.
+pub(super) const NEXT: &str = "next";
+
+impl WriteTables<'_> {
+    /// A number that nothing has.
+    pub(super) fn next_number(&mut self) -> Result<Number> {
+        let number = self.numbers.get(NEXT)?.map_or(0, |next| next.value());
+        self.numbers.insert(NEXT, number + 1)?;
+        Ok(number)
+    }
+
+    pub(super) fn put_session(&mut self, collection: Number, session_id: &str, row: &SessionRow) -> Result<()> {
+        self.changed = true;
+        self.sessions.insert((collection, session_id), row.encode()?.as_slice())?;
+        Ok(())
+    }
+
+    pub(super) fn put_agent(&mut self, session: Number, agent_id: &str, row: &AgentRow) -> Result<()> {
+        self.changed = true;
+        self.agents.insert((session, agent_id), row.encode()?.as_slice())?;
+        Ok(())
+    }
+}
+
+/// A session: its document with `metadata`, `feedbacks` and `agents` empty.
+#[derive(Debug)]
+pub(super) struct SessionRow {
+    pub(super) number: Number,
+    /// How many agents it has.
+    pub(super) agents: u64,
+    /// How many feedback entries it has.
+    pub(super) feedback: u64,
+    pub(super) document: Document,
+}
+
+/// An agent: its document with `agent_data` and `messages` empty.
+#[derive(Debug)]
+pub(super) struct AgentRow {
+    pub(super) number: Number,
+    /// Its place among the agents of the session.
+    pub(super) place: u64,
+    /// How many messages it has.
+    pub(super) messages: u64,
+    /// The latest creation of a message, in milliseconds since the epoch.
+    pub(super) latest: i64,
+    pub(super) document: Document,
+}
+
+impl SessionRow {
+    fn encode(&self) -> Result<Vec<u8>> {
+        encode([self.number, self.agents, self.feedback], &self.document)
+    }
+
+    pub(super) fn decode(row: &[u8]) -> Result<Self> {
+        let ([number, agents, feedback], document) = split(row)?;
+        Ok(Self { number, agents, feedback, document: owned(document)? })
+    }
+}
+
+impl AgentRow {
+    fn encode(&self) -> Result<Vec<u8>> {
+        encode([self.number, self.place, self.messages, self.latest.cast_unsigned()], &self.document)
+    }
+
+    pub(super) fn decode(row: &[u8]) -> Result<Self> {
+        let ([number, place, messages, latest], document) = split(row)?;
+        Ok(Self { number, place, messages, latest: latest.cast_signed(), document: owned(document)? })
+    }
+}
+
+fn encode<const N: usize>(numbers: [u64; N], document: &Document) -> Result<Vec<u8>> {
+    let mut row: Vec<u8> = numbers.into_iter().flat_map(u64::to_le_bytes).collect();
+    row.extend_from_slice(bytes(document)?.as_bytes());
+    Ok(row)
+}
+
+/// The numbers that a row begins with, and its document.
+pub(super) fn split<const N: usize>(row: &[u8]) -> Result<([u64; N], &RawDocument)> {
+    let (mut numbers, mut rest) = ([0; N], row);
+    for number in &mut numbers {
+        let (bytes, after) = rest.split_first_chunk().ok_or_else(damaged)?;
+        (*number, rest) = (u64::from_le_bytes(*bytes), after);
+    }
+    Ok((numbers, raw(rest)?))
+}
+
+/// A document as it is stored.
+pub(super) fn bytes(document: &Document) -> Result<RawDocumentBuf> {
+    Ok(crate::store::schema::build::serialized(document)?)
+}
+
+/// A stored document.
+pub(super) fn raw(bytes: &[u8]) -> Result<&RawDocument> {
+    RawDocument::from_bytes(bytes).map_err(|error| {
+        tracing::error!(%error, "a stored document cannot be read");
+        damaged()
+    })
+}
+
+/// A stored document, to be changed.
+pub(super) fn owned(document: &RawDocument) -> Result<Document> {
+    Document::try_from(document).map_err(|error| {
+        tracing::error!(%error, "a stored document cannot be read");
+        damaged()
+    })
+}
+
+/// What only a defect or somebody else's hand can have left behind.
+pub(super) fn damaged() -> Fault {
+    Fault::Refused(Error::Corrupt(String::from("the store file is damaged")))
+}
+
+pub(super) fn find_session(
+    sessions: &impl ReadableTable<(Number, Text), Bytes>,
+    collection: Number,
+    session_id: &str,
+) -> Result<Option<SessionRow>> {
+    sessions.get((collection, session_id))?.map(|row| SessionRow::decode(row.value())).transpose()
+}
+
+pub(super) fn find_agent(agents: &impl ReadableTable<(Number, Text), Bytes>, session: Number, agent_id: &str) -> Result<Option<AgentRow>> {
+    agents.get((session, agent_id))?.map(|row| AgentRow::decode(row.value())).transpose()
+}
+
+/// The positions of the messages that have an id.
+pub(super) fn positions(ids: &impl ReadableTable<(Number, i64, u64), ()>, agent: Number, message_id: i64) -> Result<Vec<u64>> {
+    let found = ids.range((agent, message_id, 0)..=(agent, message_id, u64::MAX))?;
+    found.map(|entry| Ok(entry?.0.value().2)).collect()
+}

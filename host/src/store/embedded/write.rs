@@ -1,0 +1,281 @@
+//! The writes, each within one transaction. All that can refuse a write is looked at before anything is changed.
+
+use super::fault::{Fault, Result};
+use super::tables::{AgentRow, Number, SessionRow, WriteTables, bytes, damaged, find_agent, find_session, owned, positions, raw};
+use crate::error::{Entity, Error};
+use crate::store::Appended;
+use crate::store::schema::json::date;
+use crate::store::schema::{build, path, read};
+use crate::types::{Json, Timestamp};
+use bson::{Array, Bson, Document, RawDocumentBuf};
+use redb::ReadableTable;
+
+/// New fields of an agent or a message, and what stays of the stored ones.
+pub(super) struct Fields {
+    pub(super) document: Document,
+    pub(super) keep: Vec<String>,
+    pub(super) now: Timestamp,
+}
+
+/// Moves the time of the last write on; never back.
+fn touch(document: &mut Document, now: Timestamp) {
+    document.insert("updated_at", later(document.get("updated_at"), now));
+}
+
+/// The stored time, or `now` if that is later.
+fn later(stored: Option<&Bson>, now: Timestamp) -> Bson {
+    match stored {
+        Some(Bson::DateTime(time)) => Bson::DateTime((*time).max(date(now))),
+        _ => Bson::DateTime(date(now)),
+    }
+}
+
+impl WriteTables<'_> {
+    fn require_session(&self, collection: Number, session_id: &str) -> Result<SessionRow> {
+        find_session(&self.sessions, collection, session_id)?.ok_or(Fault::Refused(Error::NotFound(Entity::Session)))
+    }
+
+    fn require_agent(&self, collection: Number, session_id: &str, agent_id: &str) -> Result<(SessionRow, AgentRow)> {
+        let session = self.require_session(collection, session_id)?;
+        let agent = find_agent(&self.agents, session.number, agent_id)?.ok_or(Fault::Refused(Error::NotFound(Entity::Agent)))?;
+        Ok((session, agent))
+    }
+
+    /// The number of a collection, given at its first use.
+    pub(super) fn collection(&mut self, name: &str) -> Result<Number> {
+        if let Some(number) = self.collections.get(name)?.map(|number| number.value()) {
+            return Ok(number);
+        }
+        let number = self.next_number()?;
+        self.collections.insert(name, number)?;
+        self.changed = true;
+        Ok(number)
+    }
+
+    pub(super) fn insert_session(&mut self, collection: Number, session_id: &str, document: Document) -> Result<()> {
+        if self.sessions.get((collection, session_id))?.is_some() {
+            return Err(Error::AlreadyExists(Entity::Session).into());
+        }
+        let row = SessionRow { number: self.next_number()?, agents: 0, feedback: 0, document };
+        self.put_session(collection, session_id, &row)
+    }
+
+    pub(super) fn insert_agent(
+        &mut self,
+        collection: Number,
+        session_id: &str,
+        agent_id: &str,
+        mut document: Document,
+        now: Timestamp,
+    ) -> Result<()> {
+        let mut session = self.require_session(collection, session_id)?;
+        if self.agents.get((session.number, agent_id))?.is_some() {
+            return Err(Error::AlreadyExists(Entity::Agent).into());
+        }
+        let data = take_part(&mut document, "agent_data").unwrap_or_default();
+        let agent = AgentRow { number: self.next_number()?, place: session.agents, messages: 0, latest: i64::MIN, document };
+        self.agent_data.insert(agent.number, bytes(&data)?.as_bytes())?;
+        self.put_agent(session.number, agent_id, &agent)?;
+        session.agents += 1;
+        if !session.document.contains_key("agents") {
+            session.document.insert("agents", Document::new());
+        }
+        touch(&mut session.document, now);
+        self.put_session(collection, session_id, &session)
+    }
+
+    pub(super) fn replace_agent(
+        &mut self,
+        collection: Number,
+        session_id: &str,
+        agent_id: &str,
+        Fields { mut document, keep, now }: Fields,
+    ) -> Result<()> {
+        let (mut session, mut agent) = self.require_agent(collection, session_id, agent_id)?;
+        let stored = self.agent_data.get(agent.number)?.map(|data| owned(raw(data.value())?)).transpose()?.unwrap_or_default();
+        let created = match (stored.get("created_at"), agent.document.get("created_at")) {
+            (Some(created), _) if *created != Bson::Null => created.clone(),
+            // An agent of the reference can be without data; its own creation counts.
+            (_, Some(Bson::DateTime(created))) => Bson::String(build::text(Timestamp(created.timestamp_millis()))?),
+            _ => Bson::String(build::text(now)?),
+        };
+        document.insert("created_at", created);
+        document.insert("updated_at", build::text(now)?);
+        keep_fields(&mut document, &stored, &keep);
+        let data = build::bounded(&document)?;
+        self.agent_data.insert(agent.number, data.as_bytes())?;
+        if !agent.document.contains_key("agent_data") {
+            agent.document.insert("agent_data", Document::new());
+        }
+        if matches!(agent.document.get("created_at"), None | Some(Bson::Null)) {
+            agent.document.insert("created_at", date(now));
+        }
+        touch(&mut agent.document, now);
+        self.put_agent(session.number, agent_id, &agent)?;
+        touch(&mut session.document, now);
+        self.put_session(collection, session_id, &session)
+    }
+
+    pub(super) fn append_message(
+        &mut self,
+        collection: Number,
+        session_id: &str,
+        agent_id: &str,
+        message: &NewMessage,
+        omit: &[String],
+    ) -> Result<Appended> {
+        let (mut session, mut agent) = self.require_agent(collection, session_id, agent_id)?;
+        if let Some(taken) = positions(&self.message_ids, agent.number, message.id)?.first() {
+            let stored = self.messages.get((agent.number, *taken))?.ok_or_else(damaged)?;
+            return Ok(Appended::Taken(read::message(raw(stored.value())?, omit)?));
+        }
+        let now = message.created_at;
+        self.add_message(&mut agent, Some(message.id), now.0, message.stored.as_bytes())?;
+        if !agent.document.contains_key("messages") {
+            agent.document.insert("messages", Array::new());
+        }
+        touch(&mut agent.document, now);
+        self.put_agent(session.number, agent_id, &agent)?;
+        touch(&mut session.document, now);
+        self.put_session(collection, session_id, &session)?;
+        Ok(Appended::New)
+    }
+
+    /// Puts a message behind the others, and in its place among them by time.
+    fn add_message(&mut self, agent: &mut AgentRow, id: Option<i64>, created: i64, stored: &[u8]) -> Result<()> {
+        let position = agent.messages;
+        self.messages.insert((agent.number, position), stored)?;
+        if let Some(id) = id {
+            self.message_ids.insert((agent.number, id, position), ())?;
+        }
+        agent.messages += 1;
+        if created < agent.latest {
+            self.place(agent.number, position, created)?;
+        }
+        agent.latest = agent.latest.max(created);
+        Ok(())
+    }
+
+    pub(super) fn replace_message(
+        &mut self,
+        collection: Number,
+        session_id: &str,
+        agent_id: &str,
+        message_id: i64,
+        Fields { document, keep, now }: Fields,
+    ) -> Result<()> {
+        let (mut session, mut agent) = self.require_agent(collection, session_id, agent_id)?;
+        let mut replaced: Vec<(u64, RawDocumentBuf)> = Vec::new();
+        let mut first = None;
+        for position in positions(&self.message_ids, agent.number, message_id)? {
+            let stored = self.messages.get((agent.number, position))?.ok_or_else(damaged)?;
+            let stored = owned(raw(stored.value())?)?;
+            // Programs that retry by hand may have stored it twice: each copy is replaced, so that a redaction leaves none behind. Another
+            // message that took the same id by mistake stays.
+            let own = own_fields(&stored);
+            if *first.get_or_insert_with(|| own.clone()) != own {
+                continue;
+            }
+            let mut new = document.clone();
+            if let Some(created) = stored.get("created_at") {
+                new.insert("created_at", created.clone());
+            }
+            new.insert("updated_at", later(stored.get("updated_at"), now));
+            keep_fields(&mut new, &stored, &keep);
+            replaced.push((position, build::bounded(&new)?));
+        }
+        if replaced.is_empty() {
+            return Err(Error::NotFound(Entity::Message).into());
+        }
+        for (position, new) in replaced {
+            self.messages.insert((agent.number, position), new.as_bytes())?;
+        }
+        touch(&mut agent.document, now);
+        self.put_agent(session.number, agent_id, &agent)?;
+        touch(&mut session.document, now);
+        self.put_session(collection, session_id, &session)
+    }
+
+    pub(super) fn set_metadata(
+        &mut self,
+        collection: Number,
+        session_id: &str,
+        fields: Vec<(String, Json)>,
+        values: Vec<(String, Bson)>,
+        now: Timestamp,
+    ) -> Result<()> {
+        let mut session = self.require_session(collection, session_id)?;
+        if values.is_empty() {
+            return Ok(());
+        }
+        let mut metadata = self.stored_metadata(&session)?;
+        path::set_all(&mut metadata, values).map_err(|_| path::unfit(&fields))?;
+        let stored = build::bounded(&metadata)?;
+        self.metadata.insert(session.number, stored.as_bytes())?;
+        if !session.document.contains_key("metadata") {
+            session.document.insert("metadata", Document::new());
+        }
+        touch(&mut session.document, now);
+        self.put_session(collection, session_id, &session)
+    }
+
+    pub(super) fn unset_metadata(&mut self, collection: Number, session_id: &str, paths: &[String], now: Timestamp) -> Result<()> {
+        let mut session = self.require_session(collection, session_id)?;
+        if paths.is_empty() {
+            return Ok(());
+        }
+        let mut metadata = self.stored_metadata(&session)?;
+        for path in paths {
+            path::unset(&mut metadata, path);
+        }
+        if session.document.contains_key("metadata") {
+            self.metadata.insert(session.number, bytes(&metadata)?.as_bytes())?;
+        }
+        touch(&mut session.document, now);
+        self.put_session(collection, session_id, &session)
+    }
+
+    fn stored_metadata(&self, session: &SessionRow) -> Result<Document> {
+        self.metadata.get(session.number)?.map(|metadata| owned(raw(metadata.value())?)).transpose().map(Option::unwrap_or_default)
+    }
+
+    pub(super) fn append_feedback(&mut self, collection: Number, session_id: &str, entry: &[u8], now: Timestamp) -> Result<()> {
+        let mut session = self.require_session(collection, session_id)?;
+        self.feedback.insert((session.number, session.feedback), entry)?;
+        session.feedback += 1;
+        if !session.document.contains_key("feedbacks") {
+            session.document.insert("feedbacks", Array::new());
+        }
+        touch(&mut session.document, now);
+        self.put_session(collection, session_id, &session)
+    }
+}
+
+/// A message that is ready to be stored.
+pub(super) struct NewMessage {
+    pub(super) id: i64,
+    pub(super) created_at: Timestamp,
+    pub(super) stored: RawDocumentBuf,
+}
+
+/// Takes the document out of a field and leaves an empty one in its place.
+fn take_part(document: &mut Document, field: &str) -> Option<Document> {
+    match document.get_mut(field) {
+        Some(Bson::Document(part)) => Some(std::mem::take(part)),
+        _ => None,
+    }
+}
+
+fn keep_fields(new: &mut Document, stored: &Document, keep: &[String]) {
+    for name in keep {
+        if let Some(value) = stored.get(name) {
+            new.insert(name, value.clone());
+        }
+    }
+}
+
+/// All of a message but its times.
+fn own_fields(stored: &Document) -> Document {
+    let own = stored.iter().filter(|(name, _)| !matches!(name.as_str(), "created_at" | "updated_at"));
+    own.map(|(name, value)| (name.clone(), value.clone())).collect()
+}

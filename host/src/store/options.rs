@@ -1,0 +1,50 @@
+//! Where in a store the sessions lie.
+
+use crate::error::{Error, Result};
+
+/// Where in a store the sessions lie and what is indexed. Database and collection default to the names that the reference defaults to.
+/// Every store keeps the sessions of different collections apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// The database. Default: `database_name`.
+    pub database: String,
+    /// The collection. Default: `collection_name`.
+    pub collection: String,
+    /// Metadata fields to index, by the same paths as in a metadata update. No call searches by them yet, so only MongoDB, which others
+    /// query as well, has such indexes. Default: none.
+    pub metadata_fields: Vec<String>,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self { database: String::from("database_name"), collection: String::from("collection_name"), metadata_fields: Vec::new() }
+    }
+}
+
+impl StoreOptions {
+    /// Checks what MongoDB would refuse later, or take for something else.
+    ///
+    /// # Errors
+    ///
+    /// `invalid-argument` that names the option.
+    pub fn check(&self) -> Result<()> {
+        // The values are not repeated: a connection string that landed in the wrong place may hold a password.
+        let invalid = |message: &str| Err(Error::InvalidArgument(message.to_owned()));
+        let database = &self.database;
+        if database.is_empty() || database.len() > 63 || database.contains(['/', '\\', '.', ' ', '"', '$', '\0']) {
+            return invalid("database: must be 1 to 63 bytes without / \\ . \" $, space and NUL");
+        }
+        let collection = &self.collection;
+        let odd_dots = collection.starts_with('.') || collection.ends_with('.') || collection.contains("..");
+        let namespace = database.len() + 1 + collection.len();
+        if collection.is_empty() || collection.contains(['$', '\0']) || collection.starts_with("system.") || odd_dots || namespace > 255 {
+            return invalid("collection: must be a name without $ and NUL, not of the system, of at most 255 bytes with the database");
+        }
+        for field in &self.metadata_fields {
+            if field.contains('\0') || field.split('.').any(|segment| segment.is_empty() || segment.starts_with('$')) {
+                return invalid("metadata field: must be a path of non-empty segments that do not start with `$`");
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,133 @@
+//! Paths into metadata, by the rules of MongoDB's `$set` and `$unset`: segments joined by dots, numbers are positions in arrays.
+
+use crate::error::Error;
+use crate::types::Json;
+use bson::{Array, Bson, Document};
+use std::cmp::Ordering;
+
+/// How far beyond the end of an array a value may be set; the places between are filled with null.
+const MAX_PADDING: usize = 1_500_000;
+
+/// A path leads through a value that cannot hold it.
+#[derive(Debug)]
+pub(crate) struct Unfit;
+
+/// Sets the value at each path; new fields come in the order of their paths.
+pub(crate) fn set_all(document: &mut Document, mut fields: Vec<(String, Bson)>) -> Result<(), Unfit> {
+    fields.sort_by(|(one, _), (other, _)| in_order(one, other));
+    fields.into_iter().try_for_each(|(path, value)| set(document, &path, value))
+}
+
+/// The order in which the server adds fields: segment by segment.
+fn in_order(one: &str, other: &str) -> Ordering {
+    let (mut one, mut other) = (one.split('.'), other.split('.'));
+    loop {
+        match (one.next(), other.next()) {
+            (Some(segment), Some(other_segment)) => match segments_in_order(segment, other_segment) {
+                Ordering::Equal => {}
+                unequal => return unequal,
+            },
+            (rest, other_rest) => return rest.is_some().cmp(&other_rest.is_some()),
+        }
+    }
+}
+
+/// By bytes; of two that begin like numbers without leading zeros the shorter comes first.
+fn segments_in_order(one: &str, other: &str) -> Ordering {
+    let like_number =
+        |segment: &str| segment.starts_with(|c: char| c.is_ascii_digit()) && (segment.len() == 1 || !segment.starts_with('0'));
+    let by_length = if like_number(one) && like_number(other) { one.len().cmp(&other.len()) } else { Ordering::Equal };
+    by_length.then_with(|| one.cmp(other))
+}
+
+fn set(document: &mut Document, path: &str, value: Bson) -> Result<(), Unfit> {
+    match path.split_once('.') {
+        None => {
+            document.insert(path, value);
+            Ok(())
+        }
+        Some((segment, rest)) => {
+            if !document.contains_key(segment) {
+                document.insert(segment, Document::new());
+            }
+            document.get_mut(segment).map_or(Err(Unfit), |child| set_within(child, rest, value))
+        }
+    }
+}
+
+fn set_within(within: &mut Bson, path: &str, value: Bson) -> Result<(), Unfit> {
+    match within {
+        Bson::Document(document) => set(document, path, value),
+        Bson::Array(items) => set_item(items, path, value),
+        _ => Err(Unfit),
+    }
+}
+
+fn set_item(items: &mut Array, path: &str, value: Bson) -> Result<(), Unfit> {
+    let (segment, rest) = path.split_once('.').map_or((path, None), |(segment, rest)| (segment, Some(rest)));
+    let index = index(segment).ok_or(Unfit)?;
+    if index > items.len().saturating_add(MAX_PADDING) {
+        return Err(Unfit);
+    }
+    let missing = index >= items.len();
+    if missing {
+        items.resize(index + 1, Bson::Null);
+    }
+    let item = items.get_mut(index).ok_or(Unfit)?;
+    match rest {
+        None => *item = value,
+        Some(rest) => {
+            if missing {
+                *item = Bson::Document(Document::new());
+            }
+            return set_within(item, rest, value);
+        }
+    }
+    Ok(())
+}
+
+/// Removes what is at a path. An item of an array becomes null, so that the others keep their positions.
+pub(crate) fn unset(document: &mut Document, path: &str) {
+    match path.split_once('.') {
+        None => {
+            document.remove(path);
+        }
+        Some((segment, rest)) => {
+            if let Some(child) = document.get_mut(segment) {
+                unset_within(child, rest);
+            }
+        }
+    }
+}
+
+fn unset_within(within: &mut Bson, path: &str) {
+    match within {
+        Bson::Document(document) => unset(document, path),
+        Bson::Array(items) => {
+            let (segment, rest) = path.split_once('.').map_or((path, None), |(segment, rest)| (segment, Some(rest)));
+            if let Some(item) = index(segment).and_then(|index| items.get_mut(index)) {
+                match rest {
+                    None => *item = Bson::Null,
+                    Some(rest) => unset_within(item, rest),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A position in an array: digits, of which leading zeros count for nothing, up to 32 bits.
+fn index(segment: &str) -> Option<usize> {
+    let digits = !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_digit());
+    let number = if digits { segment.parse::<u32>().ok() } else { None };
+    number.and_then(|number| usize::try_from(number).ok())
+}
+
+/// The error for fields of which at least one cannot be set; it names the path if only one leads deeper.
+pub(crate) fn unfit(fields: &[(String, Json)]) -> Error {
+    let mut deep = fields.iter().map(|(path, _)| path).filter(|path| path.contains('.'));
+    Error::InvalidArgument(match (deep.next(), deep.next()) {
+        (Some(path), None) => format!("metadata: the path {path:?} leads through a value that cannot hold it"),
+        _ => String::from("metadata: a path leads through a value that cannot hold it"),
+    })
+}
