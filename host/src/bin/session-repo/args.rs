@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
-/// Keeps the sessions of AI agents (agents, messages, metadata, feedback) in MongoDB, through a sandboxed component.
+/// Keeps the sessions of AI agents (agents, messages, metadata, feedback) in a file or in MongoDB, through a sandboxed component.
 #[derive(Debug, Parser)]
 #[command(
     name = "session-repo",
@@ -10,11 +10,13 @@ use clap::{Args, Parser, Subcommand};
     arg_required_else_help = true,
     after_help = "\
 Examples:
-  export SESSION_REPO_STORE=mongodb://localhost:27017
   session-repo session create user-123 --type chat
   session-repo agent create user-123 assistant-1 '{\"model\": \"claude-3-sonnet\"}'
   session-repo message create user-123 assistant-1 1 '{\"role\": \"user\", \"content\": \"Hello!\"}'
   session-repo message list user-123 assistant-1
+  session-repo --store mongodb://localhost:27017 session read user-123
+
+Stores: file:PATH, mongodb://…, mongodb+srv://…, memory: (gone with the process). With none named, a file in your data folder.
 
 Exit status: 0 done, 1 the operation failed (code and message on stderr), 2 bad command line.
 RUST_LOG sets what is logged on stderr, for example RUST_LOG=session_repository=debug."
@@ -29,7 +31,8 @@ pub(crate) struct Cli {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Store")]
 pub(crate) struct StoreArgs {
-    /// Where the sessions are: a MongoDB connection string. In the environment a password stays out of the process list.
+    /// Where the sessions are: file:PATH, memory:, or a MongoDB connection string (in the environment a password stays out of the process
+    /// list) [default: a file in your data folder].
     #[arg(long, global = true, value_name = "URL", env = "SESSION_REPO_STORE", hide_env_values = true)]
     pub(crate) store: Option<String>,
     /// The database.

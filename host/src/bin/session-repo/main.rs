@@ -7,12 +7,14 @@ mod command;
 mod exec;
 mod input;
 mod output;
+mod place;
 mod wire;
 
 use anyhow::Context;
 use args::{Cli, Command};
 use clap::{CommandFactory, Parser};
-use session_repository::{Error, MongoStore, Repository, StoreOptions};
+use place::Place;
+use session_repository::Error;
 use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
@@ -36,23 +38,16 @@ async fn main() {
 }
 
 async fn run(cli: Cli) -> anyhow::Result<()> {
-    let store = cli.store;
-    let Some(url) = store.store else { usage("no store is named: pass --store mongodb://HOST or set SESSION_REPO_STORE") };
-    if !url.starts_with("mongodb://") && !url.starts_with("mongodb+srv://") {
-        // The URL itself may hold a password, so it is not repeated.
-        usage("--store must start with mongodb:// or mongodb+srv://");
-    }
-    let options = StoreOptions { database: store.database, collection: store.collection, metadata_fields: store.metadata_fields };
-    if let Err(error) = options.check() {
-        usage(&error.to_string());
-    }
+    let place = match Place::of(cli.store) {
+        Ok(place) => place,
+        Err(error) => usage(&error.to_string()),
+    };
     // What cannot be read is found before a store is opened for it.
     let command = match cli.command {
         Command::Operation(operation) => Command::Operation(command::prepare(operation).context("cannot read the argument")?),
-        exec @ Command::Exec(_) => exec,
+        other => other,
     };
-    let store = MongoStore::connect(&url, options).await.map_err(|error| failed(&error)).context("cannot open the store")?;
-    let repository = Repository::builder(store).build().map_err(|error| failed(&error))?;
+    let repository = place.open().await?.repository()?;
     let done = match command {
         Command::Operation(operation) => command::run(&repository, operation).await,
         Command::Exec(exec) => exec::run(&repository, exec.concurrency).await.context("exec stopped"),

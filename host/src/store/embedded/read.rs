@@ -45,8 +45,9 @@ impl ReadTables {
         omit: &[String],
     ) -> Result<Option<Message>> {
         let Some(agent) = self.agent_row(collection, session_id, agent_id)? else { return Ok(None) };
-        let Some(position) = positions(&self.message_ids()?, agent.number, message_id)?.first().copied() else { return Ok(None) };
-        let stored = self.messages()?.get((agent.number, position))?.ok_or_else(damaged)?;
+        let messages = self.messages()?;
+        let Some(position) = positions(&self.message_ids()?, &messages, &agent, message_id)?.first().copied() else { return Ok(None) };
+        let stored = messages.get((agent.number, position))?.ok_or_else(damaged)?;
         Ok(Some(read::message(raw(stored.value())?, omit)?))
     }
 

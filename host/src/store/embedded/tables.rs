@@ -8,6 +8,7 @@
 
 use super::fault::{Fault, Result};
 use crate::error::Error;
+use crate::store::schema::read;
 use bson::raw::RawDocument;
 use bson::{Document, RawDocumentBuf};
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
@@ -67,7 +68,7 @@ tables! {
     agent_data("agent_data"): Number => Bytes;
     /// The messages of an agent, by position in the order of appends.
     messages("messages"): (Number, u64) => Bytes;
-    /// The positions of the messages of an agent that have an id: one, unless another program stored it twice.
+    /// The positions of the messages of an agent whose id does not tell them: see [`positions`].
     message_ids("message_ids"): (Number, i64, u64) => ();
     /// Of the messages of an agent, those whose place in the order of times is not their position: place to position.
     message_order("message_order"): (Number, u64) => u64;
@@ -118,6 +119,8 @@ pub(super) struct AgentRow {
     pub(super) messages: u64,
     /// The latest creation of a message, in milliseconds since the epoch.
     pub(super) latest: i64,
+    /// The id of a message less its position, as it is for all whose ids count up by one.
+    pub(super) base: i64,
     pub(super) document: Document,
 }
 
@@ -134,12 +137,18 @@ impl SessionRow {
 
 impl AgentRow {
     fn encode(&self) -> Result<Vec<u8>> {
-        encode([self.number, self.place, self.messages, self.latest.cast_unsigned()], &self.document)
+        let numbers = [self.number, self.place, self.messages, self.latest.cast_unsigned(), self.base.cast_unsigned()];
+        encode(numbers, &self.document)
     }
 
     pub(super) fn decode(row: &[u8]) -> Result<Self> {
-        let ([number, place, messages, latest], document) = split(row)?;
-        Ok(Self { number, place, messages, latest: latest.cast_signed(), document: owned(document)? })
+        let ([number, place, messages, latest, base], document) = split(row)?;
+        Ok(Self { number, place, messages, latest: latest.cast_signed(), base: base.cast_signed(), document: owned(document)? })
+    }
+
+    /// The position that an id tells, if there is a message.
+    pub(super) fn told(&self, message_id: i64) -> Option<u64> {
+        message_id.checked_sub(self.base).and_then(|position| u64::try_from(position).ok()).filter(|position| *position < self.messages)
     }
 }
 
@@ -197,8 +206,23 @@ pub(super) fn find_agent(agents: &impl ReadableTable<(Number, Text), Bytes>, ses
     agents.get((session, agent_id))?.map(|row| AgentRow::decode(row.value())).transpose()
 }
 
-/// The positions of the messages that have an id.
-pub(super) fn positions(ids: &impl ReadableTable<(Number, i64, u64), ()>, agent: Number, message_id: i64) -> Result<Vec<u64>> {
-    let found = ids.range((agent, message_id, 0)..=(agent, message_id, u64::MAX))?;
-    found.map(|entry| Ok(entry?.0.value().2)).collect()
+/// The positions of the messages that have an id: one at most, unless another program stored it twice.
+///
+/// Nearly always ids count up by one, and then an id tells the position and nothing is stored for it.
+pub(super) fn positions(
+    ids: &impl ReadableTable<(Number, i64, u64), ()>,
+    messages: &impl ReadableTable<(Number, u64), Bytes>,
+    agent: &AgentRow,
+    message_id: i64,
+) -> Result<Vec<u64>> {
+    let stored = ids.range((agent.number, message_id, 0)..=(agent.number, message_id, u64::MAX))?;
+    let mut positions = stored.map(|entry| Ok(entry?.0.value().2)).collect::<Result<Vec<u64>>>()?;
+    if let Some(told) = agent.told(message_id) {
+        let message = messages.get((agent.number, told))?.ok_or_else(damaged)?;
+        if read::message_id(raw(message.value())?)? == Some(message_id) {
+            positions.push(told);
+            positions.sort_unstable();
+        }
+    }
+    Ok(positions)
 }

@@ -73,7 +73,7 @@ impl WriteTables<'_> {
             return Err(Error::AlreadyExists(Entity::Agent).into());
         }
         let data = take_part(&mut document, "agent_data").unwrap_or_default();
-        let agent = AgentRow { number: self.next_number()?, place: session.agents, messages: 0, latest: i64::MIN, document };
+        let agent = AgentRow { number: self.next_number()?, place: session.agents, messages: 0, latest: i64::MIN, base: 0, document };
         self.agent_data.insert(agent.number, bytes(&data)?.as_bytes())?;
         self.put_agent(session.number, agent_id, &agent)?;
         session.agents += 1;
@@ -125,7 +125,7 @@ impl WriteTables<'_> {
         omit: &[String],
     ) -> Result<Appended> {
         let (mut session, mut agent) = self.require_agent(collection, session_id, agent_id)?;
-        if let Some(taken) = positions(&self.message_ids, agent.number, message.id)?.first() {
+        if let Some(taken) = positions(&self.message_ids, &self.messages, &agent, message.id)?.first() {
             let stored = self.messages.get((agent.number, *taken))?.ok_or_else(damaged)?;
             return Ok(Appended::Taken(read::message(raw(stored.value())?, omit)?));
         }
@@ -145,10 +145,13 @@ impl WriteTables<'_> {
     fn add_message(&mut self, agent: &mut AgentRow, id: Option<i64>, created: i64, stored: &[u8]) -> Result<()> {
         let position = agent.messages;
         self.messages.insert((agent.number, position), stored)?;
-        if let Some(id) = id {
-            self.message_ids.insert((agent.number, id, position), ())?;
+        if let (0, Some(id)) = (position, id) {
+            agent.base = id;
         }
         agent.messages += 1;
+        if let Some(id) = id.filter(|id| agent.told(*id) != Some(position)) {
+            self.message_ids.insert((agent.number, id, position), ())?;
+        }
         if created < agent.latest {
             self.place(agent.number, position, created)?;
         }
@@ -167,7 +170,7 @@ impl WriteTables<'_> {
         let (mut session, mut agent) = self.require_agent(collection, session_id, agent_id)?;
         let mut replaced: Vec<(u64, RawDocumentBuf)> = Vec::new();
         let mut first = None;
-        for position in positions(&self.message_ids, agent.number, message_id)? {
+        for position in positions(&self.message_ids, &self.messages, &agent, message_id)? {
             let stored = self.messages.get((agent.number, position))?.ok_or_else(damaged)?;
             let stored = owned(raw(stored.value())?)?;
             // Programs that retry by hand may have stored it twice: each copy is replaced, so that a redaction leaves none behind. Another

@@ -1,0 +1,92 @@
+//! Where the sessions are: the store that the command line names, or a file of the user's own.
+
+use crate::args::StoreArgs;
+use crate::failed;
+use anyhow::Context;
+use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
+use session_repository::{AnyStore, Repository, StoreOptions, StoreUrl};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long a command waits for a file that another process holds: other commands hold it for less.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often it looks meanwhile.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// A store to open.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    url: StoreUrl,
+    options: StoreOptions,
+    /// Whether nobody named it.
+    is_default: bool,
+}
+
+impl Place {
+    /// The place that the arguments name, or the default one.
+    pub(crate) fn of(arguments: StoreArgs) -> session_repository::Result<Self> {
+        let StoreArgs { store, database, collection, metadata_fields } = arguments;
+        let options = StoreOptions { database, collection, metadata_fields };
+        options.check()?;
+        let is_default = store.is_none();
+        let url = match store {
+            Some(url) => url.parse().map_err(|error| session_repository::Error::InvalidArgument(format!("--store: {error}")))?,
+            None => StoreUrl::File(default_file()?),
+        };
+        Ok(Self { url, options, is_default })
+    }
+
+    /// Opens the store.
+    pub(crate) async fn open(&self) -> anyhow::Result<Opened> {
+        if let (true, StoreUrl::File(path)) = (self.is_default, &self.url) {
+            eprintln!("session-repo: no --store is named, so this works on file:{}", path.display());
+            make_folder(path).with_context(|| format!("cannot make the folder of {}", path.display()))?;
+        }
+        let begun = Instant::now();
+        loop {
+            match AnyStore::open(&self.url, self.options.clone()).await {
+                Err(session_repository::Error::Unavailable(_)) if self.is_file() && begun.elapsed() < PATIENCE => {
+                    tokio::time::sleep(LOOK).await;
+                }
+                opened => return Ok(Opened(opened.map_err(|error| failed(&error)).context("cannot open the store")?)),
+            }
+        }
+    }
+
+    /// Whether it is a file, which one process at a time can have open.
+    pub(crate) fn is_file(&self) -> bool {
+        matches!(self.url, StoreUrl::File(_))
+    }
+}
+
+/// An open store.
+#[derive(Debug)]
+pub(crate) struct Opened(pub(crate) AnyStore);
+
+impl Opened {
+    /// The repository on it; closing the repository closes the store.
+    pub(crate) fn repository(&self) -> anyhow::Result<Repository> {
+        Repository::builder_on(self.0.clone().into_store()).build().map_err(|error| failed(&error))
+    }
+}
+
+/// The store of those who name none: a file where the platform keeps the data of programs.
+fn default_file() -> session_repository::Result<PathBuf> {
+    match choose_native_strategy() {
+        Ok(strategy) => Ok(strategy.data_dir().join("session-repository").join("sessions.store")),
+        Err(_) => Err(session_repository::Error::InvalidArgument(String::from(
+            "no store is named, and there is no home folder for one: pass --store or set SESSION_REPO_STORE",
+        ))),
+    }
+}
+
+fn make_folder(file: &Path) -> std::io::Result<()> {
+    let Some(folder) = file.parent() else { return Ok(()) };
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
