@@ -20,6 +20,7 @@ mod overdue;
 mod repository;
 mod storage;
 mod store;
+mod transfer;
 mod types;
 
 pub use api::{Agents, Feedbacks, Messages, Metadata, Sessions};
@@ -31,6 +32,7 @@ pub use store::any::{AnyStore, StoreUrl};
 pub use store::embedded::EmbeddedStore;
 pub use store::mongo::MongoStore;
 pub use store::{Appended, Replacement, Store, StoreOptions};
+pub use transfer::{Dumped, Imported};
 pub use types::{Agent, Feedback, Json, Message, Session, Timestamp};
 
 /// The built component's bytes, for those who run it in an engine of their own.

@@ -4,7 +4,7 @@ pub(crate) mod any;
 pub(crate) mod embedded;
 pub(crate) mod mongo;
 mod options;
-mod schema;
+pub(crate) mod schema;
 
 pub use options::StoreOptions;
 

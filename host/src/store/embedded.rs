@@ -1,9 +1,12 @@
 //! Sessions in one durable file, or in memory, with no server.
 
+mod compare;
+mod dump;
 mod engine;
 mod fault;
 mod file;
 mod holder;
+mod load;
 mod order;
 mod read;
 mod tables;

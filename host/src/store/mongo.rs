@@ -7,6 +7,7 @@ mod connect;
 mod error;
 mod index;
 mod pipeline;
+mod transfer;
 
 use crate::error::{Entity, Error, Result};
 use crate::store::schema::build::{self, MAX_DOCUMENT};

@@ -70,4 +70,16 @@ impl WriteTables<'_> {
         }
         Ok(())
     }
+
+    /// Gives all messages of an agent their places, by the times of each.
+    pub(super) fn place_all(&mut self, agent: Number, times: &[i64]) -> Result<()> {
+        let mut positions: Vec<(i64, u64)> = times.iter().copied().zip(0..).collect();
+        positions.sort_unstable();
+        for (place, (_, position)) in (0..).zip(positions) {
+            if place != position {
+                self.message_order.insert((agent, place), position)?;
+            }
+        }
+        Ok(())
+    }
 }

@@ -130,7 +130,12 @@ impl WriteTables<'_> {
             return Ok(Appended::Taken(read::message(raw(stored.value())?, omit)?));
         }
         let now = message.created_at;
-        self.add_message(&mut agent, Some(message.id), now.0, message.stored.as_bytes())?;
+        let position = agent.messages;
+        self.add_message(&mut agent, Some(message.id), message.stored.as_bytes())?;
+        if now.0 < agent.latest {
+            self.place(agent.number, position, now.0)?;
+        }
+        agent.latest = agent.latest.max(now.0);
         if !agent.document.contains_key("messages") {
             agent.document.insert("messages", Array::new());
         }
@@ -141,8 +146,8 @@ impl WriteTables<'_> {
         Ok(Appended::New)
     }
 
-    /// Puts a message behind the others, and in its place among them by time.
-    fn add_message(&mut self, agent: &mut AgentRow, id: Option<i64>, created: i64, stored: &[u8]) -> Result<()> {
+    /// Puts a message behind the others.
+    pub(super) fn add_message(&mut self, agent: &mut AgentRow, id: Option<i64>, stored: &[u8]) -> Result<()> {
         let position = agent.messages;
         self.messages.insert((agent.number, position), stored)?;
         if let (0, Some(id)) = (position, id) {
@@ -152,10 +157,6 @@ impl WriteTables<'_> {
         if let Some(id) = id.filter(|id| agent.told(*id) != Some(position)) {
             self.message_ids.insert((agent.number, id, position), ())?;
         }
-        if created < agent.latest {
-            self.place(agent.number, position, created)?;
-        }
-        agent.latest = agent.latest.max(created);
         Ok(())
     }
 

@@ -1,1 +1,217 @@
+//! Between BSON and Extended JSON, for dumps: every type and every value comes back as it was.
+//!
+//! Written is the relaxed form where it keeps the type, and the canonical one elsewhere; both are read. Extended JSON has no form for a
+//! document that only looks like a type (`{"$oid": …}` in somebody's data), so such a document stands in `{"$literalDocument": …}`. What
+//! looks like a type and does not read as one is taken as it is: other programs write such documents without a sign.
+//!
+//! <https://github.com/mongodb/specifications/blob/master/source/extended-json/extended-json.md>
 
+use super::json::{broken, integer, write_text};
+use crate::error::Result;
+use crate::types::Timestamp;
+use bson::raw::{RawBsonRef, RawDocument};
+use bson::{Bson, Document};
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use std::fmt;
+
+/// The field that says that a document is meant as it is.
+const LITERAL: &str = "$literalDocument";
+
+/// The fields by which types are known. The older `$regex` is none: it is what a query looks like, and tools no longer write it.
+const TYPES: [&str; 17] = [
+    LITERAL,
+    "$binary",
+    "$code",
+    "$date",
+    "$dbPointer",
+    "$maxKey",
+    "$minKey",
+    "$numberDecimal",
+    "$numberDouble",
+    "$numberInt",
+    "$numberLong",
+    "$oid",
+    "$regularExpression",
+    "$symbol",
+    "$timestamp",
+    "$undefined",
+    "$uuid",
+];
+
+/// Writes a document.
+pub(crate) fn write_document(out: &mut String, document: &RawDocument) -> Result<()> {
+    let mut looks_like_type = false;
+    for member in document {
+        looks_like_type |= TYPES.contains(&member.map_err(broken)?.0.as_str());
+    }
+    if looks_like_type {
+        out.push_str(&format!(r#"{{"{LITERAL}":"#));
+    }
+    out.push('{');
+    for (index, member) in document.into_iter().enumerate() {
+        let (key, value) = member.map_err(broken)?;
+        if index > 0 {
+            out.push(',');
+        }
+        write_text(out, key.as_str())?;
+        out.push(':');
+        write_value(out, value)?;
+    }
+    out.push('}');
+    if looks_like_type {
+        out.push('}');
+    }
+    Ok(())
+}
+
+/// Writes any value.
+pub(crate) fn write_value(out: &mut String, value: RawBsonRef<'_>) -> Result<()> {
+    match value {
+        RawBsonRef::Null => out.push_str("null"),
+        RawBsonRef::Boolean(value) => out.push_str(if value { "true" } else { "false" }),
+        RawBsonRef::Int32(number) => out.push_str(&number.to_string()),
+        // What fits in 32 bits would read as that.
+        RawBsonRef::Int64(number) if i32::try_from(number).is_ok() => out.push_str(&format!(r#"{{"$numberLong":"{number}"}}"#)),
+        RawBsonRef::Int64(number) => out.push_str(&number.to_string()),
+        RawBsonRef::Double(number) if number.is_finite() => out.push_str(&serde_json::to_string(&number).map_err(broken)?),
+        RawBsonRef::String(text) => write_text(out, text)?,
+        RawBsonRef::Document(document) => write_document(out, document)?,
+        RawBsonRef::Array(items) => {
+            out.push('[');
+            for (index, item) in items.into_iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                write_value(out, item.map_err(broken)?)?;
+            }
+            out.push(']');
+        }
+        RawBsonRef::DateTime(date) => match Timestamp(date.timestamp_millis()).to_rfc3339() {
+            Some(text) => out.push_str(&format!(r#"{{"$date":"{text}"}}"#)),
+            None => out.push_str(&format!(r#"{{"$date":{{"$numberLong":"{}"}}}}"#, date.timestamp_millis())),
+        },
+        _ => out.push_str(&Bson::try_from(value).map_err(broken)?.into_canonical_extjson().to_string()),
+    }
+    Ok(())
+}
+
+/// A value as Extended JSON has it.
+pub(crate) struct Value(pub(crate) Bson);
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ValueVisitor).map(Value)
+    }
+}
+
+struct ValueVisitor;
+
+impl<'de> Visitor<'de> for ValueVisitor {
+    type Value = Bson;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Bson, E> {
+        Ok(Bson::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Bson, E> {
+        Ok(Bson::Boolean(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Bson, E> {
+        Ok(integer(value))
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Bson, E> {
+        i64::try_from(value).map(integer).map_err(|_| E::custom("an integer does not fit in 64 bits signed"))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Bson, E> {
+        Ok(Bson::Double(value))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Bson, E> {
+        Ok(Bson::String(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Bson, E> {
+        Ok(Bson::String(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Bson, A::Error> {
+        let mut items = Vec::new();
+        while let Some(Value(item)) = seq.next_element()? {
+            items.push(item);
+        }
+        Ok(Bson::Array(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Bson, A::Error> {
+        let (mut document, mut looks_like_type) = (Document::new(), false);
+        while let Some(key) = map.next_key::<String>()? {
+            // What a literal document holds is no type, whatever it looks like.
+            if key == LITERAL && document.is_empty() {
+                let literal = map.next_value::<Literal>()?;
+                return match map.next_key::<String>()? {
+                    None => Ok(Bson::Document(literal.0)),
+                    Some(_) => Err(de::Error::custom(format_args!("`{LITERAL}` stands beside other fields"))),
+                };
+            }
+            looks_like_type |= TYPES.contains(&key.as_str());
+            let Value(value) = map.next_value()?;
+            insert(&mut document, key, value)?;
+        }
+        Ok(if looks_like_type { typed(document) } else { Bson::Document(document) })
+    }
+}
+
+/// Adds a member; BSON ends a name with a NUL, which therefore cannot hold one.
+pub(crate) fn insert<E: de::Error>(document: &mut Document, key: String, value: Bson) -> Result<(), E> {
+    if key.contains('\0') {
+        return Err(E::custom("a field's name holds a NUL"));
+    }
+    if document.contains_key(&key) {
+        return Err(E::custom(format_args!("the field {key:?} occurs twice")));
+    }
+    document.insert(key, value);
+    Ok(())
+}
+
+/// The value that a document stands for, or the document itself.
+fn typed(document: Document) -> Bson {
+    // The scope of code is a document of its own, whose numbers keep their types in the canonical form only.
+    let scoped = document.contains_key("$scope");
+    let value = Bson::Document(document.clone());
+    let value = if scoped { value.into_canonical_extjson() } else { value.into_relaxed_extjson() };
+    match Bson::try_from(value) {
+        Ok(Bson::Document(_)) | Err(_) => Bson::Document(document),
+        Ok(value) => value,
+    }
+}
+
+/// A document that is meant as it is; its members may be types.
+struct Literal(Document);
+
+impl<'de> Deserialize<'de> for Literal {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Literal;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Literal, A::Error> {
+                let mut document = Document::new();
+                while let Some(key) = map.next_key::<String>()? {
+                    let Value(value) = map.next_value()?;
+                    insert(&mut document, key, value)?;
+                }
+                Ok(Literal(document))
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
+}

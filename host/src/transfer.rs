@@ -1,0 +1,113 @@
+//! Moving sessions between stores: one session document on a line, as Extended JSON, in the order of the session ids.
+
+pub(crate) mod parts;
+mod read;
+
+use crate::error::{Error, Result};
+use crate::store::any::AnyStore;
+use parts::{Gone, Part};
+use std::io::BufRead;
+use tokio::sync::mpsc;
+
+/// Pieces of a dump that may wait for whoever writes them.
+const CHUNKS: usize = 16;
+
+/// Parts of sessions that may wait for the store.
+const PARTS: usize = 256;
+
+/// How many complaints an import keeps; it counts all.
+const COMPLAINTS: usize = 20;
+
+/// A piece of a dump.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Dumped {
+    /// Text, of which each session's ends with a line's end.
+    Text(String),
+    /// The session with this id is complete.
+    Session(String),
+}
+
+/// What became of an import.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Sessions that were stored.
+    pub new: u64,
+    /// Sessions that were there already, exactly as they were to be stored.
+    pub same: u64,
+    /// Sessions of which the store has another one with the same id, which was left as it is.
+    pub different: u64,
+    /// Lines that are no session document, or none that the store can keep; nothing of them was stored.
+    pub refused: u64,
+    /// The first of what was different or refused, for people.
+    pub complaints: Vec<String>,
+}
+
+impl Imported {
+    /// Whether all that was read is in the store now.
+    pub fn is_complete(&self) -> bool {
+        self.different == 0 && self.refused == 0
+    }
+
+    pub(crate) fn differs(&mut self, session_id: &str) {
+        self.different += 1;
+        self.complain(format!("session {session_id:?}: another one is there and was left as it is"));
+    }
+
+    pub(crate) fn refuse(&mut self, why: String) {
+        self.refused += 1;
+        self.complain(why);
+    }
+
+    fn complain(&mut self, why: String) {
+        if self.complaints.len() < COMPLAINTS {
+            self.complaints.push(why);
+        }
+    }
+}
+
+impl AnyStore {
+    /// Dumps the sessions whose ids come after `after` (all, if none), in the byte order of their ids.
+    ///
+    /// One session document in the reference's schema on each line, as Extended JSON that keeps every type. A file is dumped as it is at one
+    /// moment. Memory does not grow with the number of sessions, nor, in a file, with their size. Dropping the receiver ends it.
+    pub fn export(&self, after: Option<String>) -> mpsc::Receiver<Result<Dumped>> {
+        let (chunks, receiver) = mpsc::channel(CHUNKS);
+        let store = self.clone();
+        tokio::spawn(async move {
+            let done = match store {
+                Self::Mongo(store) => store.dump(after, &chunks).await,
+                Self::Embedded(store) => store.dump(after, chunks.clone()).await,
+            };
+            if let Err(error) = done {
+                // Nobody may be listening any more.
+                chunks.send(Err(error)).await.ok();
+            }
+        });
+        receiver
+    }
+
+    /// Stores the sessions of a dump, each as a whole or not at all; those that are there already are never changed. So an import that was
+    /// cut off is simply done again.
+    ///
+    /// Reads what [`export`](Self::export) writes, and what MongoDB's `mongoexport` makes of a collection of the reference. Blocking reads
+    /// of `input` are done on a thread that may block.
+    ///
+    /// # Errors
+    ///
+    /// `unavailable` and the like if the store fails or the input cannot be read. What was stored until then stays.
+    pub async fn import(&self, input: impl BufRead + Send + 'static) -> Result<Imported> {
+        let (parts, receiver) = mpsc::channel(PARTS);
+        let reading = tokio::task::spawn_blocking(move || read::lines(input, |part: Part| parts.blocking_send(part).map_err(|_| Gone)));
+        let imported = match self {
+            Self::Mongo(store) => store.load(receiver).await,
+            Self::Embedded(store) => store.load(receiver).await,
+        };
+        let read = reading.await.map_err(|defect| {
+            tracing::error!(%defect, "reading a dump ended without an answer");
+            Error::Internal(String::from("the dump cannot be read"))
+        })?;
+        let imported = imported?;
+        read.map_err(|error| Error::Unavailable(format!("the dump cannot be read: {error}")))?;
+        Ok(imported)
+    }
+}

@@ -1,0 +1,200 @@
+//! A session document as it is read, part by part, so that none has to fit in memory as a whole.
+
+use crate::store::schema::extended::{Value, insert};
+use bson::{Bson, Document};
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use std::fmt;
+
+/// What a session document consists of, in the order in which it is written.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Part {
+    /// A session begins: its `_id`, which is the first field.
+    Session(String),
+    /// A field of the session. `agents` and `feedbacks` are empty here; what is in them follows.
+    Field(String, Bson),
+    /// An agent begins.
+    Agent(String),
+    /// A field of the agent. `messages` is empty here; what is in it follows.
+    AgentField(String, Bson),
+    /// A message of the agent.
+    Message(Document),
+    /// A feedback entry.
+    Feedback(Document),
+    /// The session is complete.
+    End,
+    /// The session is not to be had: why. Nothing of it counts.
+    Broken(String),
+}
+
+/// Takes parts. What it returns in an error ends the reading.
+pub(crate) trait Take: FnMut(Part) -> Result<(), Gone> {}
+impl<F: FnMut(Part) -> Result<(), Gone>> Take for F {}
+
+/// Nobody takes parts any more.
+#[derive(Debug)]
+pub(crate) struct Gone;
+
+impl fmt::Display for Gone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the reading has ended")
+    }
+}
+
+/// Reads a session document and hands its parts to `take`, all but the end.
+pub(crate) struct Session<'a, T: Take>(pub(crate) &'a mut T);
+
+impl<'de, T: Take> DeserializeSeed<'de> for Session<'_, T> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de, T: Take> Visitor<'de> for Session<'_, T> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a session document, a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Self(take) = self;
+        let first = map.next_key::<String>()?;
+        if first.as_deref() != Some("_id") {
+            return Err(de::Error::custom("the first field must be `_id`"));
+        }
+        let Value(Bson::String(id)) = map.next_value()? else {
+            return Err(de::Error::custom("`_id` must be a string, the session's id"));
+        };
+        take(Part::Session(id)).map_err(de::Error::custom)?;
+        let mut names = Names::default();
+        names.add("_id")?;
+        while let Some(name) = map.next_key::<String>()? {
+            names.add(&name)?;
+            match name.as_str() {
+                "agents" => {
+                    take(Part::Field(name, Bson::Document(Document::new()))).map_err(de::Error::custom)?;
+                    map.next_value_seed(Agents(take))?;
+                }
+                "feedbacks" => {
+                    take(Part::Field(name, Bson::Array(Vec::new()))).map_err(de::Error::custom)?;
+                    map.next_value_seed(Documents { of: "feedbacks", part: Part::Feedback, take })?;
+                }
+                _ => {
+                    let Value(value) = map.next_value()?;
+                    if name == "metadata" && !matches!(value, Bson::Document(_)) {
+                        return Err(de::Error::custom("`metadata` must be an object"));
+                    }
+                    take(Part::Field(name, value)).map_err(de::Error::custom)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The names of an object's fields so far.
+#[derive(Default)]
+struct Names(Document);
+
+impl Names {
+    fn add<E: de::Error>(&mut self, name: &str) -> Result<(), E> {
+        insert(&mut self.0, name.to_owned(), Bson::Null)
+    }
+}
+
+struct Agents<'a, T>(&'a mut T);
+
+impl<'de, T: Take> DeserializeSeed<'de> for Agents<'_, T> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de, T: Take> Visitor<'de> for Agents<'_, T> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("`agents` to be an object of agents")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Self(take) = self;
+        let mut names = Names::default();
+        while let Some(agent_id) = map.next_key::<String>()? {
+            names.add(&agent_id)?;
+            take(Part::Agent(agent_id)).map_err(de::Error::custom)?;
+            map.next_value_seed(Agent(take))?;
+        }
+        Ok(())
+    }
+}
+
+struct Agent<'a, T>(&'a mut T);
+
+impl<'de, T: Take> DeserializeSeed<'de> for Agent<'_, T> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de, T: Take> Visitor<'de> for Agent<'_, T> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an agent to be an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Self(take) = self;
+        let mut names = Names::default();
+        while let Some(name) = map.next_key::<String>()? {
+            names.add(&name)?;
+            if name == "messages" {
+                take(Part::AgentField(name, Bson::Array(Vec::new()))).map_err(de::Error::custom)?;
+                map.next_value_seed(Documents { of: "messages", part: Part::Message, take })?;
+                continue;
+            }
+            let Value(value) = map.next_value()?;
+            if name == "agent_data" && !matches!(value, Bson::Document(_)) {
+                return Err(de::Error::custom("`agent_data` must be an object"));
+            }
+            take(Part::AgentField(name, value)).map_err(de::Error::custom)?;
+        }
+        Ok(())
+    }
+}
+
+/// A list of documents, each a part of its own.
+struct Documents<'a, T> {
+    of: &'static str,
+    part: fn(Document) -> Part,
+    take: &'a mut T,
+}
+
+impl<'de, T: Take> DeserializeSeed<'de> for Documents<'_, T> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de, T: Take> Visitor<'de> for Documents<'_, T> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` to be a list of objects", self.of)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while let Some(Value(item)) = seq.next_element()? {
+            let Bson::Document(document) = item else {
+                return Err(de::Error::custom(format_args!("`{}` must be a list of objects", self.of)));
+            };
+            (self.take)((self.part)(document)).map_err(de::Error::custom)?;
+        }
+        Ok(())
+    }
+}
