@@ -2,6 +2,7 @@
 //!
 //! Every command addresses `_id` by equality, so the collection shards on it.
 
+mod agents;
 mod connect;
 mod document;
 mod error;
