@@ -15,6 +15,7 @@ Examples:
   session-repo agent create user-123 assistant-1 '{\"model\": \"claude-3-sonnet\"}'
   session-repo message create user-123 assistant-1 1 '{\"role\": \"user\", \"content\": \"Hello!\"}'
   session-repo message list user-123 assistant-1
+  session-repo show user-123
 
 Exit status: 0 done, 1 the operation failed (code and message on stderr), 2 bad command line.
 RUST_LOG sets what is logged on stderr, for example RUST_LOG=session_repository=debug."
@@ -48,6 +49,15 @@ pub(crate) enum Command {
     /// Answer JSON requests, one on each line of stdin, with JSON responses on stdout.
     #[command(after_help = EXEC_EXAMPLE, after_long_help = format!("{EXEC_EXAMPLE}\n\n{EXEC_PROTOCOL}"))]
     Exec(ExecArgs),
+    /// Show a conversation as people read it: metadata, agents, messages in the order of their times, feedback.
+    #[command(after_help = "Examples:\n  session-repo show user-123 | less\n  session-repo show user-123 --follow")]
+    Show {
+        /// The session's id.
+        session: String,
+        /// Go on printing what is new as it arrives, until Ctrl-C.
+        #[arg(long, short)]
+        follow: bool,
+    },
     #[command(flatten)]
     Operation(Operation),
 }

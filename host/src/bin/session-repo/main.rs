@@ -6,7 +6,9 @@ mod args;
 mod command;
 mod exec;
 mod input;
+mod json;
 mod output;
+mod show;
 mod wire;
 
 use anyhow::Context;
@@ -19,7 +21,7 @@ use tracing_subscriber::EnvFilter;
 #[tokio::main]
 async fn main() {
     let cli = Cli::try_parse().unwrap_or_else(|error| refuse(&error));
-    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let colour = show::colour(std::io::stderr().is_terminal());
     // A failed call says so itself; an index that cannot be made is only logged.
     let default = "error,session_repository::store::mongo::index=warn";
     let filter = match std::env::var(EnvFilter::DEFAULT_ENV) {
@@ -49,13 +51,14 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
     // What cannot be read is found before a store is opened for it.
     let command = match cli.command {
         Command::Operation(operation) => Command::Operation(command::prepare(operation).context("cannot read the argument")?),
-        exec @ Command::Exec(_) => exec,
+        other => other,
     };
     let store = MongoStore::connect(&url, options).await.map_err(|error| failed(&error)).context("cannot open the store")?;
-    let repository = Repository::builder(store).build().map_err(|error| failed(&error))?;
+    let repository = Repository::builder(store.clone()).build().map_err(|error| failed(&error))?;
     let done = match command {
         Command::Operation(operation) => command::run(&repository, operation).await,
         Command::Exec(exec) => exec::run(&repository, exec.concurrency).await.context("exec stopped"),
+        Command::Show { session, follow } => show::run(&repository, async || store.agent_ids(&session).await, &session, follow).await,
     };
     repository.close().await;
     done
