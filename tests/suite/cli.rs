@@ -6,12 +6,13 @@ use std::process::{Output, Stdio};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-struct Cli<'a> {
-    database: &'a Database,
+/// The program on a database.
+pub(crate) struct Cli<'a> {
+    pub(crate) database: &'a Database,
 }
 
 impl Cli<'_> {
-    async fn command(&self, arguments: &[&str]) -> anyhow::Result<Command> {
+    pub(crate) async fn command(&self, arguments: &[&str]) -> anyhow::Result<Command> {
         let mut command = Command::new(program().await?);
         command.args(arguments).args(["--database", &self.database.name, "--collection", COLLECTION]);
         command.env("SESSION_REPO_STORE", mongodb_uri()?).stdin(Stdio::null());
@@ -23,7 +24,7 @@ impl Cli<'_> {
     }
 
     /// What a command that succeeds prints.
-    async fn ok(&self, arguments: &[&str]) -> anyhow::Result<String> {
+    pub(crate) async fn ok(&self, arguments: &[&str]) -> anyhow::Result<String> {
         let output = self.output(arguments).await?;
         let stderr = String::from_utf8(output.stderr)?;
         anyhow::ensure!(output.status.success() && stderr.is_empty(), "{arguments:?}: {} {stderr}", output.status);
@@ -35,7 +36,7 @@ impl Cli<'_> {
     }
 
     /// The exit status of a command that fails, and what it says.
-    async fn failed(&self, arguments: &[&str]) -> anyhow::Result<(Option<i32>, String)> {
+    pub(crate) async fn failed(&self, arguments: &[&str]) -> anyhow::Result<(Option<i32>, String)> {
         let output = self.output(arguments).await?;
         anyhow::ensure!(output.stdout.is_empty(), "{arguments:?}: prints on stdout");
         Ok((output.status.code(), String::from_utf8(output.stderr)?.trim().to_owned()))
@@ -154,7 +155,10 @@ async fn every_help_text_shows_an_example() -> anyhow::Result<()> {
             assert!(!text.contains("s3cret"), "{text}");
         }
     }
-    assert!(help(&["exec"]).await?.contains("Example"));
+    for command in ["exec", "show"] {
+        let text = help(&[command]).await?;
+        assert!(text.contains("Example") && text.contains(&format!("session-repo {command}")), "{text}");
+    }
     assert!(help(&[]).await?.contains("Examples"));
     Ok(())
 }

@@ -141,6 +141,12 @@ async fn every_command_addresses_one_session_and_every_call_is_one_command() -> 
     check("agents.create, again", 2);
     agents.update("s", "b", "{}").await.err();
     check("agents.update of an unknown agent", 2);
+    let mut options = ClientOptions::parse(mongodb_uri()?).await?;
+    let own = Watch::on(&mut options);
+    let store = MongoStore::with_client(&Client::with_options(options)?, database.options()).await?;
+    own.take();
+    store.agent_ids("s").await?;
+    assert_eq!(own.take().iter().map(addressed_to).collect::<Vec<_>>(), [Some(&Bson::from("s"))]);
     assert_eq!(calls, 18);
     repo.close().await;
     database.drop().await

@@ -12,3 +12,4 @@ mod mongo;
 mod schema;
 mod seeded;
 mod sharing;
+mod show;

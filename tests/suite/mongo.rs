@@ -1,6 +1,6 @@
 //! The MongoDB store itself: whose client it is, what it indexes, what it says when there is no server.
 
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Bson, Document, doc};
 use mongodb::options::ClientOptions;
 use mongodb::{Client, IndexModel};
 use session_repository::{Error, MongoStore, Repository, Store, StoreOptions};
@@ -210,6 +210,35 @@ async fn what_the_server_cannot_do_is_not_blamed_on_the_caller_or_the_data() -> 
     let unacknowledged = MongoStore::with_client(&Client::with_options(options)?, StoreOptions::default()).await;
     assert!(matches!(unacknowledged, Err(Error::InvalidArgument(_))));
     Ok(())
+}
+
+#[tokio::test]
+async fn the_agents_of_a_session_are_listed_in_their_order() -> anyhow::Result<()> {
+    let database = Database::fresh().await?;
+    let store = MongoStore::with_client(&database.client, database.options()).await?;
+    let repo = Repository::builder(store.clone()).build()?;
+    assert_eq!(store.agent_ids("s").await?, None);
+    repo.sessions().create("s", None).await?;
+    assert_eq!(store.agent_ids("s").await?, Some(vec![]));
+    for id in ["z", "a", "m n"] {
+        repo.agents().create("s", id, "{}").await?;
+    }
+    assert_eq!(store.agent_ids("s").await?, Some(["z", "a", "m n"].map(str::to_owned).to_vec()));
+    // What other programs left.
+    let with = async |id: &str, agents: Bson| -> anyhow::Result<_> {
+        database.documents().insert_one(doc! { "_id": id, "agents": agents }).await?;
+        Ok(store.agent_ids(id).await)
+    };
+    assert_eq!(with("odd", doc! { "a.b": 1, "$c": {}, "": [] }.into()).await?, Ok(Some(["a.b", "$c", ""].map(str::to_owned).to_vec())));
+    assert_eq!(with("null", Bson::Null).await?, Ok(Some(vec![])));
+    for (id, agents) in [("text", Bson::from("a")), ("array", Bson::from(vec!["a"])), ("number", Bson::from(1))] {
+        let listed = with(id, agents).await?;
+        assert!(matches!(listed, Err(Error::Corrupt(_))), "{id}: {listed:?}");
+    }
+    database.documents().insert_one(doc! { "_id": "none" }).await?;
+    assert_eq!(store.agent_ids("none").await?, Some(vec![]));
+    repo.close().await;
+    database.drop().await
 }
 
 #[tokio::test]

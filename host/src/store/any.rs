@@ -87,6 +87,19 @@ impl AnyStore {
         })
     }
 
+    /// The ids of a session's agents, in the order in which they are stored; none if there is no such session. Ids that other programs
+    /// stored need not obey the rules of [`Repository`](crate::Repository).
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub async fn agent_ids(&self, session_id: &str) -> Result<Option<Vec<String>>> {
+        match self {
+            Self::Mongo(store) => store.agent_ids(session_id).await,
+            Self::Embedded(store) => store.agent_ids(session_id).await,
+        }
+    }
+
     /// The store as a repository takes it.
     pub fn into_store(self) -> Arc<dyn Store> {
         match self {

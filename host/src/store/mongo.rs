@@ -2,6 +2,7 @@
 //!
 //! Every command addresses `_id` by equality, so the collection shards on it.
 
+mod agents;
 mod answer;
 mod connect;
 mod error;

@@ -14,6 +14,7 @@ Examples:
   session-repo agent create user-123 assistant-1 '{\"model\": \"claude-3-sonnet\"}'
   session-repo message create user-123 assistant-1 1 '{\"role\": \"user\", \"content\": \"Hello!\"}'
   session-repo message list user-123 assistant-1
+  session-repo show user-123
   session-repo --store mongodb://localhost:27017 session read user-123
 
 Stores: file:PATH, mongodb://…, mongodb+srv://…, memory: (gone with the process). With none named, a file in your data folder.
@@ -51,6 +52,15 @@ pub(crate) enum Command {
     /// Answer JSON requests, one on each line of stdin, with JSON responses on stdout.
     #[command(after_help = EXEC_EXAMPLE, after_long_help = format!("{EXEC_EXAMPLE}\n\n{EXEC_PROTOCOL}"))]
     Exec(ExecArgs),
+    /// Show a conversation as people read it: metadata, agents, messages in the order of their times, feedback.
+    #[command(after_help = "Examples:\n  session-repo show user-123 | less\n  session-repo show user-123 --follow")]
+    Show {
+        /// The session's id.
+        session: String,
+        /// Go on printing what is new as it arrives, until Ctrl-C.
+        #[arg(long, short)]
+        follow: bool,
+    },
     #[command(flatten)]
     Operation(Operation),
 }

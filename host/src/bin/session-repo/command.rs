@@ -21,10 +21,7 @@ pub(crate) fn prepare(operation: Operation) -> anyhow::Result<Operation> {
 /// Runs an operation and prints its result.
 pub(crate) async fn run(repository: &Repository, operation: Operation) -> anyhow::Result<()> {
     let subject = subject(&operation);
-    execute(repository, operation).await.map_err(|failure| match failure {
-        Failure::Call(error) => anyhow::anyhow!("{}: {}", error.code(), subject.describe(&error)),
-        Failure::Print(error) => error,
-    })
+    execute(repository, operation).await.map_err(|failure| failure.describe(&subject))
 }
 
 fn subject(operation: &Operation) -> Subject {
@@ -53,9 +50,22 @@ fn subject(operation: &Operation) -> Subject {
     }
 }
 
-enum Failure {
+/// Why a subcommand failed.
+pub(crate) enum Failure {
+    /// A call did.
     Call(Error),
+    /// Its result could not be printed.
     Print(anyhow::Error),
+}
+
+impl Failure {
+    /// The failure as the command line says it.
+    pub(crate) fn describe(self, subject: &Subject) -> anyhow::Error {
+        match self {
+            Self::Call(error) => anyhow::anyhow!("{}: {}", error.code(), subject.describe(&error)),
+            Self::Print(error) => error,
+        }
+    }
 }
 
 impl From<Error> for Failure {

@@ -6,22 +6,24 @@ mod args;
 mod command;
 mod exec;
 mod input;
+mod json;
 mod output;
 mod place;
+mod show;
 mod wire;
 
 use anyhow::Context;
 use args::{Cli, Command};
 use clap::{CommandFactory, Parser};
 use place::Place;
-use session_repository::Error;
+use session_repository::{Error, Repository};
 use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
 #[tokio::main]
 async fn main() {
     let cli = Cli::try_parse().unwrap_or_else(|error| refuse(&error));
-    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let colour = show::colour(std::io::stderr().is_terminal());
     // A failed call says so itself; an index that cannot be made is only logged.
     let default = "error,session_repository::store::mongo::index=warn";
     let filter = match std::env::var(EnvFilter::DEFAULT_ENV) {
@@ -47,11 +49,18 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Operation(operation) => Command::Operation(command::prepare(operation).context("cannot read the argument")?),
         other => other,
     };
+    place.announce();
+    match command {
+        Command::Operation(operation) => on(&place, async |repository| command::run(repository, operation).await).await,
+        Command::Exec(exec) => on(&place, async |repository| exec::run(repository, exec.concurrency).await.context("exec stopped")).await,
+        Command::Show { session, follow } => show::run(&place, &session, follow).await,
+    }
+}
+
+/// Does something with a repository, and closes it.
+async fn on(place: &Place, work: impl AsyncFnOnce(&Repository) -> anyhow::Result<()>) -> anyhow::Result<()> {
     let repository = place.open().await?.repository()?;
-    let done = match command {
-        Command::Operation(operation) => command::run(&repository, operation).await,
-        Command::Exec(exec) => exec::run(&repository, exec.concurrency).await.context("exec stopped"),
-    };
+    let done = work(&repository).await;
     repository.close().await;
     done
 }

@@ -1,65 +1,51 @@
 //! What people see: one field on a line, or a table; with `--json`, the results of the `exec` protocol (metadata without its wrapping).
 
+use crate::json::{self, Members};
 use crate::wire;
 use anyhow::Context;
 use comfy_table::{ContentArrangement, Table, presets};
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use session_repository::{Agent, Feedback, Json, Message, Session};
-use std::fmt;
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 
-/// Prints, and ends the process quietly when nobody reads on (`| head`).
 fn print(text: &str) -> anyhow::Result<()> {
-    let mut out = std::io::stdout();
-    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+    let mut out = io::stdout();
+    written(writeln!(out, "{text}").and_then(|()| out.flush()))
+}
+
+/// What became of writing to stdout. Ends the process quietly when nobody reads on (`| head`).
+pub(crate) fn written(result: io::Result<()>) -> anyhow::Result<()> {
+    match result {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
-        written => written.context("stdout"),
+        result => result.context("stdout"),
     }
 }
 
 /// Prints the members of an object, one on a line, strings without quotes.
 fn print_members(json: &str) -> anyhow::Result<()> {
     for (key, value) in members(json)? {
-        print(&format!("{}: {}", harmless(&key), shown(&value)))?;
+        print(&format!("{}: {}", harmless(&key), shown(value)))?;
     }
     Ok(())
 }
 
-/// The members of an object in their order. The values stay text: nothing in them is taken for anything else.
-fn members(json: &str) -> anyhow::Result<Vec<(String, Box<RawValue>)>> {
-    struct Members(Vec<(String, Box<RawValue>)>);
-    impl<'de> Deserialize<'de> for Members {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            struct Collect;
-            impl<'de> Visitor<'de> for Collect {
-                type Value = Members;
-                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                    f.write_str("an object")
-                }
-                fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-                    let mut members = Vec::new();
-                    while let Some(member) = map.next_entry()? {
-                        members.push(member);
-                    }
-                    Ok(Members(members))
-                }
-            }
-            deserializer.deserialize_map(Collect)
-        }
-    }
-    let Members(members) = serde_json::from_str(json).context("an answer cannot be shown, try --json")?;
-    Ok(members)
+fn members(json: &str) -> anyhow::Result<Members<'_>> {
+    json::members(json).context("an answer cannot be shown, try --json")
 }
 
 /// A value as people read it: a string without quotes, anything else as JSON.
 fn shown(value: &RawValue) -> String {
-    harmless(&serde_json::from_str::<String>(value.get()).unwrap_or_else(|_| value.get().to_owned()))
+    harmless(&json::string(value).unwrap_or_else(|| value.get().to_owned()))
 }
 
-/// Text with nothing in it that a terminal would obey.
-fn harmless(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { char::REPLACEMENT_CHARACTER } else { c }).collect()
+/// Text with nothing in it that a terminal would obey: no control characters, none that turn the direction of what follows.
+pub(crate) fn harmless(text: &str) -> String {
+    let obeyed = |c: char| match c {
+        '\n' | '\t' => false,
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
+        c => c.is_control(),
+    };
+    text.chars().map(|c| if obeyed(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 /// Prints that there is nothing to tell, to those who expect JSON.
@@ -90,12 +76,12 @@ pub(crate) fn messages(messages: &[Message], json: bool) -> anyhow::Result<()> {
     print_table(["ID", "CREATED", "ROLE", "CONTENT"], messages, |message| {
         let mut body = members(message.body.as_str())?;
         // Agent frameworks nest role and content one level deeper.
-        if let Some((_, nested)) = body.iter().find(|(key, value)| key == "message" && value.get().starts_with('{')) {
-            body = members(nested.get())?;
+        if let Some(nested) = json::get(&body, "message").and_then(json::object) {
+            body = nested;
         }
-        let role = body.iter().find(|(key, _)| key == "role").map_or_else(String::new, |(_, role)| shown(role));
-        let content = match body.iter().find(|(key, _)| key == "content") {
-            Some((_, content)) => shown(content),
+        let role = json::get(&body, "role").map_or_else(String::new, shown);
+        let content = match json::get(&body, "content") {
+            Some(content) => shown(content),
             None => lines(body.iter().filter(|(key, _)| key != "role")),
         };
         Ok([message.message_id.to_string(), message.created_at.to_string(), role, content])
@@ -109,7 +95,7 @@ pub(crate) fn feedback(entries: &[Feedback], json: bool) -> anyhow::Result<()> {
     print_table(["CREATED", "FEEDBACK"], entries, |entry| Ok([entry.created_at.to_string(), lines(members(entry.body.as_str())?.iter())]))
 }
 
-fn lines<'a>(members: impl Iterator<Item = &'a (String, Box<RawValue>)>) -> String {
+fn lines<'a>(members: impl Iterator<Item = &'a (String, &'a RawValue)>) -> String {
     members.map(|(key, value)| format!("{}: {}", harmless(key), shown(value))).collect::<Vec<_>>().join("\n")
 }
 

@@ -6,7 +6,7 @@ use anyhow::Context;
 use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
 use session_repository::{AnyStore, Repository, StoreOptions, StoreUrl};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 /// How long a command waits for a file that another process holds: other commands hold it for less.
@@ -38,11 +38,24 @@ impl Place {
         Ok(Self { url, options, is_default })
     }
 
-    /// Opens the store.
-    pub(crate) async fn open(&self) -> anyhow::Result<Opened> {
+    /// Says where the sessions are, if nobody else has said it.
+    pub(crate) fn announce(&self) {
         if let (true, StoreUrl::File(path)) = (self.is_default, &self.url) {
             eprintln!("session-repo: no --store is named, so this works on file:{}", path.display());
-            make_folder(path).with_context(|| format!("cannot make the folder of {}", path.display()))?;
+        }
+    }
+
+    /// Opens the store.
+    pub(crate) async fn open(&self) -> anyhow::Result<Opened> {
+        self.try_open().await.map_err(|error| failed(&error)).context("cannot open the store")
+    }
+
+    /// Opens the store; the error is as the library has it.
+    pub(crate) async fn try_open(&self) -> session_repository::Result<Opened> {
+        if let (true, StoreUrl::File(path)) = (self.is_default, &self.url) {
+            let cannot =
+                |error| session_repository::Error::Unavailable(format!("the folder of {} cannot be made: {error}", path.display()));
+            make_folder(path).map_err(cannot)?;
         }
         let begun = Instant::now();
         loop {
@@ -50,9 +63,16 @@ impl Place {
                 Err(session_repository::Error::Unavailable(_)) if self.is_file() && begun.elapsed() < PATIENCE => {
                     tokio::time::sleep(LOOK).await;
                 }
-                opened => return Ok(Opened(opened.map_err(|error| failed(&error)).context("cannot open the store")?)),
+                opened => return opened.map(Opened),
             }
         }
+    }
+
+    /// What changes when somebody writes to the file, if it is one.
+    pub(crate) fn stamp(&self) -> Option<(SystemTime, u64)> {
+        let StoreUrl::File(path) = &self.url else { return None };
+        let file = std::fs::metadata(path).ok()?;
+        Some((file.modified().ok()?, file.len()))
     }
 
     /// Whether it is a file, which one process at a time can have open.
