@@ -6,6 +6,7 @@ mod engine;
 mod fault;
 mod file;
 mod holder;
+mod inspect;
 mod load;
 mod order;
 mod read;
@@ -82,7 +83,7 @@ impl EmbeddedStore {
             tracing::error!(%defect, "opening the store ended without an answer");
             Err(Error::Corrupt(String::from("the store file is damaged")))
         })?;
-        let name = format!("{}.{}", options.database, options.collection);
+        let name = collection_name(&options);
         let collection = engine.write(move |tables| tables.collection(&name)).await?;
         Ok(Self { engine: Arc::new(engine), collection })
     }
@@ -96,6 +97,11 @@ impl EmbeddedStore {
         let (collection, session_id) = (self.collection, session_id.to_owned());
         self.engine.read(move |tables| tables.agent_ids(collection, &session_id)).await
     }
+}
+
+/// The name of a collection; that of the database before it has no dot.
+fn collection_name(options: &StoreOptions) -> String {
+    format!("{}.{}", options.database, options.collection)
 }
 
 #[async_trait]

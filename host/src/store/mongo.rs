@@ -7,6 +7,7 @@ mod answer;
 mod connect;
 mod error;
 mod index;
+mod inspect;
 mod pipeline;
 mod transfer;
 

@@ -66,9 +66,9 @@ fn closed() -> Error {
     Error::Unavailable(String::from("the store is closed"))
 }
 
-fn open(backend: impl StorageBackend) -> Result<Database> {
+fn open(backend: impl StorageBackend, verify: bool) -> Result<Database> {
     let mut builder = Builder::new();
-    builder.set_cache_size(CACHE).set_repair_callback(|repair| {
+    builder.set_cache_size(CACHE).set_check_integrity_on_open(verify).set_repair_callback(|repair| {
         tracing::info!(progress = repair.progress(), "the store file was not closed; it is being checked");
     });
     let database = builder.create_with_backend(backend)?;
@@ -99,14 +99,22 @@ struct Shared {
 impl Engine {
     /// Starts on an open file.
     pub(super) fn on_file(file: StoreFile) -> Result<Self> {
-        let database = open(file.clone())?;
+        Self::on_opened(open(file.clone(), false)?, file)
+    }
+
+    /// Starts on an open file all of which is in order.
+    pub(super) fn verified(file: StoreFile) -> Result<Self> {
+        Self::on_opened(open(file.clone(), true)?, file)
+    }
+
+    fn on_opened(database: Database, file: StoreFile) -> Result<Self> {
         file.set_ready().map_err(|error| Fault::Storage(redb::Error::Io(error)))?;
         Self::start(database, Some(file))
     }
 
     /// Starts on a backend of the caller's.
     pub(super) fn on_backend(backend: impl StorageBackend) -> Result<Self> {
-        Self::start(open(backend)?, None)
+        Self::start(open(backend, false)?, None)
     }
 
     fn start(database: Database, file: Option<StoreFile>) -> Result<Self> {
@@ -216,7 +224,7 @@ impl Shared {
         // Waits for those that read.
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
         *database = None;
-        match open(file.clone()) {
+        match open(file.clone(), false) {
             Ok(opened) => *database = Some(opened),
             Err(fault) => drop(fault.into_error()),
         }

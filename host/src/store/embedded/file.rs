@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// The format that this version writes, and the newest that it reads.
-const FORMAT: u64 = 1;
+pub(super) const FORMAT: u64 = 1;
 
 /// How every store file begins. The number of the format and the end of a line follow.
 const MAGIC: &str = "session-repository store\nformat ";

@@ -3,7 +3,7 @@
 use super::{MongoStore, index};
 use crate::error::{Error, Result};
 use crate::store::StoreOptions;
-use mongodb::bson::doc;
+use mongodb::bson::{RawDocumentBuf, doc};
 use mongodb::error::ErrorKind;
 use mongodb::options::{Acknowledgment, ClientOptions, CollectionOptions, WriteConcern};
 use mongodb::{Client, Collection};
@@ -20,6 +20,14 @@ impl MongoStore {
     /// `serverSelectionTimeoutMS` (30 seconds if it names none), `access-denied` if it refuses the credentials. No message repeats
     /// credentials.
     pub async fn connect(uri: &str, options: StoreOptions) -> Result<Self> {
+        let metadata_fields = options.metadata_fields.clone();
+        let (client, collection) = Self::connect_only(uri, options).await?;
+        index::ensure(&collection, metadata_fields).await;
+        Ok(Self { collection, owned: Some(client) })
+    }
+
+    /// Connects and ensures nothing.
+    pub(super) async fn connect_only(uri: &str, options: StoreOptions) -> Result<(Client, Collection<RawDocumentBuf>)> {
         options.check()?;
         let mut client_options = ClientOptions::parse(uri).await.map_err(|error| unusable(uri, &error))?;
         check_acknowledged(client_options.write_concern.as_ref())?;
@@ -42,8 +50,8 @@ impl MongoStore {
             client.shutdown().immediate(true).await;
             return Err(error);
         }
-        let store = Self::open(&client, options).await?;
-        Ok(Self { owned: Some(client), ..store })
+        let collection = collection(&client, &options)?;
+        Ok((client, collection))
     }
 
     /// Works with a client of the caller's, which [`close`](crate::Store::close) leaves alone, and ensures the indexes.
@@ -54,24 +62,25 @@ impl MongoStore {
     /// shows with the first call.
     pub async fn with_client(client: &Client, options: StoreOptions) -> Result<Self> {
         options.check()?;
-        Self::open(client, options).await
-    }
-
-    async fn open(client: &Client, options: StoreOptions) -> Result<Self> {
-        let StoreOptions { database, collection, metadata_fields } = options;
-        let database = client.database(&database);
-        let mut collection: Collection<_> = database.collection(&collection);
-        // What else the connection string says of writes (a journal, a time limit) stays.
-        let mut concern = collection.write_concern().cloned().unwrap_or_default();
-        check_acknowledged(Some(&concern))?;
-        if concern.w.is_none() {
-            concern.w = Some(Acknowledgment::Majority);
-            let options = CollectionOptions::builder().write_concern(concern).build();
-            collection = database.collection_with_options(collection.name(), options);
-        }
-        index::ensure(&collection, metadata_fields).await;
+        let collection = collection(client, &options)?;
+        index::ensure(&collection, options.metadata_fields).await;
         Ok(Self { collection, owned: None })
     }
+}
+
+/// The collection, whose writes a majority acknowledges unless the client wants it otherwise.
+fn collection(client: &Client, options: &StoreOptions) -> Result<Collection<RawDocumentBuf>> {
+    let database = client.database(&options.database);
+    let collection = database.collection(&options.collection);
+    // What else the connection string says of writes (a journal, a time limit) stays.
+    let mut concern = collection.write_concern().cloned().unwrap_or_default();
+    check_acknowledged(Some(&concern))?;
+    if concern.w.is_some() {
+        return Ok(collection);
+    }
+    concern.w = Some(Acknowledgment::Majority);
+    let options = CollectionOptions::builder().write_concern(concern).build();
+    Ok(database.collection_with_options(collection.name(), options))
 }
 
 fn check_acknowledged(concern: Option<&WriteConcern>) -> Result<()> {

@@ -27,6 +27,7 @@ const DOCUMENT_TOO_LARGE: [i32; 3] = [10334, 17280, 17419];
 /// The server is stopping, changing its primary or busy: nothing to do with the update that met it.
 const NOT_NOW: [i32; 16] = [6, 7, 89, 91, 112, 133, 134, 189, 262, 9001, 10058, 10107, 11600, 11602, 13435, 13436];
 const VALIDATION_FAILED: i32 = 121;
+const NAMESPACE_NOT_FOUND: i32 = 26;
 
 impl Failure {
     pub(super) fn of(error: DriverError) -> Self {
@@ -70,6 +71,11 @@ impl Failure {
             Failure::Refused | Failure::DuplicateKey => Error::Corrupt(String::from("the stored session does not fit the schema")),
         }
     }
+}
+
+/// Whether there is no such collection.
+pub(super) fn is_missing_namespace(error: &DriverError) -> bool {
+    server_code(error) == Some(NAMESPACE_NOT_FOUND)
 }
 
 fn denied() -> Error {

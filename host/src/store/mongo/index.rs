@@ -18,9 +18,14 @@ pub(super) async fn ensure(collection: &Collection<RawDocumentBuf>, metadata_fie
     }
 }
 
+/// The fields that are indexed.
+pub(super) fn fields(metadata_fields: &[String]) -> Vec<String> {
+    let always = ["created_at", "updated_at"].into_iter().map(str::to_owned);
+    always.chain(metadata_fields.iter().map(|field| format!("metadata.{field}"))).collect()
+}
+
 async fn ensure_all(collection: Collection<RawDocumentBuf>, metadata_fields: Vec<String>) {
-    let fields = ["created_at", "updated_at"].into_iter().map(str::to_owned);
-    for field in fields.chain(metadata_fields.iter().map(|field| format!("metadata.{field}"))) {
+    for field in fields(&metadata_fields) {
         let mut keys = Document::new();
         keys.insert(&field, 1);
         if let Err(error) = collection.create_index(IndexModel::builder().keys(keys).build()).await {

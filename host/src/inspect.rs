@@ -1,0 +1,71 @@
+//! What state a store is in, for the people who run it.
+
+use crate::error::Result;
+use crate::store::StoreOptions;
+use crate::store::any::{AnyStore, StoreUrl};
+use crate::store::embedded::EmbeddedStore;
+use crate::store::mongo::MongoStore;
+use crate::types::Timestamp;
+use serde::Serialize;
+
+/// What a look at a store found. Nothing in it holds credentials.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// What keeps the sessions, with its version.
+    pub server: String,
+    /// How it is set up.
+    pub topology: String,
+    /// The indexes that belong there, and whether each is.
+    pub indexes: Vec<Index>,
+    /// How many sessions the collection has.
+    pub sessions: u64,
+    /// How many agents they have, unless there are too many sessions to count in passing.
+    pub agents: Option<u64>,
+    /// How many messages these have, likewise.
+    pub messages: Option<u64>,
+    /// The session that was created first.
+    pub oldest: Option<Landmark>,
+    /// The session that was created last.
+    pub newest: Option<Landmark>,
+    /// What is wrong, in plain words; nothing if all is well.
+    pub problems: Vec<String>,
+}
+
+/// An index that belongs to a collection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Index {
+    /// The field.
+    pub field: String,
+    /// Whether there is such an index.
+    pub present: bool,
+}
+
+/// A session that stands out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Landmark {
+    /// Its id.
+    pub session_id: String,
+    /// When it was created: RFC 3339 in UTC.
+    pub created_at: String,
+}
+
+impl Landmark {
+    pub(crate) fn new(session_id: &str, created_at: Timestamp) -> Self {
+        Self { session_id: session_id.to_owned(), created_at: created_at.to_string() }
+    }
+}
+
+impl AnyStore {
+    /// Looks at a store without changing anything in it: no index is made, and no file. All of a file is read and verified.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`MongoStore::connect`] and [`EmbeddedStore::open`], and `invalid-argument` for a file that does not exist.
+    pub async fn inspect(url: &StoreUrl, options: StoreOptions) -> Result<Report> {
+        match url {
+            StoreUrl::Mongo(uri) => MongoStore::inspect(uri, options).await,
+            StoreUrl::File(path) => EmbeddedStore::inspect(path, options).await,
+            StoreUrl::Memory => EmbeddedStore::inspect_memory(),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! What state a store file is in: all of it is read.
+
+use super::engine::Engine;
+use super::fault::{Fault, Result};
+use super::file::{FORMAT, StoreFile};
+use super::order;
+use super::tables::{AgentRow, ReadTables, SessionRow, bytes, positions, raw};
+use super::{EmbeddedStore, collection_name};
+use crate::error::{self, Error};
+use crate::inspect::{Landmark, Report};
+use crate::store::StoreOptions;
+use crate::store::schema::read;
+use std::path::Path;
+
+impl EmbeddedStore {
+    pub(crate) async fn inspect(path: &Path, options: StoreOptions) -> error::Result<Report> {
+        options.check()?;
+        if !path.exists() {
+            let path = path.display();
+            return Err(Error::InvalidArgument(format!("there is no store file {path} yet; the first command that uses it makes it")));
+        }
+        let (path, name) = (path.to_owned(), collection_name(&options));
+        let looking = tokio::task::spawn_blocking(move || {
+            let engine = Engine::verified(StoreFile::open(&path)?)?;
+            let size = engine.file_size().unwrap_or_default();
+            Ok((engine, size))
+        });
+        let (engine, size) = looking.await.unwrap_or_else(|_| Err(damaged())).map_err(Fault::into_error)?;
+        let mut report = Report {
+            server: format!("a file of format {FORMAT}, {size} bytes"),
+            topology: String::from("embedded: one process at a time"),
+            ..Report::default()
+        };
+        let report = engine.read(move |tables| {
+            look(tables, &name, &mut report)?;
+            Ok(report)
+        });
+        let report = report.await;
+        engine.close().await;
+        report
+    }
+
+    pub(crate) fn inspect_memory() -> error::Result<Report> {
+        let topology = String::from("embedded: gone with the process");
+        Ok(Report { server: String::from("memory"), topology, agents: Some(0), messages: Some(0), ..Report::default() })
+    }
+}
+
+fn damaged() -> Fault {
+    super::tables::damaged()
+}
+
+fn look(tables: &ReadTables, collection: &str, report: &mut Report) -> Result<()> {
+    let (mut agents, mut messages) = (0, 0);
+    let mut landmarks: Option<(Landmark, i64, Landmark, i64)> = None;
+    if let Some(number) = tables.collections()?.get(collection)?.map(|number| number.value()) {
+        for entry in tables.sessions()?.range((number, "")..(number + 1, ""))? {
+            let (key, row) = entry?;
+            let session_id = key.value().1;
+            let row = SessionRow::decode(row.value())?;
+            report.sessions += 1;
+            let created = read::stamp(&bytes(&row.document)?, "created_at")?;
+            if let Some(created) = created {
+                let this = || Landmark::new(session_id, created);
+                let (oldest, first, newest, last) = landmarks.take().unwrap_or_else(|| (this(), created.0, this(), created.0));
+                let (oldest, first) = if created.0 < first { (this(), created.0) } else { (oldest, first) };
+                let (newest, last) = if created.0 >= last { (this(), created.0) } else { (newest, last) };
+                landmarks = Some((oldest, first, newest, last));
+            }
+            for (agent_id, agent) in tables.agents_of(row.number)? {
+                agents += 1;
+                messages += agent.messages;
+                if let Some(wrong) = wrong_with(tables, &agent)? {
+                    report.problems.push(format!("agent {agent_id:?} of session {session_id:?}: {wrong}"));
+                }
+            }
+        }
+    }
+    if let Some((oldest, _, newest, _)) = landmarks {
+        (report.oldest, report.newest) = (Some(oldest), Some(newest));
+    }
+    (report.agents, report.messages) = (Some(agents), Some(messages));
+    Ok(())
+}
+
+/// Reads all messages of an agent; tells what is not as it was written.
+fn wrong_with(tables: &ReadTables, agent: &AgentRow) -> Result<Option<String>> {
+    let messages = tables.messages()?;
+    let ids = tables.message_ids()?;
+    let mut expected = 0;
+    for entry in messages.range((agent.number, 0)..(agent.number + 1, 0))? {
+        let (key, stored) = entry?;
+        let position = key.value().1;
+        if position != expected {
+            return Ok(Some(format!("message {expected} of {} is missing", agent.messages)));
+        }
+        expected += 1;
+        if let Some(id) = read::message_id(raw(stored.value())?)?
+            && !positions(&ids, &messages, agent, id)?.contains(&position)
+        {
+            return Ok(Some(format!("the message with id {id} cannot be found by it")));
+        }
+    }
+    if expected != agent.messages {
+        return Ok(Some(format!("it has {expected} messages of {}", agent.messages)));
+    }
+    let mut places = order::page(&tables.message_order()?, agent.number, 0..agent.messages)?.unwrap_or_default();
+    places.sort_unstable();
+    let is_complete = places.is_empty() || places.iter().copied().eq(0..agent.messages);
+    Ok((!is_complete).then(|| String::from("the order of its messages is damaged")))
+}
