@@ -26,6 +26,7 @@ mod arguments;
 mod feedback;
 mod messages;
 mod metadata;
+mod model;
 mod sessions;
 mod values;
 
