@@ -49,6 +49,7 @@ mod arguments;
 mod feedback;
 mod messages;
 mod metadata;
+mod model;
 mod sessions;
 mod values;
 

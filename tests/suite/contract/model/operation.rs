@@ -1,0 +1,125 @@
+//! Random calls: all that a repository has, with few enough names that they meet each other, and a broken rule now and then.
+
+use super::body::{Body, body, broken, json, one_of};
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+
+/// A call on a session.
+#[derive(Debug, Clone)]
+pub(super) struct Operation {
+    pub(super) on: &'static str,
+    pub(super) call: Call,
+}
+
+/// A call; agents are named by their ids, messages by theirs.
+#[derive(Debug, Clone)]
+pub(super) enum Call {
+    CreateSession(Option<&'static str>),
+    ReadSession,
+    CreateAgent(&'static str, Body),
+    ReadAgent(&'static str),
+    UpdateAgent(&'static str, Body),
+    CreateMessage(&'static str, i64, Body),
+    ReadMessage(&'static str, i64),
+    UpdateMessage(&'static str, i64, Body),
+    ListMessages { agent: &'static str, limit: Option<i64>, offset: i64 },
+    UpdateMetadata(Body),
+    GetMetadata,
+    DeleteMetadata(Vec<String>),
+    AddFeedback(Body),
+    ListFeedback,
+}
+
+/// The ids of the sessions that a sequence is about.
+pub(super) const SESSIONS: [&str; 3] = ["s", "$where.é", "t"];
+/// The ids of the agents.
+pub(super) const AGENTS: [&str; 5] = ["a", "0", "a b", "é$x", "messages"];
+
+/// A sequence, most often one that finds a session with an agent.
+pub(super) fn operations() -> impl Strategy<Value = Vec<Operation>> {
+    let prepared = prop_oneof![1 => Just(0), 1 => Just(1), 8 => Just(2)];
+    (prepared, prop::collection::vec(operation(), 0..60)).prop_map(|(prepared, random)| {
+        let calls = [Call::CreateSession(None), Call::CreateAgent(AGENTS[0], Body::Sound(Map::new()))];
+        let preparation = calls.into_iter().take(prepared).map(|call| Operation { on: SESSIONS[0], call });
+        preparation.chain(random).collect()
+    })
+}
+
+fn operation() -> impl Strategy<Value = Operation> {
+    let on = prop_oneof![
+        32 => Just(SESSIONS[0]),
+        4 => one_of(SESSIONS),
+        1 => one_of(["", "s\0"]),
+    ];
+    (on, call()).prop_map(|(on, call)| Operation { on, call })
+}
+
+fn call() -> impl Strategy<Value = Call> {
+    let session_type = || one_of([None, Some("chat"), Some(""), Some("$type")]);
+    prop_oneof![
+        3 => session_type().prop_map(Call::CreateSession),
+        2 => Just(Call::ReadSession),
+        4 => (agent(), body()).prop_map(|(agent, body)| Call::CreateAgent(agent, body)),
+        2 => agent().prop_map(Call::ReadAgent),
+        4 => (agent(), body()).prop_map(|(agent, body)| Call::UpdateAgent(agent, body)),
+        10 => (agent(), message(), body()).prop_map(|(agent, id, body)| Call::CreateMessage(agent, id, body)),
+        2 => (agent(), message()).prop_map(|(agent, id)| Call::ReadMessage(agent, id)),
+        4 => (agent(), message(), body()).prop_map(|(agent, id, body)| Call::UpdateMessage(agent, id, body)),
+        3 => page(),
+        10 => prop_oneof![12 => fields(), 1 => broken()].prop_map(Call::UpdateMetadata),
+        2 => Just(Call::GetMetadata),
+        4 => prop::collection::vec(path(), 0..4).prop_map(Call::DeleteMetadata),
+        3 => body().prop_map(Call::AddFeedback),
+        1 => Just(Call::ListFeedback),
+    ]
+}
+
+fn agent() -> impl Strategy<Value = &'static str> {
+    prop_oneof![
+        24 => Just(AGENTS[0]),
+        6 => one_of(AGENTS),
+        1 => one_of(["", "a.b", "$a", "a\0"]),
+    ]
+}
+
+/// The id of a message.
+fn message() -> impl Strategy<Value = i64> {
+    prop_oneof![
+        12 => Just(1),
+        12 => one_of([1, 0, 2, i64::from(i32::MAX) + 1, i64::MAX]),
+        1 => one_of([-1, i64::MIN]),
+    ]
+}
+
+fn page() -> impl Strategy<Value = Call> {
+    let limit = prop_oneof![
+        12 => one_of([None, Some(1), Some(2), Some(3), Some(0), Some(i64::MAX)]),
+        1 => one_of([Some(-1), Some(i64::MIN)]),
+    ];
+    let offset = prop_oneof![
+        12 => one_of([0, 1, 2, 3, i64::from(i32::MAX) + 1, i64::MAX]),
+        1 => one_of([-1, i64::MIN]),
+    ];
+    (agent(), limit, offset).prop_map(|(agent, limit, offset)| Call::ListMessages { agent, limit, offset })
+}
+
+/// Metadata to set.
+fn fields() -> impl Strategy<Value = Body> {
+    let holders = [json!({}), json!({"a": 1, "1": {"b": 2}}), json!([]), json!([1, [2], {"a": 3}]), json!([null, 2])];
+    let bytes = json!({"__bytes_encoded__": true, "data": "aGk="});
+    let value = prop_oneof![6 => one_of(holders), 1 => Just(bytes), 6 => json()];
+    prop::collection::vec((path(), value), 0..4).prop_map(|fields| Body::Sound(Map::<String, Value>::from_iter(fields)))
+}
+
+/// A path into metadata.
+fn path() -> impl Strategy<Value = String> {
+    // No two of them spell one position, as 1 and 01 do: MongoDB does not survive a call that changes one position by both.
+    let common = ["a", "b", "0", "1", "3", "list", "map"];
+    let rare = ["02", "-1", "1e0", "٣", "9999999", "4294967296", "99999999999999999999", "a b", "_id", "x$"];
+    let segment = prop_oneof![16 => one_of(common), 1 => one_of(rare)];
+    let invalid = ["", ".", "a.", ".a", "a..b", "$a", "a.$b", "a.$[].b", "a\0"];
+    prop_oneof![
+        32 => prop::collection::vec(segment, 1..5).prop_map(|segments| segments.join(".")),
+        1 => one_of(invalid).prop_map(str::to_owned),
+    ]
+}
