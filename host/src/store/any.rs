@@ -100,6 +100,18 @@ impl AnyStore {
         }
     }
 
+    /// How many sessions there are; of a large collection in MongoDB it may be about so many.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub async fn count_sessions(&self) -> Result<u64> {
+        match self {
+            Self::Mongo(store) => store.count_sessions().await,
+            Self::Embedded(store) => store.count_sessions().await,
+        }
+    }
+
     /// The store as a repository takes it.
     pub fn into_store(self) -> Arc<dyn Store> {
         match self {

@@ -1,6 +1,7 @@
 //! The command line.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
 
 /// Keeps the sessions of AI agents (agents, messages, metadata, feedback) in a file or in MongoDB, through a sandboxed component.
 #[derive(Debug, Parser)]
@@ -61,8 +62,77 @@ pub(crate) enum Command {
         #[arg(long, short)]
         follow: bool,
     },
+    /// Write all sessions as NDJSON: one session document on each line, as MongoDB Extended JSON that keeps every type.
+    #[command(after_help = EXPORT_EXAMPLES)]
+    Export {
+        /// The file to make; stdout if there is none, or for -.
+        file: Option<PathBuf>,
+        /// Complete a file that an export did not finish: go on after the last session in it.
+        #[arg(long)]
+        resume: bool,
+    },
+    /// Store the sessions of a dump: of export, or of mongoexport on a collection of the reference.
+    ///
+    /// Sessions that are there already are never changed, so an import can be repeated, and one that was cut off is simply done again.
+    #[command(after_help = IMPORT_EXAMPLES)]
+    Import {
+        /// The file to read; stdin if there is none, or for -.
+        file: Option<PathBuf>,
+    },
+    /// Check the store without changing it: server, topology, indexes, counts, the oldest and newest session, and what is wrong.
+    #[command(after_help = "Example:\n  session-repo check --store mongodb://localhost:27017 --metadata-field priority")]
+    Check {
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Print a completion script for a shell.
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
     #[command(flatten)]
     Operation(Operation),
+}
+
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  session-repo export sessions.ndjson
+  session-repo export sessions.ndjson --resume
+  session-repo export --store mongodb://localhost:27017 | session-repo import --store file:sessions.store
+
+Sessions come in the order of their ids. Exit status: 0 complete, 1 not.";
+
+const IMPORT_EXAMPLES: &str = "\
+Examples:
+  session-repo import sessions.ndjson
+  mongoexport --db chat_db --collection sessions | session-repo import
+
+Exit status: 0 if every session of the dump is in the store now, 1 if not: a line that is no session document is refused, and a session
+whose id another one has is left out. Both are named on stderr, and the rest is stored.";
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  session-repo completions bash > ~/.local/share/bash-completion/completions/session-repo
+  session-repo completions zsh > ~/.zfunc/_session-repo
+  session-repo completions fish > ~/.config/fish/completions/session-repo.fish";
+
+/// A shell that completions are there for.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+impl From<Shell> for clap_complete::Shell {
+    fn from(shell: Shell) -> Self {
+        match shell {
+            Shell::Bash => Self::Bash,
+            Shell::Zsh => Self::Zsh,
+            Shell::Fish => Self::Fish,
+        }
+    }
 }
 
 /// One operation of the repository.

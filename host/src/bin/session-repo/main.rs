@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod check;
 mod command;
 mod exec;
 mod input;
@@ -10,6 +11,7 @@ mod json;
 mod output;
 mod place;
 mod show;
+mod transfer;
 mod wire;
 
 use anyhow::Context;
@@ -40,6 +42,11 @@ async fn main() {
 }
 
 async fn run(cli: Cli) -> anyhow::Result<()> {
+    if let Command::Completions { shell } = cli.command {
+        let mut script = Vec::new();
+        clap_complete::generate(clap_complete::Shell::from(shell), &mut Cli::command(), "session-repo", &mut script);
+        return output::print(String::from_utf8_lossy(&script).trim_end());
+    }
     let place = match Place::of(cli.store) {
         Ok(place) => place,
         Err(error) => usage(&error.to_string()),
@@ -54,6 +61,10 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Operation(operation) => on(&place, async |repository| command::run(repository, operation).await).await,
         Command::Exec(exec) => on(&place, async |repository| exec::run(repository, exec.concurrency).await.context("exec stopped")).await,
         Command::Show { session, follow } => show::run(&place, &session, follow).await,
+        Command::Export { file, resume } => transfer::export(&place, file, resume).await,
+        Command::Import { file } => transfer::import(&place, file).await,
+        Command::Check { output } => check::run(&place, output.json).await,
+        Command::Completions { .. } => Ok(()),
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use session_repository::{Agent, Feedback, Json, Message, Session};
 use std::io::{self, ErrorKind, Write};
 
-fn print(text: &str) -> anyhow::Result<()> {
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout();
     written(writeln!(out, "{text}").and_then(|()| out.flush()))
 }

@@ -68,6 +68,24 @@ impl Place {
         }
     }
 
+    pub(crate) fn url(&self) -> &StoreUrl {
+        &self.url
+    }
+
+    pub(crate) fn options(&self) -> &StoreOptions {
+        &self.options
+    }
+
+    /// What it is called, without credentials.
+    pub(crate) fn name(&self) -> String {
+        let StoreOptions { database, collection, .. } = &self.options;
+        match &self.url {
+            StoreUrl::Mongo(_) => format!("MongoDB, collection {database}.{collection}"),
+            StoreUrl::File(path) => format!("file:{}, collection {database}.{collection}", path.display()),
+            StoreUrl::Memory => format!("memory:, collection {database}.{collection}"),
+        }
+    }
+
     /// What changes when somebody writes to the file, if it is one.
     pub(crate) fn stamp(&self) -> Option<(SystemTime, u64)> {
         let StoreUrl::File(path) = &self.url else { return None };
@@ -86,6 +104,11 @@ impl Place {
 pub(crate) struct Opened(pub(crate) AnyStore);
 
 impl Opened {
+    /// Closes the store where no repository was built on it.
+    pub(crate) async fn close(&self) {
+        self.0.clone().into_store().close().await;
+    }
+
     /// The repository on it; closing the repository closes the store.
     pub(crate) fn repository(&self) -> anyhow::Result<Repository> {
         Repository::builder_on(self.0.clone().into_store()).build().map_err(|error| failed(&error))

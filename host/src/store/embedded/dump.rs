@@ -14,6 +14,12 @@ use tokio::sync::mpsc;
 const CHUNK: usize = 64 * 1024;
 
 impl EmbeddedStore {
+    pub(crate) async fn count_sessions(&self) -> error::Result<u64> {
+        let collection = self.collection;
+        let work = move |tables: &ReadTables| Ok(tables.sessions()?.range((collection, "")..(collection + 1, ""))?.count() as u64);
+        self.engine.read(work).await
+    }
+
     /// Sends all sessions after an id, as they are when this begins.
     pub(crate) async fn dump(&self, after: Option<String>, chunks: mpsc::Sender<error::Result<Dumped>>) -> error::Result<()> {
         let collection = self.collection;

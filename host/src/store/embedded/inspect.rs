@@ -4,7 +4,7 @@ use super::engine::Engine;
 use super::fault::{Fault, Result};
 use super::file::{FORMAT, StoreFile};
 use super::order;
-use super::tables::{AgentRow, ReadTables, SessionRow, bytes, positions, raw};
+use super::tables::{AgentRow, NEXT, ReadTables, SessionRow, bytes, positions, raw};
 use super::{EmbeddedStore, collection_name};
 use crate::error::{self, Error};
 use crate::inspect::{Landmark, Report};
@@ -51,6 +51,7 @@ fn damaged() -> Fault {
 }
 
 fn look(tables: &ReadTables, collection: &str, report: &mut Report) -> Result<()> {
+    let next = tables.numbers()?.get(NEXT)?.map_or(0, |next| next.value());
     let (mut agents, mut messages) = (0, 0);
     let mut landmarks: Option<(Landmark, i64, Landmark, i64)> = None;
     if let Some(number) = tables.collections()?.get(collection)?.map(|number| number.value()) {
@@ -66,6 +67,9 @@ fn look(tables: &ReadTables, collection: &str, report: &mut Report) -> Result<()
                 let (oldest, first) = if created.0 < first { (this(), created.0) } else { (oldest, first) };
                 let (newest, last) = if created.0 >= last { (this(), created.0) } else { (newest, last) };
                 landmarks = Some((oldest, first, newest, last));
+            }
+            if row.number >= next {
+                report.problems.push(format!("session {session_id:?}: its number will be given to another one"));
             }
             for (agent_id, agent) in tables.agents_of(row.number)? {
                 agents += 1;

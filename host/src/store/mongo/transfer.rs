@@ -20,6 +20,11 @@ const BATCH_BYTES: usize = 16 * 1024 * 1024;
 const DUPLICATE_KEY: i32 = 11000;
 
 impl MongoStore {
+    /// How many documents there are, as the collection's own statistics have it.
+    pub(crate) async fn count_sessions(&self) -> Result<u64> {
+        self.collection.estimated_document_count().await.map_err(|error| Failure::of(error).into_error())
+    }
+
     /// Sends all sessions after an id.
     pub(crate) async fn dump(&self, after: Option<String>, chunks: &mpsc::Sender<Result<Dumped>>) -> Result<()> {
         let failed = |error| Failure::of(error).into_error();

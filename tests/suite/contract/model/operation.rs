@@ -113,8 +113,7 @@ fn fields() -> impl Strategy<Value = Body> {
 
 /// A path into metadata.
 fn path() -> impl Strategy<Value = String> {
-    // No two of them spell one position, as 1 and 01 do: MongoDB does not survive a call that changes one position by both.
-    let common = ["a", "b", "0", "1", "3", "list", "map"];
+    let common = ["a", "b", "0", "1", "01", "3", "list", "map"];
     let rare = ["02", "-1", "1e0", "٣", "9999999", "4294967296", "99999999999999999999", "a b", "_id", "x$"];
     let segment = prop_oneof![16 => one_of(common), 1 => one_of(rare)];
     let invalid = ["", ".", "a.", ".a", "a..b", "$a", "a.$b", "a.$[].b", "a\0"];

@@ -13,10 +13,25 @@ pub(super) fn segments(path: &str) -> Option<Vec<&str>> {
     segments.iter().all(valid).then_some(segments)
 }
 
-/// Whether one of these paths contains another.
+/// Whether one of these paths contains another, or can in an array, where `01` is the position 1.
 pub(super) fn overlap(paths: &[&Vec<&str>]) -> bool {
+    let paths: Vec<Vec<&str>> = paths.iter().map(|path| spelled_alike(path)).collect();
     // Each begins with itself.
     paths.iter().any(|one| paths.iter().filter(|other| other.starts_with(one)).count() > 1)
+}
+
+/// The segments, of which all but the first can be positions, without their leading zeros.
+fn spelled_alike<'a>(path: &[&'a str]) -> Vec<&'a str> {
+    let digits = |segment: &str| segment.bytes().all(|byte| byte.is_ascii_digit());
+    let zeros = |level, segment: &str| if level > 0 && digits(segment) { segment.len() - segment.trim_start_matches('0').len() } else { 0 };
+    path.iter().enumerate().map(|(level, segment)| &segment[zeros(level, segment)..]).collect()
+}
+
+/// The paths that no other one of them contains as it is written, each once.
+pub(super) fn outermost<'a>(mut paths: Vec<Vec<&'a str>>) -> Vec<Vec<&'a str>> {
+    paths.sort();
+    paths.dedup_by(|later, earlier| later.starts_with(earlier));
+    paths
 }
 
 /// The order in which one call sets its fields: by their segments, lower numbers first. It decides where an array is padded with nulls,

@@ -198,6 +198,10 @@ impl Reference {
 
     fn delete_metadata(&mut self, on: &str, keys: &[String]) -> Answer<Tick> {
         let paths = keys.iter().map(|path| paths::segments(path)).collect::<Option<Vec<_>>>().ok_or_else(invalid)?;
+        let paths = paths::outermost(paths);
+        if paths::overlap(&paths.iter().collect::<Vec<_>>()) {
+            return Err(invalid());
+        }
         self.session(on)?;
         for path in paths {
             paths::unset(&mut self.written(on)?.metadata, &path);

@@ -1,0 +1,46 @@
+//! `session-repo check`: what state the store is in.
+
+use crate::failed;
+use crate::output;
+use crate::place::Place;
+use anyhow::{Context, bail};
+use session_repository::{AnyStore, Landmark, Report};
+
+/// Looks at the store and says what is there and what is wrong. Fails if anything is wrong.
+pub(crate) async fn run(place: &Place, json: bool) -> anyhow::Result<()> {
+    let report = AnyStore::inspect(place.url(), place.options().clone()).await;
+    let report = report.map_err(|error| failed(&error)).context("cannot open the store")?;
+    if json {
+        output::print(&serde_json::to_string(&report)?)?;
+    } else {
+        output::print(&text(place, &report))?;
+    }
+    match report.problems.len() {
+        0 => Ok(()),
+        1 => bail!("1 thing is wrong"),
+        wrong => bail!("{wrong} things are wrong"),
+    }
+}
+
+fn text(place: &Place, report: &Report) -> String {
+    let mut lines = vec![("store", place.name()), ("server", report.server.clone()), ("topology", report.topology.clone())];
+    for index in &report.indexes {
+        let state = if index.present { "present" } else { "missing" };
+        lines.push(("index", format!("{} {state}", index.field)));
+    }
+    let count = |count: Option<u64>| count.map_or_else(|| String::from("not counted, there are too many"), |count| count.to_string());
+    let landmark = |landmark: &Option<Landmark>| match landmark {
+        Some(Landmark { session_id, created_at }) => format!("{} created {created_at}", output::harmless(session_id)),
+        None => String::from("none"),
+    };
+    lines.push(("sessions", report.sessions.to_string()));
+    lines.push(("agents", count(report.agents)));
+    lines.push(("messages", count(report.messages)));
+    lines.push(("oldest", landmark(&report.oldest)));
+    lines.push(("newest", landmark(&report.newest)));
+    lines.extend(report.problems.iter().map(|problem| ("wrong", output::harmless(problem))));
+    if report.problems.is_empty() {
+        lines.push(("verdict", String::from("all is well")));
+    }
+    lines.iter().map(|(what, value)| format!("{what:<10}{value}")).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,186 @@
+//! `session-repo export` and `import`.
+
+use crate::failed;
+use crate::output;
+use crate::place::{Opened, Place};
+use anyhow::{Context, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use session_repository::Dumped;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufReader, BufWriter, IsTerminal, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+/// What stands for stdin and stdout.
+const STANDARD: &str = "-";
+
+/// Dumps the store to a file or to stdout.
+pub(crate) async fn export(place: &Place, file: Option<PathBuf>, resume: bool) -> anyhow::Result<()> {
+    let file = file.filter(|file| file.as_os_str() != STANDARD);
+    // Before anything is opened: what cannot be written need not be read.
+    let target = match (file, resume) {
+        (Some(path), resume) => Some(Target::open(path, resume)?),
+        (None, true) => bail!("--resume needs the file that is to be completed"),
+        (None, false) => None,
+    };
+    let store = place.open().await?;
+    let done = write(&store, target).await;
+    store.close().await;
+    done
+}
+
+async fn write(store: &Opened, target: Option<Target>) -> anyhow::Result<()> {
+    let bar = progress("{spinner} {pos} of {len} sessions {wide_bar} {eta}");
+    if !bar.is_hidden() {
+        bar.set_length(store.0.count_sessions().await.map_err(|error| failed(&error))?);
+    }
+    let (mut out, name, after, file): (Box<dyn Write + Send>, _, _, _) = match target {
+        Some(Target { file, path, after }) => {
+            (Box::new(BufWriter::with_capacity(1 << 20, file.try_clone()?)), path.display().to_string(), after, Some(file))
+        }
+        None => (Box::new(BufWriter::with_capacity(1 << 16, io::stdout())), String::from("stdout"), None, None),
+    };
+    let mut dump = store.0.export(after.clone());
+    let mut sessions = 0u64;
+    while let Some(piece) = dump.recv().await {
+        match piece.map_err(|error| failed(&error)).with_context(|| format!("the export stopped after {sessions} sessions"))? {
+            // Also for a reader that went away: nobody is to take a part for the whole.
+            Dumped::Text(text) => out.write_all(text.as_bytes()).with_context(|| name.clone())?,
+            Dumped::Session(_) => {
+                sessions += 1;
+                bar.inc(1);
+            }
+        }
+    }
+    out.flush().with_context(|| name.clone())?;
+    if let Some(file) = file {
+        file.sync_all().context(name.clone())?;
+    }
+    bar.finish_and_clear();
+    let resumed = if after.is_some() { " more" } else { "" };
+    eprintln!("exported {sessions}{resumed} sessions to {name}: complete");
+    Ok(())
+}
+
+/// A file to write to.
+struct Target {
+    file: File,
+    path: PathBuf,
+    /// The last session that is in it already.
+    after: Option<String>,
+}
+
+impl Target {
+    fn open(path: PathBuf, resume: bool) -> anyhow::Result<Self> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true);
+        // Conversations are their owner's business.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let opened = if resume { options.create(true).truncate(false) } else { options.create_new(true) }.open(&path);
+        let mut file = match opened {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                bail!("{} exists already: name another file, or complete this one with --resume", path.display())
+            }
+            opened => opened.with_context(|| path.display().to_string())?,
+        };
+        let after = if resume { last_session(&mut file).with_context(|| path.display().to_string())? } else { None };
+        Ok(Self { file, path, after })
+    }
+}
+
+/// Cuts off a line that was not completed; the id of the last session before it.
+fn last_session(file: &mut File) -> anyhow::Result<Option<String>> {
+    let end = line_end_before(file, file.metadata()?.len())?;
+    file.set_len(end)?;
+    file.seek(SeekFrom::Start(end))?;
+    if end == 0 {
+        return Ok(None);
+    }
+    let begin = line_end_before(file, end - 1)?;
+    file.seek(SeekFrom::Start(begin))?;
+    // An id has 512 bytes at most, or six times as many where each is escaped.
+    let mut head = Vec::new();
+    file.take(8192).read_to_end(&mut head)?;
+    file.seek(SeekFrom::Start(end))?;
+    let id = head.strip_prefix(br#"{"_id":"#).map(|id| serde_json::Deserializer::from_slice(id).into_iter::<String>().next());
+    match id {
+        Some(Some(Ok(id))) => Ok(Some(id)),
+        _ => bail!("the last line is not one that export wrote"),
+    }
+}
+
+/// Where the last line that ends before a place ends.
+fn line_end_before(file: &mut File, place: u64) -> io::Result<u64> {
+    const BLOCK: u64 = 64 * 1024;
+    let mut end = place;
+    while end > 0 {
+        let begin = end.saturating_sub(BLOCK);
+        let mut block = Vec::new();
+        file.seek(SeekFrom::Start(begin))?;
+        Read::by_ref(file).take(end - begin).read_to_end(&mut block)?;
+        if let Some(at) = block.iter().rposition(|byte| *byte == b'\n') {
+            return Ok(begin + at as u64 + 1);
+        }
+        end = begin;
+    }
+    Ok(0)
+}
+
+/// Stores the sessions of a dump.
+pub(crate) async fn import(place: &Place, file: Option<PathBuf>) -> anyhow::Result<()> {
+    let file = file.filter(|file| file.as_os_str() != STANDARD);
+    let (input, bytes): (Box<dyn Read + Send>, _) = match &file {
+        Some(path) => {
+            let file = File::open(path).with_context(|| path.display().to_string())?;
+            let bytes = file.metadata()?.len();
+            (Box::new(file), Some(bytes))
+        }
+        None => (Box::new(io::stdin()), None),
+    };
+    let store = place.open().await?;
+    let done = read(&store, input, bytes, file.as_deref()).await;
+    store.close().await;
+    done
+}
+
+async fn read(store: &Opened, input: Box<dyn Read + Send>, bytes: Option<u64>, file: Option<&Path>) -> anyhow::Result<()> {
+    let bar = match bytes {
+        Some(bytes) => {
+            let bar = progress("{spinner} {bytes} of {total_bytes} {wide_bar} {eta}");
+            bar.set_length(bytes);
+            bar
+        }
+        None => progress("{spinner} {bytes} read"),
+    };
+    let input = BufReader::with_capacity(1 << 20, bar.wrap_read(input));
+    let imported = store.0.import(input).await;
+    bar.finish_and_clear();
+    let name = file.map_or_else(|| String::from("stdin"), |file| file.display().to_string());
+    let imported =
+        imported.map_err(|error| failed(&error)).with_context(|| format!("the import of {name} stopped; do it again to go on"))?;
+    for complaint in &imported.complaints {
+        eprintln!("session-repo: {complaint}");
+    }
+    let more = (imported.different + imported.refused).saturating_sub(imported.complaints.len() as u64);
+    if more > 0 {
+        eprintln!("session-repo: and {more} more");
+    }
+    let counts = format!("imported {} sessions from {name}, {} were there already", imported.new, imported.same);
+    if imported.is_complete() {
+        output::print(&format!("{counts}: complete"))
+    } else {
+        bail!("{counts}, {} are other ones here, {} lines are refused: not complete", imported.different, imported.refused)
+    }
+}
+
+/// A progress bar on a terminal, and nothing elsewhere.
+fn progress(template: &str) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::no_length();
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
