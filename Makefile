@@ -8,15 +8,23 @@ CARGO := cargo
 built     := $(abspath $(or $(CARGO_TARGET_DIR),target))
 committed := host/session-repository.wasm
 
-.PHONY: help demo test component check-tools check-lints check-mongo
+.PHONY: help demo demo-mongo bench test component check-tools check-lints check-mongo
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 20
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
 
-demo: check-tools check-mongo ## Run the complete usage example against MongoDB and print the stored document
+demo: check-tools ## Run the complete usage example on a store of its own in a file, and print the stored document
 	@echo "== building (5 to 10 minutes the first time)"
 	@$(CARGO) build --locked --workspace --bins --examples
-	@$(built)/debug/with-mongod $(built)/debug/examples/demo
+	@env -u DEMO_STORE $(built)/debug/examples/demo
+
+demo-mongo: check-tools check-mongo ## The same on a real MongoDB
+	@echo "== building (5 to 10 minutes the first time)"
+	@$(CARGO) build --locked --workspace --bins --examples
+	@$(built)/debug/with-mongod sh -c 'DEMO_STORE=$$MONGODB_URI $(built)/debug/examples/demo'
+
+bench: check-tools ## Measure the embedded store: many writers against one, long sessions against short ones
+	@$(CARGO) bench --locked --workspace --bench embedded
 
 test: check-tools check-lints check-mongo ## Run all that must pass: format, lints, docs, freshness of the component, tests
 	@tests/scripts/test.sh

@@ -1,33 +1,44 @@
-//! The complete usage example of the reference, step by step, through the component on a real MongoDB.
+//! The complete usage example of the reference, step by step, through the component: on a file, or on a real MongoDB.
 //!
-//! `make demo` runs it; by hand: `MONGODB_URI=mongodb://localhost:27017 cargo run --example demo`
+//! `make demo` and `make demo-mongo` run it; by hand: `DEMO_STORE=mongodb://localhost:27017 cargo run --example demo`
 
 use anyhow::Context;
 use mongodb::Client;
-use mongodb::bson::{Bson, Document, doc};
+use mongodb::bson::{Document, doc};
 use serde_json::json;
-use session_repository::{MongoStore, Repository, StoreOptions};
-
-const DATABASE: &str = "session_repository_demo";
-const COLLECTION: &str = "sessions";
+use session_repository::{AnyStore, Dumped, Repository, StoreOptions, StoreUrl};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let uri = std::env::var("MONGODB_URI").context("set MONGODB_URI to a MongoDB connection string, or run `make demo`")?;
-    let client = Client::with_uri_str(&uri).await?;
-    let documents = client.database(DATABASE).collection::<Document>(COLLECTION);
-    // A demo can be run again: its own session, in its own database, goes first.
-    documents.delete_one(doc! { "_id": "user-123" }).await?;
-
-    step("a repository on a client that it borrows, with two metadata fields indexed");
+    let folder = std::env::temp_dir().join(format!("session-repository-demo-{}", std::process::id()));
+    let url = match std::env::var("DEMO_STORE") {
+        Ok(url) => url.parse()?,
+        Err(_) => StoreUrl::File(folder.join("sessions.store")),
+    };
     let options = StoreOptions {
-        database: DATABASE.to_owned(),
-        collection: COLLECTION.to_owned(),
+        database: String::from("session_repository_demo"),
+        collection: String::from("sessions"),
         metadata_fields: vec![String::from("priority"), String::from("status")],
     };
-    let repo = Repository::builder(MongoStore::with_client(&client, options).await?).build()?;
-    println!("   indexes: {}", documents.list_index_names().await?.join(", "));
+    match &url {
+        StoreUrl::Mongo(uri) => forget_last_time(uri, &options).await?,
+        _ => std::fs::create_dir(&folder)?,
+    }
+    step("a store, and a repository on it");
+    let store = AnyStore::open(&url, options).await?;
+    println!("   {url:?}");
+    let repo = Repository::builder_on(store.clone().into_store()).build()?;
+    let shown = usage(&repo).await;
+    let dumped = dump(&store).await;
+    step("close the repository, and the store with it");
+    repo.close().await;
+    if let StoreUrl::File(_) = url {
+        std::fs::remove_dir_all(folder)?;
+    }
+    shown.and(dumped)
+}
 
+async fn usage(repo: &Repository) -> anyhow::Result<()> {
     step("create a session");
     let session = repo.sessions().create("user-123", Some("chat")).await?;
     println!("   {} of type {}, created at {}", session.session_id, session.session_type, session.created_at);
@@ -55,12 +66,30 @@ async fn main() -> anyhow::Result<()> {
     }
     println!("   metadata: {}", repo.metadata().get("user-123").await?.context("the session is gone")?);
     println!("   feedback: {}", repo.feedback().list("user-123").await?.len());
+    Ok(())
+}
 
-    step("close the repository; the borrowed client goes on");
-    repo.close().await;
-    let stored = documents.find_one(doc! { "_id": "user-123" }).await?.context("the document is gone")?;
-    println!("   the stored document, as relaxed Extended JSON:");
-    println!("{}", serde_json::to_string_pretty(&Bson::Document(stored).into_relaxed_extjson())?);
+/// Prints what is stored: the document of the reference's schema, whatever the store.
+async fn dump(store: &AnyStore) -> anyhow::Result<()> {
+    step("export the stored document, as Extended JSON");
+    let mut dump = store.export(None);
+    let mut text = String::new();
+    while let Some(piece) = dump.recv().await {
+        if let Dumped::Text(more) = piece? {
+            text.push_str(&more);
+        }
+    }
+    for line in text.lines() {
+        println!("{}", serde_json::to_string_pretty(&serde_json::from_str::<serde_json::Value>(line)?)?);
+    }
+    Ok(())
+}
+
+/// A demo can be run again: its own session, in its own database, goes first.
+async fn forget_last_time(uri: &str, options: &StoreOptions) -> anyhow::Result<()> {
+    let client = Client::with_uri_str(uri).await?;
+    let documents = client.database(&options.database).collection::<Document>(&options.collection);
+    documents.delete_one(doc! { "_id": "user-123" }).await?;
     client.shutdown().await;
     Ok(())
 }

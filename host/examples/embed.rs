@@ -1,8 +1,8 @@
 //! The component in an engine and a linker of one's own, beside whatever else the host links.
 //!
-//! `MONGODB_URI=mongodb://localhost:27017 cargo run --example embed`
+//! `cargo run --example embed`
 
-use session_repository::{COMPONENT, MongoStore, SessionCtx, SessionCtxView, SessionView, Store as _, StoreOptions, add_to_linker};
+use session_repository::{COMPONENT, EmbeddedStore, SessionCtx, SessionCtxView, SessionView, Store as _, StoreOptions, add_to_linker};
 use std::sync::Arc;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine, Store};
@@ -24,9 +24,7 @@ impl SessionView for State {
 
 #[tokio::main]
 async fn main() -> wasmtime::Result<()> {
-    let uri = std::env::var("MONGODB_URI").unwrap_or_else(|_| String::from("mongodb://localhost:27017"));
-    let options = StoreOptions { database: String::from("session_repository_demo"), ..StoreOptions::default() };
-    let store = Arc::new(MongoStore::connect(&uri, options).await?);
+    let store = Arc::new(EmbeddedStore::in_memory(StoreOptions::default()).await?);
 
     let mut config = Config::new();
     config.wasm_component_model_async(true);
@@ -38,7 +36,9 @@ async fn main() -> wasmtime::Result<()> {
     let mut instance = Store::new(&engine, State { session: SessionCtx::new(store.clone()) });
     let repository = bindings::Repository::instantiate_async(&mut instance, &component, &linker).await?;
     let session = instance
-        .run_concurrent(async |accessor| repository.session_repository_sessions().call_read(accessor, String::from("user-123")).await)
+        .run_concurrent(async |accessor| {
+            repository.session_repository_sessions().call_create(accessor, String::from("user-123"), None).await
+        })
         .await??;
     println!("{session:?}");
     store.close().await;

@@ -31,4 +31,15 @@ else
     SESSION_REPOSITORY_COMPONENT=$fresh $cargo test --locked --package session-repository-tests
 fi
 
+step "the commands of the README that build: make demo"
+make demo
+step "the commands of the README that build: make demo-mongo"
+make demo-mongo
+# Without optimisation, which is what takes minutes; what is installed is the same.
+step "the commands of the README that build: cargo install --path host --locked"
+installed=$(mktemp -d)
+trap 'rm -rf "$installed"' EXIT
+$cargo install --path host --locked --debug --root "$installed" --target-dir "${CARGO_TARGET_DIR:-$PWD/target}"
+"$installed/bin/session-repo" --version
+
 step "all passed"

@@ -9,6 +9,7 @@ mod driver;
 mod exec;
 mod json;
 mod mongo;
+mod readme;
 mod schema;
 mod seeded;
 mod sharing;

@@ -56,8 +56,8 @@ async fn write(store: &Opened, target: Option<Target>) -> anyhow::Result<()> {
         file.sync_all().context(name.clone())?;
     }
     bar.finish_and_clear();
-    let resumed = if after.is_some() { " more" } else { "" };
-    eprintln!("exported {sessions}{resumed} sessions to {name}: complete");
+    let more = if after.is_some() { "more " } else { "" };
+    eprintln!("exported {} to {name}: complete", counted(sessions, &format!("{more}session")));
     Ok(())
 }
 
@@ -165,12 +165,16 @@ async fn read(store: &Opened, input: Box<dyn Read + Send>, bytes: Option<u64>, f
     if more > 0 {
         eprintln!("session-repo: and {more} more");
     }
-    let counts = format!("imported {} sessions from {name}, {} were there already", imported.new, imported.same);
+    let counts = format!("imported {} from {name}, {} were there already", counted(imported.new, "session"), imported.same);
     if imported.is_complete() {
-        output::print(&format!("{counts}: complete"))
-    } else {
-        bail!("{counts}, {} are other ones here, {} lines are refused: not complete", imported.different, imported.refused)
+        return output::print(&format!("{counts}: complete"));
     }
+    let (different, refused) = (counted(imported.different, "session"), counted(imported.refused, "line"));
+    bail!("{counts}, left out {different} of which another one is here and {refused} that cannot be stored: not complete")
+}
+
+fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// A progress bar on a terminal, and nothing elsewhere.
