@@ -45,7 +45,7 @@ fn matches(pattern: &str, text: &str) -> bool {
     let Some((first, others)) = pattern.split_once('…') else { return pattern == text };
     let (middle, last) = others.rsplit_once('…').unwrap_or(("", others));
     let Some(rest) = text.strip_prefix(first).and_then(|rest| rest.strip_suffix(last)) else { return false };
-    let middle = middle.split('…').try_fold(rest, |rest, part| rest.find(part).map(|at| &rest[at + part.len()..]));
+    let middle = middle.split('…').try_fold(rest, |rest, part| rest.split_once(part).map(|(_, rest)| rest));
     middle.is_some()
 }
 

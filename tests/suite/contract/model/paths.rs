@@ -23,12 +23,15 @@ pub(super) fn overlap(paths: &[&Vec<&str>]) -> bool {
 /// The segments, of which all but the first can be positions, without their leading zeros.
 fn spelled_alike<'a>(path: &[&'a str]) -> Vec<&'a str> {
     let digits = |segment: &str| segment.bytes().all(|byte| byte.is_ascii_digit());
-    let zeros = |level, segment: &str| if level > 0 && digits(segment) { segment.len() - segment.trim_start_matches('0').len() } else { 0 };
-    path.iter().enumerate().map(|(level, segment)| &segment[zeros(level, segment)..]).collect()
+    let alike = |(level, segment): (usize, &&'a str)| match level > 0 && digits(segment) {
+        true => segment.trim_start_matches('0'),
+        false => *segment,
+    };
+    path.iter().enumerate().map(alike).collect()
 }
 
 /// The paths that no other one of them contains as it is written, each once.
-pub(super) fn outermost<'a>(mut paths: Vec<Vec<&'a str>>) -> Vec<Vec<&'a str>> {
+pub(super) fn outermost(mut paths: Vec<Vec<&str>>) -> Vec<Vec<&str>> {
     paths.sort();
     paths.dedup_by(|later, earlier| later.starts_with(earlier));
     paths
