@@ -5,7 +5,7 @@ use crate::bindings::wit;
 use crate::ctx::{SessionCtx, SessionCtxView, SessionHost};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
-use crate::store::{Appended, Replacement, Store};
+use crate::store::{Appended, Page, Replacement, Store};
 use crate::types::{Json, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,6 +55,11 @@ fn bound(size: usize, limit: usize) -> Result<()> {
         return Err(Error::TooLarge { size: size as u64, limit: limit as u64 });
     }
     Ok(())
+}
+
+/// How much an answer may have, for stores that can stop there.
+fn max_bytes<T>(accessor: &Accessor<T, SessionHost>) -> usize {
+    accessor.with(|mut access| access.get().ctx.limits.page_bytes)
 }
 
 /// The size of an answer that has one.
@@ -164,7 +169,8 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
         omit: Vec<String>,
     ) -> Answer<Vec<wit::Message>> {
         let id = session_id.clone();
-        let call = async move |store: Arc<dyn Store>| store.list_messages(&session_id, &agent_id, offset, limit, &omit).await;
+        let page = Page { offset, limit, max_bytes: max_bytes(accessor) };
+        let call = async move |store: Arc<dyn Store>| store.list_messages(&session_id, &agent_id, page, &omit).await;
         let size = |page: &Vec<crate::Message>| page.iter().map(|message| message.body.as_str().len()).sum();
         Ok(run(accessor, &id, 0, call, size).await?.into_iter().map(Into::into).collect())
     }
@@ -200,7 +206,8 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
 
     async fn list_feedback(accessor: &Accessor<T, Self>, session_id: String) -> Answer<Vec<wit::FeedbackEntry>> {
         let id = session_id.clone();
-        let call = async move |store: Arc<dyn Store>| store.list_feedback(&session_id).await;
+        let max_bytes = max_bytes(accessor);
+        let call = async move |store: Arc<dyn Store>| store.list_feedback(&session_id, max_bytes).await;
         let size = |entries: &Vec<crate::Feedback>| entries.iter().map(|entry| entry.body.as_str().len()).sum();
         Ok(run(accessor, &id, 0, call, size).await?.into_iter().map(Into::into).collect())
     }

@@ -32,6 +32,17 @@ pub struct Replacement {
     pub updated_at: Timestamp,
 }
 
+/// Which part of a list to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    /// How many items to skip.
+    pub offset: u64,
+    /// How many to read at most; all, if none.
+    pub limit: Option<u64>,
+    /// How much JSON the answer may have, in bytes. A store need not read more than that to answer `too-large`.
+    pub max_bytes: usize,
+}
+
 /// A store of sessions: the `storage` interface of the WIT package in Rust, where the promises of each function stand.
 ///
 /// Callers pass checked values. Every write happens as a whole or not at all, advances `updated_at` of the session (and of the agent,
@@ -63,15 +74,8 @@ pub trait Store: Send + Sync + 'static {
     /// Replaces the own fields of a message.
     async fn replace_message(&self, session_id: &str, agent_id: &str, message_id: i64, body: Replacement) -> Result<()>;
 
-    /// Lists messages from position `offset`, at most `limit`, oldest first, equal times in append order, without the fields in `omit`.
-    async fn list_messages(
-        &self,
-        session_id: &str,
-        agent_id: &str,
-        offset: u64,
-        limit: Option<u64>,
-        omit: &[String],
-    ) -> Result<Vec<Message>>;
+    /// Lists a page of messages, oldest first, equal times in append order, without the fields in `omit`.
+    async fn list_messages(&self, session_id: &str, agent_id: &str, page: Page, omit: &[String]) -> Result<Vec<Message>>;
 
     /// Sets metadata fields, each a path and a value.
     async fn set_metadata(&self, session_id: &str, fields: Vec<(String, Json)>, updated_at: Timestamp) -> Result<()>;
@@ -85,8 +89,8 @@ pub trait Store: Send + Sync + 'static {
     /// Appends a feedback entry.
     async fn append_feedback(&self, session_id: &str, feedback: Feedback) -> Result<()>;
 
-    /// Lists all feedback, oldest first.
-    async fn list_feedback(&self, session_id: &str) -> Result<Vec<Feedback>>;
+    /// Lists all feedback, oldest first, of at most `max_bytes` of JSON.
+    async fn list_feedback(&self, session_id: &str, max_bytes: usize) -> Result<Vec<Feedback>>;
 
     /// Releases what the store owns. Calls after it return `unavailable`.
     async fn close(&self);

@@ -16,7 +16,7 @@ mod write;
 use crate::error::{Error, Result};
 use crate::store::schema::build;
 use crate::store::schema::json::{parse_object, parse_value};
-use crate::store::{Appended, Replacement, Store, StoreOptions};
+use crate::store::{Appended, Page, Replacement, Store, StoreOptions};
 use crate::types::{Agent, Feedback, Json, Message, Session, Timestamp};
 use async_trait::async_trait;
 use engine::Engine;
@@ -158,16 +158,9 @@ impl Store for EmbeddedStore {
         self.engine.write(move |tables| tables.replace_message(collection, &session_id, &agent_id, message_id, fields)).await
     }
 
-    async fn list_messages(
-        &self,
-        session_id: &str,
-        agent_id: &str,
-        offset: u64,
-        limit: Option<u64>,
-        omit: &[String],
-    ) -> Result<Vec<Message>> {
+    async fn list_messages(&self, session_id: &str, agent_id: &str, page: Page, omit: &[String]) -> Result<Vec<Message>> {
         let (collection, session_id, agent_id, omit) = (self.collection, session_id.to_owned(), agent_id.to_owned(), omit.to_vec());
-        self.engine.read(move |tables| tables.list_messages(collection, &session_id, &agent_id, (offset, limit), &omit)).await
+        self.engine.read(move |tables| tables.list_messages(collection, &session_id, &agent_id, page, &omit)).await
     }
 
     async fn set_metadata(&self, session_id: &str, fields: Vec<(String, Json)>, updated_at: Timestamp) -> Result<()> {
@@ -195,9 +188,9 @@ impl Store for EmbeddedStore {
         self.engine.write(work).await
     }
 
-    async fn list_feedback(&self, session_id: &str) -> Result<Vec<Feedback>> {
+    async fn list_feedback(&self, session_id: &str, max_bytes: usize) -> Result<Vec<Feedback>> {
         let (collection, session_id) = (self.collection, session_id.to_owned());
-        self.engine.read(move |tables| tables.list_feedback(collection, &session_id)).await
+        self.engine.read(move |tables| tables.list_feedback(collection, &session_id, max_bytes)).await
     }
 
     async fn close(&self) {

@@ -15,7 +15,7 @@ use crate::error::{Entity, Error, Result};
 use crate::store::schema::build::{self, MAX_DOCUMENT};
 use crate::store::schema::json::{date, integer, parse_object, parse_value};
 use crate::store::schema::{path, read};
-use crate::store::{Appended, Replacement, Store};
+use crate::store::{Appended, Page, Replacement, Store};
 use crate::types::{Agent, Feedback, Json, Message, Session, Timestamp};
 use async_trait::async_trait;
 use error::Failure;
@@ -282,14 +282,8 @@ impl Store for MongoStore {
         .map(drop)
     }
 
-    async fn list_messages(
-        &self,
-        session_id: &str,
-        agent_id: &str,
-        offset: u64,
-        limit: Option<u64>,
-        omit: &[String],
-    ) -> Result<Vec<Message>> {
+    async fn list_messages(&self, session_id: &str, agent_id: &str, page: Page, omit: &[String]) -> Result<Vec<Message>> {
+        let Page { offset, limit, .. } = page;
         if limit == Some(0) {
             return Ok(Vec::new());
         }
@@ -344,7 +338,7 @@ impl Store for MongoStore {
         self.update_session(session_id, update, adds).await
     }
 
-    async fn list_feedback(&self, session_id: &str) -> Result<Vec<Feedback>> {
+    async fn list_feedback(&self, session_id: &str, _: usize) -> Result<Vec<Feedback>> {
         match self.find(session_id, doc! { "_id": 0, "feedbacks": 1 }).await? {
             Some(found) => answer::feedback(&found),
             None => Ok(Vec::new()),

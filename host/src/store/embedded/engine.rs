@@ -8,6 +8,7 @@ use super::file::StoreFile;
 use super::tables::{ReadTables, WriteTables};
 use crate::error::Error;
 use redb::{Builder, Database, ReadableDatabase, StorageBackend};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -184,7 +185,10 @@ impl Shared {
     fn serve(&self, mut queue: mpsc::Receiver<Box<dyn Write>>) {
         while let Some(first) = queue.blocking_recv() {
             let mut batch = vec![first];
-            let committed = self.commit(&mut batch, &mut queue).map_err(|cause| storage_error(&cause));
+            // The database does not expect a file that somebody else changed, and may panic on one.
+            let committed = catch_unwind(AssertUnwindSafe(|| self.commit(&mut batch, &mut queue)));
+            let committed = committed.unwrap_or_else(|_| Err(redb::Error::Corrupted(String::from("the database panicked"))));
+            let committed = committed.map_err(|cause| storage_error(&cause));
             if committed.is_err() {
                 self.open_again();
             }

@@ -3,6 +3,8 @@
 use super::fault::Result;
 use super::order;
 use super::tables::{AgentRow, Number, ReadTables, SessionRow, bytes, damaged, find_agent, find_session, positions, raw, split};
+use crate::error::Error;
+use crate::store::Page;
 use crate::store::schema::json::write_object;
 use crate::store::schema::read;
 use crate::types::{Agent, Feedback, Json, Message, Session};
@@ -56,17 +58,22 @@ impl ReadTables {
         collection: Number,
         session_id: &str,
         agent_id: &str,
-        page: (u64, Option<u64>),
+        page: Page,
         omit: &[String],
     ) -> Result<Vec<Message>> {
         let Some(agent) = self.agent_row(collection, session_id, agent_id)? else { return Ok(Vec::new()) };
-        let (offset, limit) = page;
+        let Page { offset, limit, max_bytes } = page;
         let end = limit.map_or(agent.messages, |limit| offset.saturating_add(limit).min(agent.messages));
         if offset >= end {
             return Ok(Vec::new());
         }
         let messages = self.messages()?;
-        let read = |stored: &[u8]| Ok(read::message(raw(stored)?, omit)?);
+        let mut room = Room::new(max_bytes);
+        let mut read = |stored: &[u8]| {
+            let message = read::message(raw(stored)?, omit)?;
+            room.take(message.body.as_str().len())?;
+            Ok(message)
+        };
         match order::page(&self.message_order()?, agent.number, offset..end)? {
             None => messages.range((agent.number, offset)..(agent.number, end))?.map(|entry| read(entry?.1.value())).collect(),
             Some(positions) => {
@@ -83,12 +90,16 @@ impl ReadTables {
         Ok(Some(metadata))
     }
 
-    pub(super) fn list_feedback(&self, collection: Number, session_id: &str) -> Result<Vec<Feedback>> {
+    pub(super) fn list_feedback(&self, collection: Number, session_id: &str, max_bytes: usize) -> Result<Vec<Feedback>> {
         let Some(session) = self.session_row(collection, session_id)? else { return Ok(Vec::new()) };
+        let mut room = Room::new(max_bytes);
         let entries = self.feedback()?;
-        let entries = entries.range((session.number, 0)..(session.number, session.feedback))?;
-        let entries: Result<Vec<Feedback>> = entries.map(|entry| Ok(read::feedback(raw(entry?.1.value())?)?)).collect();
-        Ok(read::oldest_first(entries?))
+        let entries = entries.range((session.number, 0)..(session.number, session.feedback))?.map(|entry| {
+            let entry = read::feedback(raw(entry?.1.value())?)?;
+            room.take(entry.body.as_str().len())?;
+            Ok(entry)
+        });
+        Ok(read::oldest_first(entries.collect::<Result<_>>()?))
     }
 
     /// The ids of a session's agents, in the order in which they were made; none if there is no such session.
@@ -108,5 +119,25 @@ impl ReadTables {
         }
         agents.sort_by_key(|(_, agent)| agent.place);
         Ok(agents)
+    }
+}
+
+/// What an answer may still hold. A session has no size limit, so a list of all that is in it may be too much to read at all.
+struct Room {
+    taken: usize,
+    limit: usize,
+}
+
+impl Room {
+    fn new(limit: usize) -> Self {
+        Self { taken: 0, limit }
+    }
+
+    fn take(&mut self, size: usize) -> Result<(), Error> {
+        self.taken = self.taken.saturating_add(size);
+        if self.taken > self.limit {
+            return Err(Error::TooLarge { size: self.taken as u64, limit: self.limit as u64 });
+        }
+        Ok(())
     }
 }
