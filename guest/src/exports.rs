@@ -135,7 +135,7 @@ impl metadata::Guest for Component {
 
     async fn delete(session_id: String, keys: Vec<String>) -> Result<(), Error> {
         let session_id = SessionId::parse(session_id)?.into_string();
-        storage::unset_metadata(session_id, validate::metadata_keys(keys)?, now()).await
+        storage::unset_metadata(session_id, validate::metadata_keys(&keys)?, now()).await
     }
 }
 

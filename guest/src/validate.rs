@@ -139,7 +139,7 @@ pub fn metadata(text: &str) -> Result<Vec<Member<'_>>, Invalid> {
 }
 
 /// Checks the keys of a metadata deletion and leaves out those that another one covers.
-pub fn metadata_keys(mut keys: Vec<String>) -> Result<Vec<String>, Invalid> {
+pub fn metadata_keys(keys: &[String]) -> Result<Vec<String>, Invalid> {
     check_count("keys", keys.len())?;
     for (index, key) in keys.iter().enumerate() {
         check_path(&format!("keys[{index}]"), key)?;
@@ -147,18 +147,19 @@ pub fn metadata_keys(mut keys: Vec<String>) -> Result<Vec<String>, Invalid> {
             return invalid(format!("keys[{index}]: the path {} has more than {} segments", quoted(key), json::MAX_DEPTH));
         }
     }
-    sort_by_segments(&mut keys);
-    let mut kept: Vec<String> = Vec::with_capacity(keys.len());
-    for key in keys {
+    let mut sorted: Vec<&str> = keys.iter().map(String::as_str).collect();
+    sort_by_segments(&mut sorted);
+    let mut kept: Vec<&str> = Vec::with_capacity(sorted.len());
+    for key in sorted {
         // Sorted, a path comes right before all that it contains.
-        match kept.last().filter(|outer| contains(outer, &key)) {
+        match kept.last().filter(|outer| contains(outer, key)) {
             None => kept.push(key),
-            Some(outer) if key.strip_prefix(outer.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')) => {}
+            Some(outer) if key.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')) => {}
             // In an object these are two fields, so neither can be left out.
-            Some(outer) => return invalid(format!("keys: the paths {} and {} can name one array item", quoted(outer), quoted(&key))),
+            Some(outer) => return invalid(format!("keys: the paths {} and {} can name one array item", quoted(outer), quoted(key))),
         }
     }
-    Ok(kept)
+    Ok(kept.into_iter().map(str::to_owned).collect())
 }
 
 fn check_count(argument: &str, count: usize) -> Result<(), Invalid> {
@@ -193,9 +194,8 @@ fn segments(path: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Sorts paths so that each comes right before the ones that it contains.
-fn sort_by_segments(paths: &mut [impl AsRef<str>]) {
-    paths
-        .sort_unstable_by(|one, other| segments(one.as_ref()).cmp(segments(other.as_ref())).then_with(|| one.as_ref().cmp(other.as_ref())));
+fn sort_by_segments(paths: &mut [&str]) {
+    paths.sort_unstable_by(|one, other| segments(one).cmp(segments(other)).then_with(|| one.cmp(other)));
 }
 
 /// Whether `other` is `path` or lies within it. MongoDB stops working altogether on an update of both in two spellings.

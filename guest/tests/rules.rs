@@ -220,7 +220,7 @@ fn metadata_paths_do_not_overlap() {
 
 #[test]
 fn keys_to_delete_are_reduced_to_those_that_no_other_covers() {
-    let keys = |keys: &[&str]| metadata_keys(keys.iter().map(|key| (*key).to_owned()).collect());
+    let keys = |keys: &[&str]| metadata_keys(&keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>());
     assert_eq!(keys(&["b", "a.b.c", "a-b", "a.b", "b", "a.bc"]), Ok(["a.b", "a.bc", "a-b", "b"].map(str::to_owned).to_vec()));
     assert_eq!(keys(&["1", "01", "l.1.x", "l", "l.01"]), Ok(["01", "1", "l"].map(str::to_owned).to_vec()));
     for two_spellings in [["l.1", "l.01"], ["l.00", "l.0"], ["l.1.x", "l.01"]] {
