@@ -1,8 +1,7 @@
 //! Whether a session whose parts come is the one that is stored, field by field and byte by byte.
 
 use super::fault::Result;
-use super::load::equal;
-use super::tables::{AgentRow, Number, SessionRow, WriteTables};
+use super::tables::{AgentRow, Number, SessionRow, WriteTables, agents_of, bytes, raw};
 use crate::transfer::parts::Part;
 use bson::{Bson, Document};
 use redb::ReadableTable;
@@ -26,12 +25,7 @@ struct Agent {
 
 impl Comparison {
     pub(super) fn new(session_id: String, stored: SessionRow, tables: &WriteTables<'_>) -> Result<Self> {
-        let mut agents = Vec::new();
-        for entry in tables.agents.range((stored.number, "")..(stored.number + 1, ""))? {
-            let (key, row) = entry?;
-            agents.push((key.value().1.to_owned(), AgentRow::decode(row.value())?));
-        }
-        agents.sort_by_key(|(_, agent)| agent.place);
+        let agents = agents_of(&tables.agents, stored.number)?;
         let document = Document::from_iter([(String::from("_id"), Bson::String(session_id.clone()))]);
         Ok(Self { session_id, stored, document, feedback: 0, agents: agents.into_iter(), agent: None, is_same: true })
     }
@@ -121,9 +115,14 @@ impl Comparison {
     }
 }
 
+/// A stored document and one that comes, compared as they are written.
+fn equal(stored: &[u8], coming: &Document) -> Result<bool> {
+    Ok(raw(stored)?.as_bytes() == bytes(coming)?.as_bytes())
+}
+
 /// Whether the fields are the same and in the same order.
 fn same_fields(one: &Document, other: &Document) -> bool {
-    match (super::tables::bytes(one), super::tables::bytes(other)) {
+    match (bytes(one), bytes(other)) {
         (Ok(one), Ok(other)) => one.as_bytes() == other.as_bytes(),
         _ => false,
     }

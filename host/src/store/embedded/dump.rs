@@ -2,7 +2,7 @@
 
 use super::EmbeddedStore;
 use super::fault::Result;
-use super::tables::{AgentRow, Bytes, Number, ReadTables, SessionRow, bytes, raw};
+use super::tables::{AgentRow, Bytes, Number, ReadTables, SessionRow, agents_of, bytes, raw};
 use crate::error;
 use crate::store::schema::extended;
 use crate::store::schema::json::{broken, write_text};
@@ -91,7 +91,7 @@ impl Out {
 
     fn agents(&mut self, tables: &ReadTables, session: Number) -> Result<bool> {
         self.text.push('{');
-        for (index, (agent_id, agent)) in tables.agents_of(session)?.into_iter().enumerate() {
+        for (index, (agent_id, agent)) in agents_of(&tables.agents()?, session)?.into_iter().enumerate() {
             self.name(index, &agent_id)?;
             if !self.agent(tables, &agent)? {
                 return Ok(false);

@@ -63,8 +63,8 @@ fn failed() -> Error {
     Error::Internal(String::from("the store failed"))
 }
 
-fn closed() -> Error {
-    Error::Unavailable(String::from("the store is closed"))
+fn not_open() -> Error {
+    Error::Unavailable(String::from("the store is not open"))
 }
 
 fn open(backend: impl StorageBackend, verify: bool) -> Result<Database> {
@@ -73,10 +73,13 @@ fn open(backend: impl StorageBackend, verify: bool) -> Result<Database> {
         tracing::info!(progress = repair.progress(), "the store file was not closed; it is being checked");
     });
     let database = builder.create_with_backend(backend)?;
-    // Readers find all tables there.
-    let transaction = database.begin_write()?;
-    drop(WriteTables::open(&transaction)?);
-    transaction.commit()?;
+    let is_new = database.begin_read()?.list_tables()?.next().is_none();
+    if is_new {
+        // Readers find all tables there.
+        let transaction = database.begin_write()?;
+        drop(WriteTables::open(&transaction)?);
+        transaction.commit()?;
+    }
     Ok(database)
 }
 
@@ -144,7 +147,7 @@ impl Engine {
             None => false,
         };
         if !sent {
-            return Err(closed());
+            return Err(not_open());
         }
         answered.await.unwrap_or_else(|_| Err(failed()))
     }
@@ -176,7 +179,7 @@ impl Shared {
     fn read<R>(&self, work: impl FnOnce(&ReadTables) -> Result<R>) -> Result<R, Error> {
         // Held while reading, so that the database is never closed or opened again under a reader.
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        let database = database.as_ref().ok_or_else(closed)?;
+        let database = database.as_ref().ok_or_else(not_open)?;
         let tables = database.begin_read().map_err(Fault::from).map(ReadTables::new);
         tables.and_then(|tables| work(&tables)).map_err(Fault::into_error)
     }

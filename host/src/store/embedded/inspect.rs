@@ -4,7 +4,7 @@ use super::engine::Engine;
 use super::fault::{Fault, Result};
 use super::file::{FORMAT, StoreFile};
 use super::order;
-use super::tables::{AgentRow, NEXT, ReadTables, SessionRow, bytes, positions, raw};
+use super::tables::{AgentRow, NEXT, ReadTables, SessionRow, agents_of, bytes, positions, raw};
 use super::{EmbeddedStore, collection_name};
 use crate::error::{self, Error};
 use crate::inspect::{Landmark, Report};
@@ -71,7 +71,7 @@ fn look(tables: &ReadTables, collection: &str, report: &mut Report) -> Result<()
             if row.number >= next {
                 report.problems.push(format!("session {session_id:?}: its number will be given to another one"));
             }
-            for (agent_id, agent) in tables.agents_of(row.number)? {
+            for (agent_id, agent) in agents_of(&tables.agents()?, row.number)? {
                 agents += 1;
                 messages += agent.messages;
                 if let Some(wrong) = wrong_with(tables, &agent)? {

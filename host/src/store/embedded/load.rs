@@ -4,7 +4,7 @@ use super::EmbeddedStore;
 use super::compare::Comparison;
 use super::fault::{Fault, Result};
 use super::order;
-use super::tables::{AgentRow, Number, SessionRow, WriteTables, raw};
+use super::tables::{AgentRow, Number, SessionRow, WriteTables, agents_of, find_session};
 use crate::error;
 use crate::store::schema::{build, read};
 use crate::transfer::Imported;
@@ -77,7 +77,7 @@ impl Loading {
     fn take(&mut self, tables: &mut WriteTables<'_>, part: Part) -> Result<()> {
         match part {
             Part::Session(session_id) => {
-                self.session = match super::tables::find_session(&tables.sessions, self.collection, &session_id)? {
+                self.session = match find_session(&tables.sessions, self.collection, &session_id)? {
                     Some(row) => Session::Known(Box::new(Comparison::new(session_id, row, tables)?)),
                     None => {
                         let row = SessionRow { number: tables.next_number()?, agents: 0, feedback: 0, document: Document::new() };
@@ -221,14 +221,11 @@ impl WriteTables<'_> {
 
     /// Removes all that belongs to a session but its own row.
     fn remove_parts(&mut self, session: Number) -> Result<()> {
-        let agents: Vec<Number> = {
-            let rows = self.agents.range((session, "")..(session + 1, ""))?;
-            rows.map(|entry| Ok(AgentRow::decode(entry?.1.value())?.number)).collect::<Result<_>>()?
-        };
+        let agents = agents_of(&self.agents, session)?;
         self.agents.retain_in((session, "")..(session + 1, ""), |_, _| false)?;
         self.metadata.remove(session)?;
         self.feedback.retain_in((session, 0)..(session + 1, 0), |_, _| false)?;
-        for agent in agents {
+        for agent in agents.into_iter().map(|(_, agent)| agent.number) {
             self.agent_data.remove(agent)?;
             self.messages.retain_in((agent, 0)..(agent + 1, 0), |_, _| false)?;
             self.message_ids.retain_in((agent, i64::MIN, 0)..(agent + 1, i64::MIN, 0), |_, _| false)?;
@@ -236,9 +233,4 @@ impl WriteTables<'_> {
         }
         Ok(())
     }
-}
-
-/// A stored document and one that comes, compared as they are written.
-pub(super) fn equal(stored: &[u8], coming: &Document) -> Result<bool> {
-    Ok(raw(stored)?.as_bytes() == super::tables::bytes(coming)?.as_bytes())
 }

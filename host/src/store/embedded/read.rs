@@ -2,7 +2,7 @@
 
 use super::fault::Result;
 use super::order;
-use super::tables::{AgentRow, Number, ReadTables, SessionRow, bytes, damaged, find_agent, find_session, positions, raw, split};
+use super::tables::{AgentRow, Number, ReadTables, SessionRow, agents_of, bytes, damaged, find_agent, find_session, positions, raw, split};
 use crate::error::Error;
 use crate::store::Page;
 use crate::store::schema::json::write_object;
@@ -105,20 +105,8 @@ impl ReadTables {
     /// The ids of a session's agents, in the order in which they were made; none if there is no such session.
     pub(super) fn agent_ids(&self, collection: Number, session_id: &str) -> Result<Option<Vec<String>>> {
         let Some(session) = self.session_row(collection, session_id)? else { return Ok(None) };
-        let mut agents = self.agents_of(session.number)?;
-        Ok(Some(agents.drain(..).map(|(agent_id, _)| agent_id).collect()))
-    }
-
-    /// The agents of a session, in the order in which they were made.
-    pub(super) fn agents_of(&self, session: Number) -> Result<Vec<(String, AgentRow)>> {
-        let rows = self.agents()?;
-        let mut agents = Vec::new();
-        for entry in rows.range((session, "")..(session + 1, ""))? {
-            let (key, row) = entry?;
-            agents.push((key.value().1.to_owned(), AgentRow::decode(row.value())?));
-        }
-        agents.sort_by_key(|(_, agent)| agent.place);
-        Ok(agents)
+        let agents = agents_of(&self.agents()?, session.number)?;
+        Ok(Some(agents.into_iter().map(|(agent_id, _)| agent_id).collect()))
     }
 }
 

@@ -226,3 +226,14 @@ pub(super) fn positions(
     }
     Ok(positions)
 }
+
+/// The agents of a session, in the order in which they were made.
+pub(super) fn agents_of(agents: &impl ReadableTable<(Number, Text), Bytes>, session: Number) -> Result<Vec<(String, AgentRow)>> {
+    let mut found = Vec::new();
+    for entry in agents.range((session, "")..(session + 1, ""))? {
+        let (key, row) = entry?;
+        found.push((key.value().1.to_owned(), AgentRow::decode(row.value())?));
+    }
+    found.sort_by_key(|(_, agent)| agent.place);
+    Ok(found)
+}
