@@ -5,3 +5,4 @@ pub(crate) mod extended;
 pub(crate) mod json;
 pub(crate) mod path;
 pub(crate) mod read;
+pub(crate) mod tree;

@@ -1,6 +1,7 @@
 //! A session document as it is read, part by part, so that none has to fit in memory as a whole.
 
-use crate::store::schema::extended::{Value, insert};
+use crate::store::schema::extended::{Extended, insert};
+use crate::store::schema::tree::Value;
 use bson::{Bson, Document};
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::fmt;
@@ -63,7 +64,7 @@ impl<'de, T: Take> Visitor<'de> for Session<'_, T> {
         if first.as_deref() != Some("_id") {
             return Err(de::Error::custom("the first field must be `_id`"));
         }
-        let Value(Bson::String(id)) = map.next_value()? else {
+        let Bson::String(id) = map.next_value::<Value<Extended>>()?.into_bson() else {
             return Err(de::Error::custom("`_id` must be a string, the session's id"));
         };
         take(Part::Session(id)).map_err(de::Error::custom)?;
@@ -81,7 +82,7 @@ impl<'de, T: Take> Visitor<'de> for Session<'_, T> {
                     map.next_value_seed(Documents { of: "feedbacks", part: Part::Feedback, take })?;
                 }
                 _ => {
-                    let Value(value) = map.next_value()?;
+                    let value = map.next_value::<Value<Extended>>()?.into_bson();
                     if name == "metadata" && !matches!(value, Bson::Document(_)) {
                         return Err(de::Error::custom("`metadata` must be an object"));
                     }
@@ -157,7 +158,7 @@ impl<'de, T: Take> Visitor<'de> for Agent<'_, T> {
                 map.next_value_seed(Documents { of: "messages", part: Part::Message, take })?;
                 continue;
             }
-            let Value(value) = map.next_value()?;
+            let value = map.next_value::<Value<Extended>>()?.into_bson();
             if name == "agent_data" && !matches!(value, Bson::Document(_)) {
                 return Err(de::Error::custom("`agent_data` must be an object"));
             }
@@ -189,8 +190,8 @@ impl<'de, T: Take> Visitor<'de> for Documents<'_, T> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while let Some(Value(item)) = seq.next_element()? {
-            let Bson::Document(document) = item else {
+        while let Some(item) = seq.next_element::<Value<Extended>>()? {
+            let Bson::Document(document) = item.into_bson() else {
                 return Err(de::Error::custom(format_args!("`{}` must be a list of objects", self.of)));
             };
             (self.take)((self.part)(document)).map_err(de::Error::custom)?;

@@ -41,6 +41,25 @@ impl WriteTables<'_> {
         Ok((session, agent))
     }
 
+    /// Stores the row of a session that was written to.
+    fn written(&mut self, collection: Number, session_id: &str, mut session: SessionRow, now: Timestamp) -> Result<()> {
+        touch(&mut session.document, now);
+        self.put_session(collection, session_id, &session)
+    }
+
+    /// Stores the rows of an agent that was written to and of its session.
+    fn written_agent(
+        &mut self,
+        (collection, session_id, agent_id): (Number, &str, &str),
+        session: SessionRow,
+        mut agent: AgentRow,
+        now: Timestamp,
+    ) -> Result<()> {
+        touch(&mut agent.document, now);
+        self.put_agent(session.number, agent_id, &agent)?;
+        self.written(collection, session_id, session, now)
+    }
+
     /// The number of a collection, given at its first use.
     pub(super) fn collection(&mut self, name: &str) -> Result<Number> {
         if let Some(number) = self.collections.get(name)?.map(|number| number.value()) {
@@ -80,8 +99,7 @@ impl WriteTables<'_> {
         if !session.document.contains_key("agents") {
             session.document.insert("agents", Document::new());
         }
-        touch(&mut session.document, now);
-        self.put_session(collection, session_id, &session)
+        self.written(collection, session_id, session, now)
     }
 
     pub(super) fn replace_agent(
@@ -91,7 +109,7 @@ impl WriteTables<'_> {
         agent_id: &str,
         Fields { mut document, keep, now }: Fields,
     ) -> Result<()> {
-        let (mut session, mut agent) = self.require_agent(collection, session_id, agent_id)?;
+        let (session, mut agent) = self.require_agent(collection, session_id, agent_id)?;
         let stored = self.agent_data.get(agent.number)?.map(|data| owned(raw(data.value())?)).transpose()?.unwrap_or_default();
         let created = match (stored.get("created_at"), agent.document.get("created_at")) {
             (Some(created), _) if *created != Bson::Null => created.clone(),
@@ -110,10 +128,7 @@ impl WriteTables<'_> {
         if matches!(agent.document.get("created_at"), None | Some(Bson::Null)) {
             agent.document.insert("created_at", date(now));
         }
-        touch(&mut agent.document, now);
-        self.put_agent(session.number, agent_id, &agent)?;
-        touch(&mut session.document, now);
-        self.put_session(collection, session_id, &session)
+        self.written_agent((collection, session_id, agent_id), session, agent, now)
     }
 
     pub(super) fn append_message(
@@ -124,7 +139,7 @@ impl WriteTables<'_> {
         message: &NewMessage,
         omit: &[String],
     ) -> Result<Appended> {
-        let (mut session, mut agent) = self.require_agent(collection, session_id, agent_id)?;
+        let (session, mut agent) = self.require_agent(collection, session_id, agent_id)?;
         if let Some(taken) = positions(&self.message_ids, &self.messages, &agent, message.id)?.first() {
             let stored = self.messages.get((agent.number, *taken))?.ok_or_else(damaged)?;
             return Ok(Appended::Taken(read::message(raw(stored.value())?, omit)?));
@@ -139,10 +154,7 @@ impl WriteTables<'_> {
         if !agent.document.contains_key("messages") {
             agent.document.insert("messages", Array::new());
         }
-        touch(&mut agent.document, now);
-        self.put_agent(session.number, agent_id, &agent)?;
-        touch(&mut session.document, now);
-        self.put_session(collection, session_id, &session)?;
+        self.written_agent((collection, session_id, agent_id), session, agent, now)?;
         Ok(Appended::New)
     }
 
@@ -168,7 +180,7 @@ impl WriteTables<'_> {
         message_id: i64,
         Fields { document, keep, now }: Fields,
     ) -> Result<()> {
-        let (mut session, mut agent) = self.require_agent(collection, session_id, agent_id)?;
+        let (session, agent) = self.require_agent(collection, session_id, agent_id)?;
         let mut replaced: Vec<(u64, RawDocumentBuf)> = Vec::new();
         let mut first = None;
         for position in positions(&self.message_ids, &self.messages, &agent, message_id)? {
@@ -194,10 +206,7 @@ impl WriteTables<'_> {
         for (position, new) in replaced {
             self.messages.insert((agent.number, position), new.as_bytes())?;
         }
-        touch(&mut agent.document, now);
-        self.put_agent(session.number, agent_id, &agent)?;
-        touch(&mut session.document, now);
-        self.put_session(collection, session_id, &session)
+        self.written_agent((collection, session_id, agent_id), session, agent, now)
     }
 
     pub(super) fn set_metadata(
@@ -219,12 +228,11 @@ impl WriteTables<'_> {
         if !session.document.contains_key("metadata") {
             session.document.insert("metadata", Document::new());
         }
-        touch(&mut session.document, now);
-        self.put_session(collection, session_id, &session)
+        self.written(collection, session_id, session, now)
     }
 
     pub(super) fn unset_metadata(&mut self, collection: Number, session_id: &str, paths: &[String], now: Timestamp) -> Result<()> {
-        let mut session = self.require_session(collection, session_id)?;
+        let session = self.require_session(collection, session_id)?;
         if paths.is_empty() {
             return Ok(());
         }
@@ -235,8 +243,7 @@ impl WriteTables<'_> {
         if session.document.contains_key("metadata") {
             self.metadata.insert(session.number, bytes(&metadata)?.as_bytes())?;
         }
-        touch(&mut session.document, now);
-        self.put_session(collection, session_id, &session)
+        self.written(collection, session_id, session, now)
     }
 
     fn stored_metadata(&self, session: &SessionRow) -> Result<Document> {
@@ -250,8 +257,7 @@ impl WriteTables<'_> {
         if !session.document.contains_key("feedbacks") {
             session.document.insert("feedbacks", Array::new());
         }
-        touch(&mut session.document, now);
-        self.put_session(collection, session_id, &session)
+        self.written(collection, session_id, session, now)
     }
 }
 

@@ -6,12 +6,13 @@
 //!
 //! <https://github.com/mongodb/specifications/blob/master/source/extended-json/extended-json.md>
 
-use super::json::{broken, integer, write_text};
+use super::json::{broken, write_text};
+use super::tree::{Form, Value};
 use crate::error::Result;
 use crate::types::Timestamp;
 use bson::raw::{RawBsonRef, RawDocument};
 use bson::{Bson, Document};
-use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use std::fmt;
 
 /// The field that says that a document is meant as it is.
@@ -95,61 +96,11 @@ pub(crate) fn write_value(out: &mut String, value: RawBsonRef<'_>) -> Result<()>
     Ok(())
 }
 
-/// A value as Extended JSON has it.
-pub(crate) struct Value(pub(crate) Bson);
+/// Extended JSON.
+pub(crate) struct Extended;
 
-impl<'de> Deserialize<'de> for Value {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ValueVisitor).map(Value)
-    }
-}
-
-struct ValueVisitor;
-
-impl<'de> Visitor<'de> for ValueVisitor {
-    type Value = Bson;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Bson, E> {
-        Ok(Bson::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Bson, E> {
-        Ok(Bson::Boolean(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Bson, E> {
-        Ok(integer(value))
-    }
-
-    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Bson, E> {
-        i64::try_from(value).map(integer).map_err(|_| E::custom("an integer does not fit in 64 bits signed"))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Bson, E> {
-        Ok(Bson::Double(value))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Bson, E> {
-        Ok(Bson::String(value.to_owned()))
-    }
-
-    fn visit_string<E>(self, value: String) -> Result<Bson, E> {
-        Ok(Bson::String(value))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Bson, A::Error> {
-        let mut items = Vec::new();
-        while let Some(Value(item)) = seq.next_element()? {
-            items.push(item);
-        }
-        Ok(Bson::Array(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Bson, A::Error> {
+impl Form for Extended {
+    fn object<'de, A: MapAccess<'de>>(mut map: A) -> Result<Bson, A::Error> {
         let (mut document, mut looks_like_type) = (Document::new(), false);
         while let Some(key) = map.next_key::<String>()? {
             // What a literal document holds is no type, whatever it looks like.
@@ -161,7 +112,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
                 };
             }
             looks_like_type |= TYPES.contains(&key.as_str());
-            let Value(value) = map.next_value()?;
+            let value = map.next_value::<Value<Extended>>()?.into_bson();
             insert(&mut document, key, value)?;
         }
         Ok(if looks_like_type { typed(document) } else { Bson::Document(document) })
@@ -206,7 +157,7 @@ impl<'de> Deserialize<'de> for Literal {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Literal, A::Error> {
                 let mut document = Document::new();
                 while let Some(key) = map.next_key::<String>()? {
-                    let Value(value) = map.next_value()?;
+                    let value = map.next_value::<Value<Extended>>()?.into_bson();
                     insert(&mut document, key, value)?;
                 }
                 Ok(Literal(document))

@@ -1,5 +1,6 @@
 //! Between JSON text and BSON, by the rules of `json` in `wit/types.wit`.
 
+use super::tree::{Form, Value};
 use crate::error::{Error, Result};
 use crate::types::{Json, Timestamp};
 use base64::Engine as _;
@@ -7,7 +8,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use bson::raw::{RawBsonRef, RawDocument};
 use bson::spec::BinarySubtype;
 use bson::{Binary, Bson, DateTime, Document};
-use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, Visitor};
 use std::fmt;
 
 /// The marker with which agent frameworks write bytes in JSON.
@@ -23,7 +24,7 @@ pub(crate) fn parse_object(json: &Json) -> Result<Document> {
 
 /// Parses any JSON value.
 pub(crate) fn parse_value(json: &Json) -> Result<Bson> {
-    serde_json::from_str::<Value>(json.as_str()).map(|Value(value)| value).map_err(|error| refused(&error))
+    serde_json::from_str::<Value<Literal>>(json.as_str()).map(Value::into_bson).map_err(|error| refused(&error))
 }
 
 /// The component sends no such JSON; an embedder's own guest might.
@@ -51,61 +52,12 @@ pub(crate) fn time(value: RawBsonRef<'_>) -> Option<Timestamp> {
     }
 }
 
-struct Value(Bson);
+/// JSON that is taken literally, all but the bytes marker.
+struct Literal;
 
-impl<'de> Deserialize<'de> for Value {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ValueVisitor).map(Value)
-    }
-}
-
-struct ValueVisitor;
-
-impl<'de> Visitor<'de> for ValueVisitor {
-    type Value = Bson;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Bson, E> {
-        Ok(Bson::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Bson, E> {
-        Ok(Bson::Boolean(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Bson, E> {
-        Ok(integer(value))
-    }
-
-    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Bson, E> {
-        i64::try_from(value).map(integer).map_err(|_| E::custom("an integer does not fit in 64 bits signed"))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Bson, E> {
-        Ok(Bson::Double(value))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Bson, E> {
-        Ok(Bson::String(value.to_owned()))
-    }
-
-    fn visit_string<E>(self, value: String) -> Result<Bson, E> {
-        Ok(Bson::String(value))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Bson, A::Error> {
-        let mut items = Vec::new();
-        while let Some(Value(item)) = seq.next_element()? {
-            items.push(item);
-        }
-        Ok(Bson::Array(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Bson, A::Error> {
-        let document = ObjectVisitor.visit_map(map)?;
+impl Form for Literal {
+    fn object<'de, A: MapAccess<'de>>(members: A) -> Result<Bson, A::Error> {
+        let document = ObjectVisitor.visit_map(members)?;
         Ok(match marked_bytes(&document) {
             Some(bytes) => Bson::Binary(Binary { subtype: BinarySubtype::Generic, bytes }),
             None => Bson::Document(document),
@@ -125,7 +77,7 @@ impl<'de> Visitor<'de> for ObjectVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Document, A::Error> {
         let mut document = Document::new();
         while let Some(key) = map.next_key_seed(Key)? {
-            let Value(value) = map.next_value()?;
+            let value = map.next_value::<Value<Literal>>()?.into_bson();
             if document.insert(key, value).is_some() {
                 return Err(de::Error::custom("a key occurs twice"));
             }
