@@ -7,6 +7,7 @@ use crate::limits::Limits;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use std::pin::Pin;
+use std::sync::OnceLock;
 use tokio::sync::watch;
 use wasmtime::component::{Accessor, Component, Linker};
 use wasmtime::{Config, Engine, Store, StoreLimits, StoreLimitsBuilder};
@@ -41,17 +42,28 @@ pub(crate) struct Runner {
     ctx: SessionCtx,
 }
 
+/// The component, compiled once for all of the process.
+pub(crate) fn compiled() -> wasmtime::Result<&'static Component> {
+    static COMPILED: OnceLock<Component> = OnceLock::new();
+    if let Some(component) = COMPILED.get() {
+        return Ok(component);
+    }
+    let mut config = Config::new();
+    config.wasm_component_model_async(true);
+    let component = Component::new(&Engine::new(&config)?, COMPONENT)?;
+    // Another thread may have been faster.
+    Ok(COMPILED.get_or_init(|| component))
+}
+
 impl Runner {
-    /// Compiles and links the component.
+    /// Links the component.
     pub(crate) fn new(ctx: SessionCtx) -> Result<Self> {
         let prepare = || -> wasmtime::Result<Self> {
-            let mut config = Config::new();
-            config.wasm_component_model_async(true);
-            let engine = Engine::new(&config)?;
-            let component = Component::new(&engine, COMPONENT)?;
+            let component = compiled()?;
+            let engine = component.engine().clone();
             let mut linker = Linker::new(&engine);
             ctx::add_to_linker(&mut linker)?;
-            Ok(Self { pre: InstancePre::new(linker.instantiate_pre(&component)?)?, engine, ctx })
+            Ok(Self { pre: InstancePre::new(linker.instantiate_pre(component)?)?, engine, ctx })
         };
         prepare().map_err(|error| {
             tracing::error!(?error, "cannot prepare the component");

@@ -4,7 +4,7 @@ use crate::api::{Agents, Feedbacks, Messages, Metadata, Sessions};
 use crate::bindings::Instance;
 use crate::ctx::SessionCtx;
 use crate::error::{Error, Result};
-use crate::instance::{Job, Runner, State};
+use crate::instance::{self, Job, Runner, State};
 use crate::limits::Limits;
 use crate::store::Store;
 use std::fmt;
@@ -86,7 +86,7 @@ impl RepositoryBuilder {
         Self { instances: instances.max(1), ..self }
     }
 
-    /// Compiles the component, which takes some tenths of a second, and starts to serve calls in the current Tokio runtime.
+    /// Compiles the component, if no repository of this process has done so, and starts to serve calls in the current Tokio runtime.
     ///
     /// # Errors
     ///
@@ -121,6 +121,19 @@ impl Repository {
     pub fn builder_on(store: Arc<dyn Store>) -> RepositoryBuilder {
         let instances = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4));
         RepositoryBuilder { store, limits: Limits::default(), instances }
+    }
+
+    /// Compiles the component now, which takes some tenths of a second, so that building a repository does not have to: before a store is
+    /// opened that others wait for.
+    ///
+    /// # Errors
+    ///
+    /// `internal` if the component does not fit this host.
+    pub fn prepare() -> Result<()> {
+        instance::compiled().map(drop).map_err(|error| {
+            tracing::error!(?error, "cannot compile the component");
+            Error::Internal(String::from("the component cannot be prepared"))
+        })
     }
 
     /// Calls on sessions.

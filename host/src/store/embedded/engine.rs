@@ -177,11 +177,12 @@ impl Engine {
 
 impl Shared {
     fn read<R>(&self, work: impl FnOnce(&ReadTables) -> Result<R>) -> Result<R, Error> {
-        // Held while reading, so that the database is never closed or opened again under a reader.
-        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        let database = database.as_ref().ok_or_else(not_open)?;
-        let tables = database.begin_read().map_err(Fault::from).map(ReadTables::new);
-        tables.and_then(|tables| work(&tables)).map_err(Fault::into_error)
+        // Not held while reading, which may take long. Once the database is closed, what still reads from it gets an error.
+        let begun = match &*self.database.read().unwrap_or_else(PoisonError::into_inner) {
+            Some(database) => database.begin_read().map_err(Fault::from),
+            None => Err(Fault::Refused(not_open())),
+        };
+        begun.and_then(|transaction| work(&ReadTables::new(transaction))).map_err(Fault::into_error)
     }
 
     /// Writes until nobody can ask for it any more, then closes the database.
@@ -228,12 +229,16 @@ impl Shared {
     /// After a failure the database takes nothing more until it is opened again, which also undoes what was not completed.
     fn open_again(&self) {
         let Some(file) = &self.file else { return };
-        // Waits for those that read.
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
         *database = None;
-        match open(file.clone(), false) {
-            Ok(opened) => *database = Some(opened),
-            Err(fault) => drop(fault.into_error()),
+        if file.is_doubtful() {
+            tracing::error!("the store's disk failed to keep what was written; the store stays closed until it is opened anew");
+            return;
+        }
+        match catch_unwind(AssertUnwindSafe(|| open(file.clone(), false))) {
+            Ok(Ok(opened)) => *database = Some(opened),
+            Ok(Err(fault)) => drop(fault.into_error()),
+            Err(_) => tracing::error!("the store file cannot be opened again"),
         }
     }
 }

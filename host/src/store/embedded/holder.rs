@@ -14,17 +14,25 @@ pub(super) fn of(file: &File) -> String {
     }
 }
 
-/// Reads the kernel's table of locks: `1: FLOCK  ADVISORY  WRITE 4242 fe:00:1001 0 EOF`, the sixth word ending in the inode.
+/// Reads the kernel's table of locks: `1: FLOCK  ADVISORY  WRITE 4242 fe:00:1001 0 EOF`, of which the sixth word is device and inode. Some
+/// file systems show another device there; then nobody is named rather than somebody else.
 #[cfg(target_os = "linux")]
 fn process(file: &File) -> Option<u32> {
     use std::os::unix::fs::MetadataExt;
-    let inode = file.metadata().ok()?.ino().to_string();
+    let metadata = file.metadata().ok()?;
+    let (device, inode) = (metadata.dev(), metadata.ino());
+    // As `makedev` packs them.
+    let major = ((device >> 8) & 0xfff) | ((device >> 32) & !0xfff);
+    let minor = (device & 0xff) | ((device >> 12) & !0xff);
+    let place = format!("{major:02x}:{minor:02x}:{inode}");
     let locks = std::fs::read_to_string("/proc/locks").ok()?;
-    locks.lines().find_map(|line| {
+    let holder = locks.lines().find_map(|line| {
         let mut words = line.split_whitespace().skip(1);
-        let (kind, pid, place) = (words.next()?, words.nth(2)?, words.next()?);
-        (kind == "FLOCK" && place.rsplit(':').next() == Some(&inode)).then(|| pid.parse().ok()).flatten()
-    })
+        let (kind, pid, at) = (words.next()?, words.nth(2)?, words.next()?);
+        (kind == "FLOCK" && at == place).then(|| pid.parse().ok()).flatten()
+    });
+    // A process that cannot be seen from here has no number.
+    holder.filter(|pid| *pid != 0)
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -188,8 +188,8 @@ impl WriteTables<'_> {
             let stored = owned(raw(stored.value())?)?;
             // Programs that retry by hand may have stored it twice: each copy is replaced, so that a redaction leaves none behind. Another
             // message that took the same id by mistake stays.
-            let own = own_fields(&stored);
-            if *first.get_or_insert_with(|| own.clone()) != own {
+            let own = own_fields(&stored)?;
+            if first.get_or_insert_with(|| own.clone()).as_bytes() != own.as_bytes() {
                 continue;
             }
             let mut new = document.clone();
@@ -284,8 +284,8 @@ fn keep_fields(new: &mut Document, stored: &Document, keep: &[String]) {
     }
 }
 
-/// All of a message but its times.
-fn own_fields(stored: &Document) -> Document {
+/// All of a message but its times, as it is written: a number that is none (NaN) equals itself here.
+fn own_fields(stored: &Document) -> Result<RawDocumentBuf> {
     let own = stored.iter().filter(|(name, _)| !matches!(name.as_str(), "created_at" | "updated_at"));
-    own.map(|(name, value)| (name.clone(), value.clone())).collect()
+    bytes(&own.map(|(name, value)| (name.clone(), value.clone())).collect())
 }

@@ -90,8 +90,8 @@ impl MongoStore {
             self.count_parts(is_session.clone(), report).await?
         };
         for (direction, landmark) in [(1, &mut report.oldest), (-1, &mut report.newest)] {
-            let found =
-                self.collection.find_one(is_session.clone()).projection(doc! { "created_at": 1 }).sort(doc! { "created_at": direction });
+            let dated = doc! { "_id": { "$type": "string" }, "created_at": { "$type": "date" } };
+            let found = self.collection.find_one(dated).projection(doc! { "created_at": 1 }).sort(doc! { "created_at": direction });
             if let Some(found) = found.await.map_err(failed)?
                 && let (Ok(id), Some(created)) = (found.get_str("_id"), read::stamp(&found, "created_at")?)
             {

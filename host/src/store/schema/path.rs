@@ -8,6 +8,9 @@ use std::cmp::Ordering;
 /// How far beyond the end of an array a value may be set; the places between are filled with null.
 const MAX_PADDING: usize = 1_500_000;
 
+/// How many nulls one call may leave between values. More would not fit into a document, each being three bytes at least.
+const MAX_NULLS: usize = 16 * 1024 * 1024 / 3;
+
 /// A path leads through a value that cannot hold it.
 #[derive(Debug)]
 pub(crate) struct Unfit;
@@ -15,7 +18,8 @@ pub(crate) struct Unfit;
 /// Sets the value at each path; new fields come in the order of their paths.
 pub(crate) fn set_all(document: &mut Document, mut fields: Vec<(String, Bson)>) -> Result<(), Unfit> {
     fields.sort_by(|(one, _), (other, _)| in_order(one, other));
-    fields.into_iter().try_for_each(|(path, value)| set(document, &path, value))
+    let mut nulls = MAX_NULLS;
+    fields.into_iter().try_for_each(|(path, value)| set(document, &path, value, &mut nulls))
 }
 
 /// The order in which the server adds fields: segment by segment.
@@ -40,7 +44,7 @@ fn segments_in_order(one: &str, other: &str) -> Ordering {
     by_length.then_with(|| one.cmp(other))
 }
 
-fn set(document: &mut Document, path: &str, value: Bson) -> Result<(), Unfit> {
+fn set(document: &mut Document, path: &str, value: Bson, nulls: &mut usize) -> Result<(), Unfit> {
     match path.split_once('.') {
         None => {
             document.insert(path, value);
@@ -50,27 +54,29 @@ fn set(document: &mut Document, path: &str, value: Bson) -> Result<(), Unfit> {
             if !document.contains_key(segment) {
                 document.insert(segment, Document::new());
             }
-            document.get_mut(segment).map_or(Err(Unfit), |child| set_within(child, rest, value))
+            document.get_mut(segment).map_or(Err(Unfit), |child| set_within(child, rest, value, nulls))
         }
     }
 }
 
-fn set_within(within: &mut Bson, path: &str, value: Bson) -> Result<(), Unfit> {
+fn set_within(within: &mut Bson, path: &str, value: Bson, nulls: &mut usize) -> Result<(), Unfit> {
     match within {
-        Bson::Document(document) => set(document, path, value),
-        Bson::Array(items) => set_item(items, path, value),
+        Bson::Document(document) => set(document, path, value, nulls),
+        Bson::Array(items) => set_item(items, path, value, nulls),
         _ => Err(Unfit),
     }
 }
 
-fn set_item(items: &mut Array, path: &str, value: Bson) -> Result<(), Unfit> {
+fn set_item(items: &mut Array, path: &str, value: Bson, nulls: &mut usize) -> Result<(), Unfit> {
     let (segment, rest) = path.split_once('.').map_or((path, None), |(segment, rest)| (segment, Some(rest)));
     let index = index(segment).ok_or(Unfit)?;
-    if index > items.len().saturating_add(MAX_PADDING) {
-        return Err(Unfit);
-    }
     let missing = index >= items.len();
     if missing {
+        let padding = index - items.len();
+        if padding > MAX_PADDING {
+            return Err(Unfit);
+        }
+        *nulls = nulls.checked_sub(padding).ok_or(Unfit)?;
         items.resize(index + 1, Bson::Null);
     }
     let item = items.get_mut(index).ok_or(Unfit)?;
@@ -80,7 +86,7 @@ fn set_item(items: &mut Array, path: &str, value: Bson) -> Result<(), Unfit> {
             if missing {
                 *item = Bson::Document(Document::new());
             }
-            return set_within(item, rest, value);
+            return set_within(item, rest, value, nulls);
         }
     }
     Ok(())
