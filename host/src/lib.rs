@@ -27,6 +27,8 @@ pub use api::{Agents, Feedbacks, Messages, Metadata, Sessions};
 pub use ctx::{SessionCtx, SessionCtxView, SessionHost, SessionView, add_only_storage_to_linker, add_to_linker};
 pub use error::{Entity, Error, Result};
 pub use limits::Limits;
+/// What [`EmbeddedStore::on_backend`] stands on: a store's bytes, wherever they are.
+pub use redb::StorageBackend;
 pub use repository::{Repository, RepositoryBuilder};
 pub use store::any::{AnyStore, StoreUrl};
 pub use store::embedded::EmbeddedStore;
