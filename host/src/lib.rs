@@ -29,6 +29,8 @@ pub use ctx::{SessionCtx, SessionCtxView, SessionHost, SessionView, add_only_sto
 pub use error::{Entity, Error, Result};
 pub use inspect::{Index, Landmark, Report};
 pub use limits::Limits;
+/// What [`EmbeddedStore::on_backend`] stands on: a store's bytes, wherever they are.
+pub use redb::StorageBackend;
 pub use repository::{Repository, RepositoryBuilder};
 pub use store::any::{AnyStore, StoreUrl};
 pub use store::embedded::EmbeddedStore;

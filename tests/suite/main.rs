@@ -6,6 +6,7 @@ mod cli;
 mod component;
 mod contract;
 mod driver;
+mod embedded;
 mod exec;
 mod json;
 mod mongo;

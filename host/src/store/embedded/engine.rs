@@ -201,6 +201,10 @@ impl Shared {
             }
         }
         drop(self.database.write().unwrap_or_else(PoisonError::into_inner).take());
+        // Handles that are still there hold the file, but it is free.
+        if let Some(file) = &self.file {
+            file.release();
+        }
     }
 
     /// Does a write, and all that come while it is being worked on, in one transaction, and makes it durable.

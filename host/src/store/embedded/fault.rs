@@ -66,6 +66,10 @@ pub(super) fn storage_error(cause: &redb::Error) -> Error {
         redb::Error::Corrupted(_) | redb::Error::TableTypeMismatch { .. } | redb::Error::TypeDefinitionChanged { .. } => {
             Error::Corrupt(String::from("the store file is damaged"))
         }
+        // So the database says that a file is none, or ends too early to be one.
+        redb::Error::Io(error) if matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) => {
+            Error::Corrupt(String::from("the store file is damaged"))
+        }
         redb::Error::Io(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
             Error::Unavailable(String::from("the store's disk is full"))
         }

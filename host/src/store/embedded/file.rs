@@ -21,16 +21,33 @@ const HEADER: u64 = 4096;
 const STATE: u64 = 64;
 const READY: u8 = b'+';
 
-/// An open store file, locked until the last clone is dropped.
+/// An open store file, locked until it is released or the last clone is dropped.
 #[derive(Debug, Clone)]
 pub(super) struct StoreFile {
-    file: Arc<File>,
+    file: Arc<Locked>,
+}
+
+#[derive(Debug)]
+struct Locked(File);
+
+impl Locked {
+    /// Without this a process that is being started at this moment, and so has the file open as well, would keep the lock for a while.
+    fn unlock(&self) {
+        // Fails only where it is not locked any more.
+        self.0.unlock().ok();
+    }
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        self.unlock();
+    }
 }
 
 impl StoreFile {
     /// Opens the file, makes it if there is none, and locks it. Leaves every file alone that is not a store file of a format known here.
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let (file, made) = open_or_make(path).map_err(|error| cannot_open(path, &error))?;
+        let file = open_or_make(path).map_err(|error| cannot_open(path, &error))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -39,25 +56,27 @@ impl StoreFile {
             }
             Err(TryLockError::Error(error)) => return Err(cannot_open(path, &error)),
         }
-        let opened = Self { file: Arc::new(file) };
+        let opened = Self { file: Arc::new(Locked(file)) };
         opened.prepare(path)?;
-        if made {
-            // Its name is in the folder for good before anything in it is acknowledged.
-            sync_folder(path).map_err(|error| cannot_open(path, &error))?;
-        }
         Ok(opened)
+    }
+
+    /// Lets other processes open it. Nobody may read or write it by this or a clone any more.
+    pub(super) fn release(&self) {
+        self.file.unlock();
     }
 
     /// Checks the header, or writes one into a file that has nothing in it yet.
     fn prepare(&self, path: &Path) -> Result<()> {
         let failed = |error: io::Error| cannot_open(path, &error);
-        let length = self.file.metadata().map_err(failed)?.len();
+        let length = self.size().map_err(failed)?;
         let mut header = vec![0; usize::try_from(length.min(HEADER)).unwrap_or_default()];
-        read_at(&self.file, 0, &mut header).map_err(failed)?;
-        match Header::parse(&header) {
+        read_at(&self.file.0, 0, &mut header).map_err(failed)?;
+        match Header::parse(&header, length) {
             Header::Ready => Ok(()),
-            // The process that made it ended before anything was stored.
-            Header::Unfinished => self.begin().map_err(failed),
+            // The process that made it ended before anything was stored. Its name is in the folder for good before anything is.
+            Header::Unfinished => self.begin().and_then(|()| sync_folder(path)).map_err(failed),
+            Header::CutOff => Err(Error::Corrupt(String::from("the store file is damaged"))),
             Header::Newer(format) => Err(Error::InvalidArgument(format!(
                 "the store file {} has format {format}, which a newer version of this program wrote; this one reads format {FORMAT}",
                 path.display()
@@ -68,49 +87,59 @@ impl StoreFile {
 
     /// Makes an empty file of it that is known as ours from here on.
     fn begin(&self) -> io::Result<()> {
-        self.file.set_len(0)?;
+        self.file.0.set_len(0)?;
         let mut header = format!("{MAGIC}{FORMAT}\n").into_bytes();
         header.resize(HEADER as usize, 0);
-        write_at(&self.file, 0, &header)?;
-        self.file.sync_all()
+        write_at(&self.file.0, 0, &header)?;
+        self.file.0.sync_all()
     }
 
     /// Notes that the database in it is complete. Before that, opening starts anew.
     pub(super) fn set_ready(&self) -> io::Result<()> {
         let mut state = [0];
-        read_at(&self.file, STATE, &mut state)?;
+        read_at(&self.file.0, STATE, &mut state)?;
         if state == [READY] {
             return Ok(());
         }
-        write_at(&self.file, STATE, &[READY])?;
-        self.file.sync_all()
+        write_at(&self.file.0, STATE, &[READY])?;
+        self.file.0.sync_all()
     }
 
     /// Its size in bytes.
     pub(super) fn size(&self) -> io::Result<u64> {
-        Ok(self.file.metadata()?.len())
+        Ok(self.file.0.metadata()?.len())
     }
 }
 
 enum Header {
     Ready,
     Unfinished,
+    /// There was a complete database behind it, but not any more.
+    CutOff,
     Newer(u64),
     Foreign,
 }
 
 impl Header {
-    fn parse(bytes: &[u8]) -> Self {
+    /// What the first bytes of a file of this length say.
+    fn parse(bytes: &[u8], length: u64) -> Self {
         let ours = format!("{MAGIC}{FORMAT}\n");
-        // What a power failure can leave of a header that was being written.
+        // What a power failure can leave of a header that was being written. Nothing is behind it then: longer files that begin with zeros
+        // are images of disks.
         let written = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-        if written < ours.len() && bytes.get(..written).is_some_and(|part| ours.as_bytes().starts_with(part)) {
+        if length <= HEADER && written < ours.len() && bytes.get(..written).is_some_and(|part| ours.as_bytes().starts_with(part)) {
             return Self::Unfinished;
         }
         let Some(rest) = bytes.strip_prefix(MAGIC.as_bytes()) else { return Self::Foreign };
         let digits = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
         match std::str::from_utf8(digits).ok().and_then(|digits| digits.parse::<u64>().ok()) {
-            Some(FORMAT) if bytes.get(STATE as usize) == Some(&READY) => Self::Ready,
+            Some(FORMAT) if bytes.get(STATE as usize) == Some(&READY) => {
+                if length > HEADER {
+                    Self::Ready
+                } else {
+                    Self::CutOff
+                }
+            }
             Some(FORMAT) => Self::Unfinished,
             Some(format) if format > FORMAT => Self::Newer(format),
             _ => Self::Foreign,
@@ -118,7 +147,7 @@ impl Header {
     }
 }
 
-fn open_or_make(path: &Path) -> io::Result<(File, bool)> {
+fn open_or_make(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true);
     match options.open(path) {
@@ -127,9 +156,9 @@ fn open_or_make(path: &Path) -> io::Result<(File, bool)> {
             // Conversations are their owner's business.
             #[cfg(unix)]
             std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-            options.open(path).map(|file| (file, true))
+            options.open(path)
         }
-        opened => opened.map(|file| (file, false)),
+        opened => opened,
     }
 }
 
@@ -144,7 +173,9 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 fn cannot_open(path: &Path, error: &io::Error) -> Error {
     let path = path.display();
     match error.kind() {
-        ErrorKind::NotFound => Error::InvalidArgument(format!("the store file {path} cannot be made: its folder does not exist")),
+        ErrorKind::NotFound | ErrorKind::NotADirectory => {
+            Error::InvalidArgument(format!("the store file {path} cannot be made: its folder does not exist"))
+        }
         ErrorKind::IsADirectory => Error::InvalidArgument(format!("{path} is a folder; a store is one file")),
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
             Error::AccessDenied(format!("the store file {path} may not be opened for reading and writing"))
@@ -160,19 +191,19 @@ impl StorageBackend for StoreFile {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        read_at(&self.file, HEADER + offset, out)
+        read_at(&self.file.0, HEADER + offset, out)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.file.set_len(HEADER + len)
+        self.file.0.set_len(HEADER + len)
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.file.sync_data()
+        self.file.0.sync_data()
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        write_at(&self.file, HEADER + offset, data)
+        write_at(&self.file.0, HEADER + offset, data)
     }
 }
 

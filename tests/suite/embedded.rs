@@ -1,0 +1,40 @@
+//! What the store in a file promises beyond the contract of all stores: it survives crashes, shares syncs, and guards its file.
+
+mod child;
+mod disk;
+mod format;
+#[cfg(unix)]
+mod full;
+mod group;
+mod kill;
+mod lock;
+mod order;
+mod persistence;
+mod power;
+mod random;
+mod script;
+mod seen;
+
+use session_repository::{EmbeddedStore, Error, Message, Result, StoreOptions, Timestamp};
+use std::path::Path;
+use std::time::Duration;
+
+/// After this long a test that waits for something that does not come fails. Nothing is measured by it.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+async fn open(path: impl AsRef<Path>) -> Result<EmbeddedStore> {
+    EmbeddedStore::open(path, StoreOptions::default()).await
+}
+
+fn message(id: i64, time: i64, body: &str) -> Message {
+    Message { message_id: id, body: body.into(), created_at: Timestamp(time), updated_at: Timestamp(time) }
+}
+
+/// The message of an `unavailable`; anything else fails the test.
+#[track_caller]
+fn unavailable<T: std::fmt::Debug>(result: Result<T>) -> String {
+    match result {
+        Err(Error::Unavailable(message)) => message,
+        other => panic!("expected unavailable, got {other:?}"),
+    }
+}

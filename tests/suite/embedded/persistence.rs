@@ -1,0 +1,152 @@
+//! What was written is there when the file is opened again.
+
+use super::{message, open, unavailable};
+use serde_json::{Value, json};
+use session_repository::{Agent, EmbeddedStore, Feedback, Json, Replacement, Result, Session, Store, StoreOptions, Timestamp};
+use std::path::Path;
+
+fn session(session_id: &str, session_type: &str, time: i64) -> Session {
+    let (session_id, session_type) = (session_id.to_owned(), session_type.to_owned());
+    Session { session_id, session_type, created_at: Timestamp(time), updated_at: Timestamp(time) }
+}
+
+fn agent(agent_id: &str, data: &str, time: i64) -> Agent {
+    Agent { agent_id: agent_id.to_owned(), data: data.into(), created_at: Timestamp(time), updated_at: Timestamp(time) }
+}
+
+fn feedback(body: &str, time: i64) -> Feedback {
+    Feedback { body: body.into(), created_at: Timestamp(time) }
+}
+
+fn replacement(fields: &str, keep: &[&str], time: i64) -> Replacement {
+    Replacement { fields: fields.into(), keep: keep.iter().map(|name| (*name).to_owned()).collect(), updated_at: Timestamp(time) }
+}
+
+/// A session with everything in it.
+async fn write(store: &EmbeddedStore) -> Result<()> {
+    store.insert_session(session("s", "chat", 10)).await?;
+    store.insert_agent("s", agent("b", r#"{"model":"m","state":{"n":1.0}}"#, 11)).await?;
+    store.insert_agent("s", agent("a", "{}", 12)).await?;
+    store.append_message("s", "b", message(7, 13, r#"{"role":"user","content":"Hello!"}"#), &[]).await?;
+    store.append_message("s", "b", message(8, 14, r#"{"role":"assistant","content":"é\u0000"}"#), &[]).await?;
+    store.append_message("s", "b", message(3, 5, r#"{"late":true}"#), &[]).await?;
+    store.replace_message("s", "b", 7, replacement(r#"{"content":"Hi!"}"#, &["role"], 15)).await?;
+    store.replace_agent("s", "b", replacement(r#"{"state":{"n":2}}"#, &["model"], 16)).await?;
+    store.set_metadata("s", vec![("a.b".to_owned(), Json::from("1")), ("c".to_owned(), Json::from("[null]"))], Timestamp(17)).await?;
+    store.unset_metadata("s", vec!["c".to_owned()], Timestamp(18)).await?;
+    store.append_feedback("s", feedback(r#"{"rating":"up"}"#, 19)).await?;
+    store.append_feedback("s", feedback(r#"{"rating":"down"}"#, 20)).await
+}
+
+fn value(json: &Json) -> anyhow::Result<Value> {
+    Ok(json.parse()?)
+}
+
+async fn check(store: &EmbeddedStore) -> anyhow::Result<()> {
+    let stored = Session { updated_at: Timestamp(20), ..session("s", "chat", 10) };
+    assert_eq!(store.find_session("s").await?, Some(stored));
+    assert_eq!(store.agent_ids("s").await?, Some(vec!["b".to_owned(), "a".to_owned()]));
+    let found = store.find_agent("s", "b").await?.map(|agent| (agent.data, agent.created_at, agent.updated_at));
+    let (data, created_at, updated_at) = found.ok_or_else(|| anyhow::anyhow!("no agent"))?;
+    assert_eq!((value(&data)?, created_at, updated_at), (json!({"state": {"n": 2}, "model": "m"}), Timestamp(11), Timestamp(16)));
+    assert_eq!(store.find_agent("s", "a").await?, Some(agent("a", "{}", 12)));
+    let mut messages = Vec::new();
+    for message in store.list_messages("s", "b", 0, None, &[]).await? {
+        assert_eq!(store.find_message("s", "b", message.message_id, &[]).await?.as_ref(), Some(&message));
+        messages.push((message.message_id, value(&message.body)?, message.created_at.0, message.updated_at.0));
+    }
+    let expected = [
+        (3, json!({"late": true}), 5, 5),
+        (7, json!({"content": "Hi!", "role": "user"}), 13, 15),
+        (8, json!({"role": "assistant", "content": "é\0"}), 14, 14),
+    ];
+    assert_eq!(messages, expected);
+    assert_eq!(store.get_metadata("s").await?.as_ref().map(value).transpose()?, Some(json!({"a": {"b": 1}})));
+    let entries = [feedback(r#"{"rating":"up"}"#, 19), feedback(r#"{"rating":"down"}"#, 20)];
+    assert_eq!(store.list_feedback("s").await?, entries);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_file_that_is_opened_again_has_everything() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("store");
+    let store = open(&file).await?;
+    write(&store).await?;
+    check(&store).await?;
+    store.close().await;
+    for _ in 0..2 {
+        let store = open(&file).await?;
+        check(&store).await?;
+        store.close().await;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_store_that_is_dropped_has_kept_what_it_acknowledged() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("store");
+    let store = open(&file).await?;
+    write(&store).await?;
+    drop(store);
+    let store = super::lock::open_when_free(&file).await?;
+    check(&store).await?;
+    store.close().await;
+    Ok(())
+}
+
+async fn open_collection(file: &Path, database: &str, collection: &str) -> Result<EmbeddedStore> {
+    let options = StoreOptions { database: database.to_owned(), collection: collection.to_owned(), metadata_fields: Vec::new() };
+    EmbeddedStore::open(file, options).await
+}
+
+#[tokio::test]
+async fn collections_of_one_file_are_kept_apart() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("store");
+    let places = [("d", "c"), ("d", "e"), ("e", "c"), ("d", "c.c"), ("d", "d.c")];
+    for (index, (database, collection)) in places.iter().enumerate() {
+        let store = open_collection(&file, database, collection).await?;
+        assert_eq!(store.find_session("s").await?, None, "{database}.{collection}");
+        write(&store).await?;
+        store.insert_session(session("own", &index.to_string(), 0)).await?;
+        store.close().await;
+    }
+    for (index, (database, collection)) in places.iter().enumerate() {
+        let store = open_collection(&file, database, collection).await?;
+        check(&store).await?;
+        assert_eq!(store.find_session("own").await?, Some(session("own", &index.to_string(), 0)), "{database}.{collection}");
+        store.close().await;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_closed_store_is_unavailable() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    for store in [open(folder.path().join("store")).await?, EmbeddedStore::in_memory(StoreOptions::default()).await?] {
+        write(&store).await?;
+        let clone = store.clone();
+        store.close().await;
+        for store in [store, clone] {
+            store.close().await;
+            unavailable(store.insert_session(session("t", "chat", 1)).await);
+            unavailable(store.find_session("s").await);
+            unavailable(store.insert_agent("s", agent("c", "{}", 1)).await);
+            unavailable(store.find_agent("s", "a").await);
+            unavailable(store.agent_ids("s").await);
+            unavailable(store.replace_agent("s", "a", replacement("{}", &[], 1)).await);
+            unavailable(store.append_message("s", "a", message(1, 1, "{}"), &[]).await);
+            unavailable(store.find_message("s", "b", 7, &[]).await);
+            unavailable(store.replace_message("s", "b", 7, replacement("{}", &[], 1)).await);
+            unavailable(store.list_messages("s", "b", 0, None, &[]).await);
+            unavailable(store.set_metadata("s", vec![("a".to_owned(), Json::from("1"))], Timestamp(1)).await);
+            unavailable(store.get_metadata("s").await);
+            unavailable(store.unset_metadata("s", vec!["a".to_owned()], Timestamp(1)).await);
+            unavailable(store.append_feedback("s", feedback("{}", 1)).await);
+            unavailable(store.list_feedback("s").await);
+        }
+    }
+    Ok(())
+}
