@@ -43,6 +43,13 @@ pub struct Page {
     pub max_bytes: usize,
 }
 
+/// All of a list, however much it is.
+impl Default for Page {
+    fn default() -> Self {
+        Self { offset: 0, limit: None, max_bytes: usize::MAX }
+    }
+}
+
 /// A store of sessions: the `storage` interface of the WIT package in Rust, where the promises of each function stand.
 ///
 /// Callers pass checked values. Every write happens as a whole or not at all, advances `updated_at` of the session (and of the agent,

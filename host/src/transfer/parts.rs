@@ -11,11 +11,11 @@ use std::fmt;
 pub(crate) enum Part {
     /// A session begins: its `_id`, which is the first field.
     Session(String),
-    /// A field of the session. `agents` and `feedbacks` are empty here; what is in them follows.
+    /// A field of the session. `agents` and `feedbacks` are empty here, or null; what is in them follows.
     Field(String, Bson),
     /// An agent begins.
     Agent(String),
-    /// A field of the agent. `messages` is empty here; what is in it follows.
+    /// A field of the agent. `messages` is empty here, or null; what is in it follows.
     AgentField(String, Bson),
     /// A message of the agent.
     Message(Document),
@@ -73,17 +73,11 @@ impl<'de, T: Take> Visitor<'de> for Session<'_, T> {
         while let Some(name) = map.next_key::<String>()? {
             names.add(&name)?;
             match name.as_str() {
-                "agents" => {
-                    take(Part::Field(name, Bson::Document(Document::new()))).map_err(de::Error::custom)?;
-                    map.next_value_seed(Agents(take))?;
-                }
-                "feedbacks" => {
-                    take(Part::Field(name, Bson::Array(Vec::new()))).map_err(de::Error::custom)?;
-                    map.next_value_seed(Documents { of: "feedbacks", part: Part::Feedback, take })?;
-                }
+                "agents" => map.next_value_seed(Agents(take))?,
+                "feedbacks" => map.next_value_seed(Documents { name: "feedbacks", field: Part::Field, part: Part::Feedback, take })?,
                 _ => {
                     let value = map.next_value::<Value<Extended>>()?.into_bson();
-                    if name == "metadata" && !matches!(value, Bson::Document(_)) {
+                    if name == "metadata" && !matches!(value, Bson::Document(_) | Bson::Null) {
                         return Err(de::Error::custom("`metadata` must be an object"));
                     }
                     take(Part::Field(name, value)).map_err(de::Error::custom)?;
@@ -109,7 +103,7 @@ struct Agents<'a, T>(&'a mut T);
 impl<'de, T: Take> DeserializeSeed<'de> for Agents<'_, T> {
     type Value = ();
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
+        deserializer.deserialize_any(self)
     }
 }
 
@@ -120,8 +114,13 @@ impl<'de, T: Take> Visitor<'de> for Agents<'_, T> {
         f.write_str("`agents` to be an object of agents")
     }
 
+    fn visit_unit<E: de::Error>(self) -> Result<(), E> {
+        (self.0)(Part::Field(String::from("agents"), Bson::Null)).map_err(E::custom)
+    }
+
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let Self(take) = self;
+        take(Part::Field(String::from("agents"), Bson::Document(Document::new()))).map_err(de::Error::custom)?;
         let mut names = Names::default();
         while let Some(agent_id) = map.next_key::<String>()? {
             names.add(&agent_id)?;
@@ -154,12 +153,11 @@ impl<'de, T: Take> Visitor<'de> for Agent<'_, T> {
         while let Some(name) = map.next_key::<String>()? {
             names.add(&name)?;
             if name == "messages" {
-                take(Part::AgentField(name, Bson::Array(Vec::new()))).map_err(de::Error::custom)?;
-                map.next_value_seed(Documents { of: "messages", part: Part::Message, take })?;
+                map.next_value_seed(Documents { name: "messages", field: Part::AgentField, part: Part::Message, take })?;
                 continue;
             }
             let value = map.next_value::<Value<Extended>>()?.into_bson();
-            if name == "agent_data" && !matches!(value, Bson::Document(_)) {
+            if name == "agent_data" && !matches!(value, Bson::Document(_) | Bson::Null) {
                 return Err(de::Error::custom("`agent_data` must be an object"));
             }
             take(Part::AgentField(name, value)).map_err(de::Error::custom)?;
@@ -168,9 +166,10 @@ impl<'de, T: Take> Visitor<'de> for Agent<'_, T> {
     }
 }
 
-/// A list of documents, each a part of its own.
+/// A field that is a list of documents, each a part of its own.
 struct Documents<'a, T> {
-    of: &'static str,
+    name: &'static str,
+    field: fn(String, Bson) -> Part,
     part: fn(Document) -> Part,
     take: &'a mut T,
 }
@@ -178,7 +177,7 @@ struct Documents<'a, T> {
 impl<'de, T: Take> DeserializeSeed<'de> for Documents<'_, T> {
     type Value = ();
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
+        deserializer.deserialize_any(self)
     }
 }
 
@@ -186,13 +185,18 @@ impl<'de, T: Take> Visitor<'de> for Documents<'_, T> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` to be a list of objects", self.of)
+        write!(f, "`{}` to be a list of objects", self.name)
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<(), E> {
+        (self.take)((self.field)(self.name.to_owned(), Bson::Null)).map_err(E::custom)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        (self.take)((self.field)(self.name.to_owned(), Bson::Array(Vec::new()))).map_err(de::Error::custom)?;
         while let Some(item) = seq.next_element::<Value<Extended>>()? {
             let Bson::Document(document) = item.into_bson() else {
-                return Err(de::Error::custom(format_args!("`{}` must be a list of objects", self.of)));
+                return Err(de::Error::custom(format_args!("`{}` must be a list of objects", self.name)));
             };
             (self.take)((self.part)(document)).map_err(de::Error::custom)?;
         }

@@ -2,7 +2,7 @@
 
 use super::disk::Disk;
 use super::{PATIENCE, message};
-use session_repository::{Agent, Appended, EmbeddedStore, Result, Session, StorageBackend, Store, StoreOptions, Timestamp};
+use session_repository::{Agent, Appended, EmbeddedStore, Page, Result, Session, StorageBackend, Store, StoreOptions, Timestamp};
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -137,7 +137,11 @@ async fn a_slow_disk_keeps_only_writers_waiting() -> anyhow::Result<()> {
         tokio::spawn(tokio::task::yield_now()).await?;
     }
     assert!(timeout(PATIENCE, store.find_session("0")).await??.is_some());
-    assert_eq!(timeout(PATIENCE, store.list_messages("0", "a", 0, None, &[])).await??, [], "what is not durable is not read either");
+    assert_eq!(
+        timeout(PATIENCE, store.list_messages("0", "a", Page::default(), &[])).await??,
+        [],
+        "what is not durable is not read either"
+    );
     assert!(!is_answered(&mut write));
     disk.shut(false);
     assert_eq!(timeout(PATIENCE, write).await??, Appended::New);

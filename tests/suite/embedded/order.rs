@@ -3,7 +3,7 @@
 use super::disk::Disk;
 use super::message;
 use proptest::prelude::*;
-use session_repository::{Agent, Appended, EmbeddedStore, Message, Session, Store, StoreOptions, Timestamp};
+use session_repository::{Agent, Appended, EmbeddedStore, Message, Page, Session, Store, StoreOptions, Timestamp};
 use tokio::runtime::Builder;
 
 /// The ids and the times of messages: both often equal, often rising, anything else now and then.
@@ -45,10 +45,11 @@ async fn append(store: &EmbeddedStore, appends: &[(i64, i64)], expected: &mut Ve
 
 /// Checks all messages of a session, their pages, and each by its id.
 async fn check(store: &EmbeddedStore, expected: &[Message]) -> anyhow::Result<()> {
-    assert_eq!(store.list_messages("s", "a", 0, None, &[]).await?, expected);
+    assert_eq!(store.list_messages("s", "a", Page::default(), &[]).await?, expected);
     for limit in [1, 7] {
         for offset in 0..=expected.len() {
-            let page = store.list_messages("s", "a", offset as u64, Some(limit as u64), &[]).await?;
+            let page =
+                store.list_messages("s", "a", Page { offset: offset as u64, limit: Some(limit as u64), ..Page::default() }, &[]).await?;
             assert_eq!(page, expected[offset..expected.len().min(offset + limit)], "{limit} from {offset}");
         }
     }

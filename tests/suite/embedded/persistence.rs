@@ -2,7 +2,7 @@
 
 use super::{message, open, unavailable};
 use serde_json::{Value, json};
-use session_repository::{Agent, EmbeddedStore, Feedback, Json, Replacement, Result, Session, Store, StoreOptions, Timestamp};
+use session_repository::{Agent, EmbeddedStore, Feedback, Json, Page, Replacement, Result, Session, Store, StoreOptions, Timestamp};
 use std::path::Path;
 
 fn session(session_id: &str, session_type: &str, time: i64) -> Session {
@@ -51,7 +51,7 @@ async fn check(store: &EmbeddedStore) -> anyhow::Result<()> {
     assert_eq!((value(&data)?, created_at, updated_at), (json!({"state": {"n": 2}, "model": "m"}), Timestamp(11), Timestamp(16)));
     assert_eq!(store.find_agent("s", "a").await?, Some(agent("a", "{}", 12)));
     let mut messages = Vec::new();
-    for message in store.list_messages("s", "b", 0, None, &[]).await? {
+    for message in store.list_messages("s", "b", Page::default(), &[]).await? {
         assert_eq!(store.find_message("s", "b", message.message_id, &[]).await?.as_ref(), Some(&message));
         messages.push((message.message_id, value(&message.body)?, message.created_at.0, message.updated_at.0));
     }
@@ -63,7 +63,7 @@ async fn check(store: &EmbeddedStore) -> anyhow::Result<()> {
     assert_eq!(messages, expected);
     assert_eq!(store.get_metadata("s").await?.as_ref().map(value).transpose()?, Some(json!({"a": {"b": 1}})));
     let entries = [feedback(r#"{"rating":"up"}"#, 19), feedback(r#"{"rating":"down"}"#, 20)];
-    assert_eq!(store.list_feedback("s").await?, entries);
+    assert_eq!(store.list_feedback("s", usize::MAX).await?, entries);
     Ok(())
 }
 
@@ -140,12 +140,12 @@ async fn a_closed_store_is_unavailable() -> anyhow::Result<()> {
             unavailable(store.append_message("s", "a", message(1, 1, "{}"), &[]).await);
             unavailable(store.find_message("s", "b", 7, &[]).await);
             unavailable(store.replace_message("s", "b", 7, replacement("{}", &[], 1)).await);
-            unavailable(store.list_messages("s", "b", 0, None, &[]).await);
+            unavailable(store.list_messages("s", "b", Page::default(), &[]).await);
             unavailable(store.set_metadata("s", vec![("a".to_owned(), Json::from("1"))], Timestamp(1)).await);
             unavailable(store.get_metadata("s").await);
             unavailable(store.unset_metadata("s", vec!["a".to_owned()], Timestamp(1)).await);
             unavailable(store.append_feedback("s", feedback("{}", 1)).await);
-            unavailable(store.list_feedback("s").await);
+            unavailable(store.list_feedback("s", usize::MAX).await);
         }
     }
     Ok(())

@@ -3,7 +3,7 @@
 use super::random::Random;
 use super::script::{AgentContents, Contents, Op};
 use anyhow::{Context, ensure};
-use session_repository::{EmbeddedStore, Session, Store};
+use session_repository::{EmbeddedStore, Page, Session, Store};
 
 /// A session, the writes to it that were begun since it was last looked at, and how many of them were acknowledged.
 #[derive(Debug, Clone)]
@@ -80,7 +80,7 @@ async fn contents(store: &EmbeddedStore, session_id: &str) -> anyhow::Result<Opt
     for agent_id in store.agent_ids(session_id).await?.context("no agents")? {
         agents.push(agent_contents(store, &session, agent_id).await?);
     }
-    let feedback = store.list_feedback(session_id).await?;
+    let feedback = store.list_feedback(session_id, usize::MAX).await?;
     ensure!(feedback.iter().all(|entry| entry.created_at <= session.updated_at), "feedback without its session's time: {session:?}");
     Ok(Some(Contents {
         agents,
@@ -93,7 +93,7 @@ async fn agent_contents(store: &EmbeddedStore, session: &Session, agent_id: Stri
     let agent = store.find_agent(&session.session_id, &agent_id).await?.context("no agent")?;
     let times = [agent.created_at, agent.updated_at, session.updated_at];
     ensure!(times.is_sorted(), "the agent's times do not fit: {session:?} {agent:?}");
-    let listed = store.list_messages(&session.session_id, &agent_id, 0, None, &[]).await?;
+    let listed = store.list_messages(&session.session_id, &agent_id, Page::default(), &[]).await?;
     let mut messages = Vec::new();
     for message in listed {
         let times = [message.created_at, message.updated_at, agent.updated_at];

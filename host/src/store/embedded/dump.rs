@@ -70,15 +70,16 @@ impl Out {
                 "metadata" => {
                     match tables.metadata()?.get(row.number)? {
                         Some(metadata) => extended::write_document(&mut self.text, raw(metadata.value())?)?,
-                        None => self.text.push_str("{}"),
+                        None => extended::write_value(&mut self.text, value)?,
                     }
                     true
                 }
-                "feedbacks" => {
+                // What has no parts stands there as it was written: empty or null.
+                "feedbacks" if row.feedback > 0 => {
                     let entries = tables.feedback()?;
                     self.list(entries.range((row.number, 0)..(row.number, row.feedback))?.map(|entry| Ok(entry?.1)))?
                 }
-                "agents" => self.agents(tables, row.number)?,
+                "agents" if row.agents > 0 => self.agents(tables, row.number)?,
                 _ => self.value(value)?,
             };
             if !wanted {
@@ -111,11 +112,11 @@ impl Out {
                 "agent_data" => {
                     match tables.agent_data()?.get(agent.number)? {
                         Some(data) => extended::write_document(&mut self.text, raw(data.value())?)?,
-                        None => self.text.push_str("{}"),
+                        None => extended::write_value(&mut self.text, value)?,
                     }
                     true
                 }
-                "messages" => {
+                "messages" if agent.messages > 0 => {
                     let messages = tables.messages()?;
                     self.list(messages.range((agent.number, 0)..(agent.number, agent.messages))?.map(|entry| Ok(entry?.1)))?
                 }

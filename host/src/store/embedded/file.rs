@@ -7,6 +7,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The format that this version writes, and the newest that it reads.
 pub(super) const FORMAT: u64 = 1;
@@ -28,13 +29,17 @@ pub(super) struct StoreFile {
 }
 
 #[derive(Debug)]
-struct Locked(File);
+struct Locked {
+    file: File,
+    /// Whether a synchronisation failed.
+    doubtful: AtomicBool,
+}
 
 impl Locked {
     /// Without this a process that is being started at this moment, and so has the file open as well, would keep the lock for a while.
     fn unlock(&self) {
         // Fails only where it is not locked any more.
-        self.0.unlock().ok();
+        self.file.unlock().ok();
     }
 }
 
@@ -56,9 +61,15 @@ impl StoreFile {
             }
             Err(TryLockError::Error(error)) => return Err(cannot_open(path, &error)),
         }
-        let opened = Self { file: Arc::new(Locked(file)) };
+        let opened = Self { file: Arc::new(Locked { file, doubtful: AtomicBool::new(false) }) };
         opened.prepare(path)?;
         Ok(opened)
+    }
+
+    /// Whether a synchronisation failed. After that the system may show what was written and not have it on the disk, so nothing that
+    /// stands on it can be acknowledged any more.
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.file.doubtful.load(Ordering::Relaxed)
     }
 
     /// Lets other processes open it. Nobody may read or write it by this or a clone any more.
@@ -71,7 +82,7 @@ impl StoreFile {
         let failed = |error: io::Error| cannot_open(path, &error);
         let length = self.size().map_err(failed)?;
         let mut header = vec![0; usize::try_from(length.min(HEADER)).unwrap_or_default()];
-        read_at(&self.file.0, 0, &mut header).map_err(failed)?;
+        read_at(&self.file.file, 0, &mut header).map_err(failed)?;
         match Header::parse(&header, length) {
             Header::Ready => Ok(()),
             // The process that made it ended before anything was stored. Its name is in the folder for good before anything is.
@@ -87,27 +98,27 @@ impl StoreFile {
 
     /// Makes an empty file of it that is known as ours from here on.
     fn begin(&self) -> io::Result<()> {
-        self.file.0.set_len(0)?;
+        self.file.file.set_len(0)?;
         let mut header = format!("{MAGIC}{FORMAT}\n").into_bytes();
         header.resize(HEADER as usize, 0);
-        write_at(&self.file.0, 0, &header)?;
-        self.file.0.sync_all()
+        write_at(&self.file.file, 0, &header)?;
+        self.file.file.sync_all()
     }
 
     /// Notes that the database in it is complete. Before that, opening starts anew.
     pub(super) fn set_ready(&self) -> io::Result<()> {
         let mut state = [0];
-        read_at(&self.file.0, STATE, &mut state)?;
+        read_at(&self.file.file, STATE, &mut state)?;
         if state == [READY] {
             return Ok(());
         }
-        write_at(&self.file.0, STATE, &[READY])?;
-        self.file.0.sync_all()
+        write_at(&self.file.file, STATE, &[READY])?;
+        self.file.file.sync_all()
     }
 
     /// Its size in bytes.
     pub(super) fn size(&self) -> io::Result<u64> {
-        Ok(self.file.0.metadata()?.len())
+        Ok(self.file.file.metadata()?.len())
     }
 }
 
@@ -191,19 +202,19 @@ impl StorageBackend for StoreFile {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        read_at(&self.file.0, HEADER + offset, out)
+        read_at(&self.file.file, HEADER + offset, out)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.file.0.set_len(HEADER + len)
+        self.file.file.set_len(HEADER + len)
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.file.0.sync_data()
+        self.file.file.sync_data().inspect_err(|_| self.file.doubtful.store(true, Ordering::Relaxed))
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        write_at(&self.file.0, HEADER + offset, data)
+        write_at(&self.file.file, HEADER + offset, data)
     }
 }
 

@@ -22,6 +22,13 @@ fn touch(document: &mut Document, now: Timestamp) {
     document.insert("updated_at", later(document.get("updated_at"), now));
 }
 
+/// Makes the field that stands for a part, where it is missing or null.
+fn make_room(document: &mut Document, name: &str, empty: impl Into<Bson>) {
+    if matches!(document.get(name), None | Some(Bson::Null)) {
+        document.insert(name, empty);
+    }
+}
+
 /// The stored time, or `now` if that is later.
 fn later(stored: Option<&Bson>, now: Timestamp) -> Bson {
     match stored {
@@ -96,9 +103,7 @@ impl WriteTables<'_> {
         self.agent_data.insert(agent.number, bytes(&data)?.as_bytes())?;
         self.put_agent(session.number, agent_id, &agent)?;
         session.agents += 1;
-        if !session.document.contains_key("agents") {
-            session.document.insert("agents", Document::new());
-        }
+        make_room(&mut session.document, "agents", Document::new());
         self.written(collection, session_id, session, now)
     }
 
@@ -122,9 +127,7 @@ impl WriteTables<'_> {
         keep_fields(&mut document, &stored, &keep);
         let data = build::bounded(&document)?;
         self.agent_data.insert(agent.number, data.as_bytes())?;
-        if !agent.document.contains_key("agent_data") {
-            agent.document.insert("agent_data", Document::new());
-        }
+        make_room(&mut agent.document, "agent_data", Document::new());
         if matches!(agent.document.get("created_at"), None | Some(Bson::Null)) {
             agent.document.insert("created_at", date(now));
         }
@@ -151,9 +154,7 @@ impl WriteTables<'_> {
             self.place(agent.number, position, now.0)?;
         }
         agent.latest = agent.latest.max(now.0);
-        if !agent.document.contains_key("messages") {
-            agent.document.insert("messages", Array::new());
-        }
+        make_room(&mut agent.document, "messages", Array::new());
         self.written_agent((collection, session_id, agent_id), session, agent, now)?;
         Ok(Appended::New)
     }
@@ -225,9 +226,7 @@ impl WriteTables<'_> {
         path::set_all(&mut metadata, values).map_err(|_| path::unfit(&fields))?;
         let stored = build::bounded(&metadata)?;
         self.metadata.insert(session.number, stored.as_bytes())?;
-        if !session.document.contains_key("metadata") {
-            session.document.insert("metadata", Document::new());
-        }
+        make_room(&mut session.document, "metadata", Document::new());
         self.written(collection, session_id, session, now)
     }
 
@@ -254,9 +253,7 @@ impl WriteTables<'_> {
         let mut session = self.require_session(collection, session_id)?;
         self.feedback.insert((session.number, session.feedback), entry)?;
         session.feedback += 1;
-        if !session.document.contains_key("feedbacks") {
-            session.document.insert("feedbacks", Array::new());
-        }
+        make_room(&mut session.document, "feedbacks", Array::new());
         self.written(collection, session_id, session, now)
     }
 }

@@ -38,7 +38,7 @@ impl MongoStore {
             let document = cursor.current();
             let Ok(Some(RawBsonRef::String(session_id))) = document.get("_id") else { return Err(corrupt("session")) };
             let mut text = String::with_capacity(2 * document.as_bytes().len());
-            extended::write_document(&mut text, document)?;
+            extended::write_session(&mut text, document)?;
             text.push('\n');
             for piece in [Dumped::Text(text), Dumped::Session(session_id.to_owned())] {
                 if chunks.send(Ok(piece)).await.is_err() {
@@ -175,9 +175,7 @@ impl Assembly {
 
     fn end_agent(&mut self) {
         if let Some((agent_id, mut agent, messages)) = self.agent.take() {
-            if let Some(place) = agent.get_mut("messages") {
-                *place = Bson::Array(messages);
-            }
+            fill(&mut agent, "messages", Bson::Array(messages));
             self.agents.insert(agent_id, agent);
         }
     }
@@ -186,9 +184,7 @@ impl Assembly {
     fn finish(mut self) -> Result<RawDocumentBuf, String> {
         self.end_agent();
         for (name, value) in [("agents", Bson::Document(self.agents)), ("feedbacks", Bson::Array(self.feedback))] {
-            if let Some(place) = self.document.get_mut(name) {
-                *place = value;
-            }
+            fill(&mut self.document, name, value);
         }
         let refused = |error: Error| format!("session {:?}: {error}", self.session_id);
         if self.bytes > MAX_DOCUMENT {
@@ -197,5 +193,12 @@ impl Assembly {
         let document = serialized(&self.document).map_err(refused)?;
         let size = document.as_bytes().len() as u64;
         if size > MAX_DOCUMENT { Err(refused(Error::TooLarge { size, limit: MAX_DOCUMENT })) } else { Ok(document) }
+    }
+}
+
+/// Puts what came in parts into its field, if that is there and not null.
+fn fill(document: &mut Document, name: &str, parts: Bson) {
+    if let Some(place @ (Bson::Document(_) | Bson::Array(_))) = document.get_mut(name) {
+        *place = parts;
     }
 }

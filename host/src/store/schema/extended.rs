@@ -11,7 +11,7 @@ use super::tree::{Form, Value};
 use crate::error::Result;
 use crate::types::Timestamp;
 use bson::raw::{RawBsonRef, RawDocument};
-use bson::{Bson, Document};
+use bson::{Bson, Document, JavaScriptCodeWithScope};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use std::fmt;
 
@@ -39,7 +39,18 @@ const TYPES: [&str; 17] = [
     "$uuid",
 ];
 
-/// Writes a document.
+/// Writes a session document. Itself, `agents` and each agent are read by their place, so they are never taken for types.
+pub(crate) fn write_session(out: &mut String, session: &RawDocument) -> Result<()> {
+    write_members(out, session, |out, name, value| match value {
+        RawBsonRef::Document(agents) if name == "agents" => write_members(out, agents, |out, _, agent| match agent {
+            RawBsonRef::Document(agent) => write_members(out, agent, |out, _, value| write_value(out, value)),
+            other => write_value(out, other),
+        }),
+        value => write_value(out, value),
+    })
+}
+
+/// Writes a document that may stand at any place.
 pub(crate) fn write_document(out: &mut String, document: &RawDocument) -> Result<()> {
     let mut looks_like_type = false;
     for member in document {
@@ -48,6 +59,14 @@ pub(crate) fn write_document(out: &mut String, document: &RawDocument) -> Result
     if looks_like_type {
         out.push_str(&format!(r#"{{"{LITERAL}":"#));
     }
+    write_members(out, document, |out, _, value| write_value(out, value))?;
+    if looks_like_type {
+        out.push('}');
+    }
+    Ok(())
+}
+
+fn write_members(out: &mut String, document: &RawDocument, write: impl Fn(&mut String, &str, RawBsonRef<'_>) -> Result<()>) -> Result<()> {
     out.push('{');
     for (index, member) in document.into_iter().enumerate() {
         let (key, value) = member.map_err(broken)?;
@@ -56,12 +75,9 @@ pub(crate) fn write_document(out: &mut String, document: &RawDocument) -> Result
         }
         write_text(out, key.as_str())?;
         out.push(':');
-        write_value(out, value)?;
+        write(out, key.as_str(), value)?;
     }
     out.push('}');
-    if looks_like_type {
-        out.push('}');
-    }
     Ok(())
 }
 
@@ -91,6 +107,14 @@ pub(crate) fn write_value(out: &mut String, value: RawBsonRef<'_>) -> Result<()>
             Some(text) => out.push_str(&format!(r#"{{"$date":"{text}"}}"#)),
             None => out.push_str(&format!(r#"{{"$date":{{"$numberLong":"{}"}}}}"#, date.timestamp_millis())),
         },
+        // A scope is a document like any other; the driver would not mark what only looks like a type in it.
+        RawBsonRef::JavaScriptCodeWithScope(code) => {
+            out.push_str(r#"{"$code":"#);
+            write_text(out, code.code)?;
+            out.push_str(r#","$scope":"#);
+            write_document(out, code.scope)?;
+            out.push('}');
+        }
         _ => out.push_str(&Bson::try_from(value).map_err(broken)?.into_canonical_extjson().to_string()),
     }
     Ok(())
@@ -133,11 +157,11 @@ pub(crate) fn insert<E: de::Error>(document: &mut Document, key: String, value: 
 
 /// The value that a document stands for, or the document itself.
 fn typed(document: Document) -> Bson {
-    // The scope of code is a document of its own, whose numbers keep their types in the canonical form only.
-    let scoped = document.contains_key("$scope");
-    let value = Bson::Document(document.clone());
-    let value = if scoped { value.into_canonical_extjson() } else { value.into_relaxed_extjson() };
-    match Bson::try_from(value) {
+    // What is in a scope has its types already.
+    if let (2, Some(Bson::String(code)), Some(Bson::Document(scope))) = (document.len(), document.get("$code"), document.get("$scope")) {
+        return Bson::JavaScriptCodeWithScope(JavaScriptCodeWithScope { code: code.clone(), scope: scope.clone() });
+    }
+    match Bson::try_from(Bson::Document(document.clone()).into_relaxed_extjson()) {
         Ok(Bson::Document(_)) | Err(_) => Bson::Document(document),
         Ok(value) => value,
     }
