@@ -10,6 +10,7 @@ use serde::Serialize;
 
 /// What a look at a store found. Nothing in it holds credentials.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Report {
     /// What keeps the sessions, with its version.
     pub server: String,
@@ -33,6 +34,7 @@ pub struct Report {
 
 /// An index that belongs to a collection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Index {
     /// The field.
     pub field: String,
@@ -42,6 +44,7 @@ pub struct Index {
 
 /// A session that stands out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Landmark {
     /// Its id.
     pub session_id: String,
@@ -56,7 +59,8 @@ impl Landmark {
 }
 
 impl AnyStore {
-    /// Looks at a store without changing anything in it: no index is made, and no file. All of a file is read and verified.
+    /// Looks at a store without changing what it holds: no index is made, and no file. All of a file is read and verified; one that was not
+    /// closed is brought in order first, as by any opening.
     ///
     /// # Errors
     ///

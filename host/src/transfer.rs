@@ -5,15 +5,15 @@ mod read;
 
 use crate::error::{Error, Result};
 use crate::store::any::AnyStore;
-use parts::{Gone, Part};
+use parts::Gone;
 use std::io::BufRead;
 use tokio::sync::mpsc;
 
-/// Pieces of a dump that may wait for whoever writes them.
-const CHUNKS: usize = 16;
+/// Pieces of a dump that may wait for whoever writes them. One can be a whole document of MongoDB.
+const CHUNKS: usize = 2;
 
-/// Parts of sessions that may wait for the store.
-const PARTS: usize = 256;
+/// Batches of parts that may wait for the store.
+const BATCHES: usize = 2;
 
 /// How many complaints an import keeps; it counts all.
 const COMPLAINTS: usize = 20;
@@ -29,6 +29,7 @@ pub enum Dumped {
 
 /// What became of an import.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Imported {
     /// Sessions that were stored.
     pub new: u64,
@@ -70,6 +71,10 @@ impl AnyStore {
     ///
     /// One session document in the reference's schema on each line, as Extended JSON that keeps every type. A file is dumped as it is at one
     /// moment. Memory does not grow with the number of sessions, nor, in a file, with their size. Dropping the receiver ends it.
+    ///
+    /// # Panics
+    ///
+    /// Outside a Tokio runtime.
     pub fn export(&self, after: Option<String>) -> mpsc::Receiver<Result<Dumped>> {
         let (chunks, receiver) = mpsc::channel(CHUNKS);
         let store = self.clone();
@@ -96,12 +101,22 @@ impl AnyStore {
     ///
     /// `unavailable` and the like if the store fails or the input cannot be read. What was stored until then stays.
     pub async fn import(&self, input: impl BufRead + Send + 'static) -> Result<Imported> {
-        let (parts, receiver) = mpsc::channel(PARTS);
-        let reading = tokio::task::spawn_blocking(move || read::lines(input, |part: Part| parts.blocking_send(part).map_err(|_| Gone)));
-        let imported = match self {
-            Self::Mongo(store) => store.load(receiver).await,
-            Self::Embedded(store) => store.load(receiver).await,
-        };
+        let (batches, receiver) = mpsc::channel(BATCHES);
+        let reading = tokio::task::spawn_blocking(move || {
+            read::lines(input, |batch| batches.blocking_send(batch).map_err(|mpsc::error::SendError(_)| Gone))
+        });
+        // A task of its own, because a driver call must not be dropped midway.
+        let store = self.clone();
+        let loading = tokio::spawn(async move {
+            match store {
+                Self::Mongo(store) => store.load(receiver).await,
+                Self::Embedded(store) => store.load(receiver).await,
+            }
+        });
+        let imported = loading.await.unwrap_or_else(|defect| {
+            tracing::error!(%defect, "loading a dump ended without an answer");
+            Err(Error::Internal(String::from("the dump cannot be loaded")))
+        });
         let read = reading.await.map_err(|defect| {
             tracing::error!(%defect, "reading a dump ended without an answer");
             Error::Internal(String::from("the dump cannot be read"))

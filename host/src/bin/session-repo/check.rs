@@ -30,7 +30,7 @@ fn text(place: &Place, report: &Report) -> String {
     }
     let count = |count: Option<u64>| count.map_or_else(|| String::from("not counted, there are too many"), |count| count.to_string());
     let landmark = |landmark: &Option<Landmark>| match landmark {
-        Some(Landmark { session_id, created_at }) => format!("{} created {created_at}", output::harmless(session_id)),
+        Some(Landmark { session_id, created_at, .. }) => format!("{} created {created_at}", output::harmless(session_id)),
         None => String::from("none"),
     };
     lines.push(("sessions", report.sessions.to_string()));

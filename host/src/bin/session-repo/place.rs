@@ -50,6 +50,16 @@ impl Place {
         self.try_open().await.map_err(|error| failed(&error)).context("cannot open the store")
     }
 
+    /// Opens a store to read from; a file has to be there.
+    pub(crate) async fn open_existing(&self) -> anyhow::Result<Opened> {
+        if let StoreUrl::File(path) = &self.url
+            && !path.exists()
+        {
+            anyhow::bail!("there is no store file {}: nothing was ever stored there", path.display());
+        }
+        self.open().await
+    }
+
     /// Opens the store; the error is as the library has it.
     pub(crate) async fn try_open(&self) -> session_repository::Result<Opened> {
         if let (true, StoreUrl::File(path)) = (self.is_default, &self.url) {
@@ -57,6 +67,8 @@ impl Place {
                 |error| session_repository::Error::Unavailable(format!("the folder of {} cannot be made: {error}", path.display()));
             make_folder(path).map_err(cannot)?;
         }
+        // Before the store is opened, because others may wait for it.
+        Repository::prepare()?;
         let begun = Instant::now();
         loop {
             match AnyStore::open(&self.url, self.options.clone()).await {

@@ -60,7 +60,7 @@ impl<F: Into<Failure>> From<F> for Stop {
 async fn show(place: &Place, open: &mut Option<(Opened, Repository)>, session_id: &str, follow: bool) -> Result<(), Stop> {
     let mut conversation = Conversation::new(session_id.to_owned(), Style::of_stdout());
     let mut out = std::io::BufWriter::new(std::io::stdout());
-    let (store, repository) = open.insert(opened(place.open().await).map_err(Stop::NotOpened)?);
+    let (store, repository) = open.insert(opened(place.open_existing().await).map_err(Stop::NotOpened)?);
     let header = conversation.header(repository).await?;
     output::written(out.write_all(header.as_bytes()))?;
     let printed = news(&mut conversation, store, repository, &mut out).await?;
@@ -96,7 +96,16 @@ async fn show(place: &Place, open: &mut Option<(Opened, Repository)>, session_id
             }
         }
         if let Some((store, repository)) = open {
-            news(&mut conversation, store, repository, &mut out).await?;
+            match news(&mut conversation, store, repository, &mut out).await {
+                // It goes on where it was once the store is there again.
+                Err(Failure::Call(error)) if error.is_retryable() => {
+                    if !told {
+                        eprintln!("session-repo: waiting: {error}");
+                        told = true;
+                    }
+                }
+                shown => drop(shown?),
+            }
         }
     }
 }

@@ -16,16 +16,23 @@ const STANDARD: &str = "-";
 /// Dumps the store to a file or to stdout.
 pub(crate) async fn export(place: &Place, file: Option<PathBuf>, resume: bool) -> anyhow::Result<()> {
     let file = file.filter(|file| file.as_os_str() != STANDARD);
-    // Before anything is opened: what cannot be written need not be read.
-    let target = match (file, resume) {
-        (Some(path), resume) => Some(Target::open(path, resume)?),
-        (None, true) => bail!("--resume needs the file that is to be completed"),
-        (None, false) => None,
+    match &file {
+        None if resume => bail!("--resume needs the file that is to be completed"),
+        Some(path) if !resume && path.exists() => refuse_existing(path)?,
+        _ => {}
+    }
+    // Only when the store is open is a file made.
+    let store = place.open_existing().await?;
+    let done = match file.map(|path| Target::open(path, resume)).transpose() {
+        Ok(target) => write(&store, target).await,
+        Err(error) => Err(error),
     };
-    let store = place.open().await?;
-    let done = write(&store, target).await;
     store.close().await;
     done
+}
+
+fn refuse_existing(path: &Path) -> anyhow::Result<()> {
+    bail!("{} exists already: name another file, or complete this one with --resume", path.display())
 }
 
 async fn write(store: &Opened, target: Option<Target>) -> anyhow::Result<()> {
@@ -88,25 +95,38 @@ impl Target {
     }
 }
 
-/// Cuts off a line that was not completed; the id of the last session before it.
+/// Cuts off a line that was not completed; the id of the last session before it. Leaves a file alone that export did not write.
 fn last_session(file: &mut File) -> anyhow::Result<Option<String>> {
-    let end = line_end_before(file, file.metadata()?.len())?;
+    let length = file.metadata()?.len();
+    let end = line_end_before(file, length)?;
+    // The line that was not completed begins as every line does, as far as it goes.
+    let tail = head(file, end)?;
+    let begins_alike = tail.iter().zip(LINE_START).all(|(byte, expected)| byte == expected);
+    let last = if end == 0 { None } else { Some(line_end_before(file, end - 1)?) };
+    let id = match last {
+        Some(begin) => {
+            let head = head(file, begin)?;
+            head.strip_prefix(LINE_START).and_then(|id| serde_json::Deserializer::from_slice(id).into_iter::<String>().next()?.ok())
+        }
+        None => None,
+    };
+    if !begins_alike || last.is_some() != id.is_some() {
+        bail!("this is no file that export wrote");
+    }
     file.set_len(end)?;
     file.seek(SeekFrom::Start(end))?;
-    if end == 0 {
-        return Ok(None);
-    }
-    let begin = line_end_before(file, end - 1)?;
-    file.seek(SeekFrom::Start(begin))?;
-    // An id has 512 bytes at most, or six times as many where each is escaped.
+    Ok(id)
+}
+
+/// How every line begins.
+const LINE_START: &[u8] = br#"{"_id":"#;
+
+/// What stands at a place. An id has 512 bytes at most, or six times as many where each is escaped.
+fn head(file: &mut File, place: u64) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
+    file.seek(SeekFrom::Start(place))?;
     file.take(8192).read_to_end(&mut head)?;
-    file.seek(SeekFrom::Start(end))?;
-    let id = head.strip_prefix(br#"{"_id":"#).map(|id| serde_json::Deserializer::from_slice(id).into_iter::<String>().next());
-    match id {
-        Some(Some(Ok(id))) => Ok(Some(id)),
-        _ => bail!("the last line is not one that export wrote"),
-    }
+    Ok(head)
 }
 
 /// Where the last line that ends before a place ends.

@@ -74,11 +74,16 @@ fn open(backend: impl StorageBackend, verify: bool) -> Result<Database> {
     });
     let database = builder.create_with_backend(backend)?;
     let is_new = database.begin_read()?.list_tables()?.next().is_none();
-    if is_new {
-        // Readers find all tables there.
-        let transaction = database.begin_write()?;
-        drop(WriteTables::open(&transaction)?);
-        transaction.commit()?;
+    let transaction = database.begin_write()?;
+    let mut tables = WriteTables::open(&transaction)?;
+    tables.remove_all_unfinished()?;
+    let changed = is_new || tables.changed;
+    drop(tables);
+    // Readers find all tables there.
+    if changed {
+        transaction.commit()?
+    } else {
+        transaction.abort()?
     }
     Ok(database)
 }

@@ -11,46 +11,33 @@ use crate::transfer::Imported;
 use crate::transfer::parts::Part;
 use bson::{Bson, Document};
 use redb::ReadableTable;
-use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 
-/// Bytes of documents after which a transaction ends with the session: what was stored until then stays, whatever comes.
-const TRANSACTION: usize = 16 * 1024 * 1024;
-
 impl EmbeddedStore {
-    /// Stores the sessions whose parts come. Other writes wait meanwhile, at most as long as it takes to read what one transaction holds.
-    pub(crate) async fn load(&self, parts: mpsc::Receiver<Part>) -> error::Result<Imported> {
-        let (collection, parts) = (self.collection, Arc::new(Mutex::new(parts)));
-        let mut imported = Imported::default();
-        loop {
-            let (parts, so_far) = (Arc::clone(&parts), imported.clone());
+    /// Stores the sessions whose parts come. Each batch is made durable together with the writes of others; what belongs to a session that
+    /// is not complete is seen by nobody.
+    pub(crate) async fn load(&self, mut batches: mpsc::Receiver<Vec<Part>>) -> error::Result<Imported> {
+        let mut loading = Loading { collection: self.collection, imported: Imported::default(), session: Session::None };
+        while let Some(parts) = batches.recv().await {
+            let mut going_on = loading;
             let work = move |tables: &mut WriteTables<'_>| {
-                let mut parts = parts.lock().unwrap_or_else(PoisonError::into_inner);
-                let mut loading = Loading { collection, imported: so_far, bytes: 0, session: Session::None };
-                while let Some(part) = parts.blocking_recv() {
-                    let ended = matches!(part, Part::End | Part::Broken(_));
-                    loading.take(tables, part)?;
-                    if ended && loading.bytes >= TRANSACTION {
-                        return Ok((loading.imported, true));
-                    }
-                }
-                // The reader went away in the middle of a session.
-                loading.forget(tables)?;
-                Ok((loading.imported, false))
+                parts.into_iter().try_for_each(|part| going_on.take(tables, part))?;
+                Ok(going_on)
             };
-            let going_on;
-            (imported, going_on) = self.engine.write(work).await?;
-            if !going_on {
-                return Ok(imported);
-            }
+            loading = self.engine.write(work).await?;
         }
+        // The reader may have gone away in the middle of a session.
+        let end = move |tables: &mut WriteTables<'_>| {
+            loading.forget(tables)?;
+            Ok(loading.imported)
+        };
+        self.engine.write(end).await
     }
 }
 
 struct Loading {
     collection: Number,
     imported: Imported,
-    bytes: usize,
     session: Session,
 }
 
@@ -79,31 +66,11 @@ impl Loading {
             Part::Session(session_id) => {
                 self.session = match find_session(&tables.sessions, self.collection, &session_id)? {
                     Some(row) => Session::Known(Box::new(Comparison::new(session_id, row, tables)?)),
-                    None => {
-                        let row = SessionRow { number: tables.next_number()?, agents: 0, feedback: 0, document: Document::new() };
-                        Session::New(Box::new(New { session_id, row, agent: None, times: None }))
-                    }
+                    None => Session::New(Box::new(New::begin(tables, session_id)?)),
                 };
-                if let Session::New(new) = &mut self.session {
-                    new.row.document.insert("_id", new.session_id.clone());
-                }
                 Ok(())
             }
-            Part::End => {
-                match std::mem::replace(&mut self.session, Session::None) {
-                    Session::New(mut new) => {
-                        new.end_agent(tables)?;
-                        tables.put_session(self.collection, &new.session_id, &new.row)?;
-                        self.imported.new += 1;
-                    }
-                    Session::Known(known) => match known.finish() {
-                        (_, true) => self.imported.same += 1,
-                        (session_id, false) => self.imported.differs(&session_id),
-                    },
-                    Session::None | Session::Refused => {}
-                }
-                Ok(())
-            }
+            Part::End => self.end(tables),
             Part::Broken(why) => {
                 if !matches!(self.session, Session::Refused) {
                     self.imported.refuse(why);
@@ -112,17 +79,13 @@ impl Loading {
             }
             part => match &mut self.session {
                 Session::New(new) => match new.add(tables, part) {
-                    Ok(size) => {
-                        self.bytes += size;
-                        Ok(())
-                    }
                     Err(Fault::Refused(error)) => {
                         self.imported.refuse(format!("session {:?}: {error}", new.session_id));
                         self.forget(tables)?;
                         self.session = Session::Refused;
                         Ok(())
                     }
-                    Err(broken) => Err(broken),
+                    added => added,
                 },
                 Session::Known(known) => known.add(tables, part),
                 Session::None | Session::Refused => Ok(()),
@@ -130,35 +93,64 @@ impl Loading {
         }
     }
 
-    /// Removes what was stored of a session that does not become complete.
-    fn forget(&mut self, tables: &mut WriteTables<'_>) -> Result<()> {
-        if let Session::New(mut new) = std::mem::replace(&mut self.session, Session::None) {
-            new.end_agent(tables)?;
-            tables.remove_parts(new.row.number)?;
+    fn end(&mut self, tables: &mut WriteTables<'_>) -> Result<()> {
+        if let Session::New(new) = &self.session
+            && tables.sessions.get((self.collection, new.session_id.as_str()))?.is_some()
+        {
+            // Somebody else made one meanwhile.
+            self.imported.differs(&new.session_id);
+            return self.forget(tables);
+        }
+        match std::mem::replace(&mut self.session, Session::None) {
+            Session::New(mut new) => {
+                new.end_agent(tables)?;
+                tables.unfinished.remove(new.row.number)?;
+                tables.put_session(self.collection, &new.session_id, &new.row)?;
+                self.imported.new += 1;
+            }
+            Session::Known(known) => match known.finish() {
+                (_, true) => self.imported.same += 1,
+                (session_id, false) => self.imported.differs(&session_id),
+            },
+            Session::None | Session::Refused => {}
         }
         Ok(())
+    }
+
+    /// Removes what was stored of a session that does not become complete.
+    fn forget(&mut self, tables: &mut WriteTables<'_>) -> Result<()> {
+        match std::mem::replace(&mut self.session, Session::None) {
+            Session::New(new) => tables.remove_unfinished(new.row.number),
+            _ => Ok(()),
+        }
     }
 }
 
 impl New {
-    /// Stores a part; tells its size.
-    fn add(&mut self, tables: &mut WriteTables<'_>, part: Part) -> Result<usize> {
+    fn begin(tables: &mut WriteTables<'_>, session_id: String) -> Result<Self> {
+        let number = tables.next_number()?;
+        tables.unfinished.insert(number, ())?;
+        tables.changed = true;
+        let document = Document::from_iter([(String::from("_id"), Bson::String(session_id.clone()))]);
+        Ok(Self { session_id, row: SessionRow { number, agents: 0, feedback: 0, document }, agent: None, times: None })
+    }
+
+    fn add(&mut self, tables: &mut WriteTables<'_>, part: Part) -> Result<()> {
+        tables.changed = true;
         match part {
             Part::Field(name, Bson::Document(metadata)) if name == "metadata" => {
                 let stored = build::bounded(&metadata)?;
                 tables.metadata.insert(self.row.number, stored.as_bytes())?;
                 self.row.document.insert(name, Document::new());
-                Ok(stored.as_bytes().len())
             }
             Part::Field(name, value) => {
                 self.row.document.insert(name, value);
-                Ok(build::bounded(&self.row.document)?.as_bytes().len())
+                build::bounded(&self.row.document)?;
             }
             Part::Feedback(entry) => {
                 let stored = build::bounded(&entry)?;
                 tables.feedback.insert((self.row.number, self.row.feedback), stored.as_bytes())?;
                 self.row.feedback += 1;
-                Ok(stored.as_bytes().len())
             }
             Part::Agent(agent_id) => {
                 self.end_agent(tables)?;
@@ -166,26 +158,26 @@ impl New {
                 let number = tables.next_number()?;
                 let agent = AgentRow { number, place: self.row.agents, messages: 0, latest: i64::MIN, base: 0, document };
                 self.row.agents += 1;
+                // Known from the beginning, so that it is found if the session does not become complete.
+                tables.put_agent(self.row.number, &agent_id, &agent)?;
                 self.agent = Some((agent_id, agent));
-                Ok(0)
             }
             Part::AgentField(name, value) => {
-                let Some((_, agent)) = &mut self.agent else { return Ok(0) };
+                let Some((_, agent)) = &mut self.agent else { return Ok(()) };
                 match value {
                     Bson::Document(data) if name == "agent_data" => {
                         let stored = build::bounded(&data)?;
                         tables.agent_data.insert(agent.number, stored.as_bytes())?;
                         agent.document.insert(name, Document::new());
-                        Ok(stored.as_bytes().len())
                     }
                     value => {
                         agent.document.insert(name, value);
-                        Ok(build::bounded(&agent.document)?.as_bytes().len())
+                        build::bounded(&agent.document)?;
                     }
                 }
             }
             Part::Message(message) => {
-                let Some((_, agent)) = &mut self.agent else { return Ok(0) };
+                let Some((_, agent)) = &mut self.agent else { return Ok(()) };
                 let stored = build::bounded(&message)?;
                 let id = read::message_id(&stored)?;
                 let created = order::created(stored.as_bytes())?;
@@ -197,10 +189,10 @@ impl New {
                 }
                 tables.add_message(agent, id, stored.as_bytes())?;
                 agent.latest = agent.latest.max(created);
-                Ok(stored.as_bytes().len())
             }
-            Part::Session(_) | Part::End | Part::Broken(_) => Ok(0),
+            Part::Session(_) | Part::End | Part::Broken(_) => {}
         }
+        Ok(())
     }
 
     fn end_agent(&mut self, tables: &mut WriteTables<'_>) -> Result<()> {
@@ -219,18 +211,26 @@ impl WriteTables<'_> {
         messages.map(|entry| order::created(entry?.1.value())).collect()
     }
 
-    /// Removes all that belongs to a session but its own row.
-    fn remove_parts(&mut self, session: Number) -> Result<()> {
-        let agents = agents_of(&self.agents, session)?;
-        self.agents.retain_in((session, "")..(session + 1, ""), |_, _| false)?;
-        self.metadata.remove(session)?;
-        self.feedback.retain_in((session, 0)..(session + 1, 0), |_, _| false)?;
-        for agent in agents.into_iter().map(|(_, agent)| agent.number) {
+    /// Removes the sessions that no import completed.
+    pub(super) fn remove_all_unfinished(&mut self) -> Result<()> {
+        let unfinished = self.unfinished.iter()?.map(|entry| Ok(entry?.0.value())).collect::<Result<Vec<Number>>>()?;
+        unfinished.into_iter().try_for_each(|number| self.remove_unfinished(number))
+    }
+
+    /// Removes all that belongs to a session that has no row yet.
+    fn remove_unfinished(&mut self, session: Number) -> Result<()> {
+        self.changed = true;
+        for (_, agent) in agents_of(&self.agents, session)? {
+            let agent = agent.number;
             self.agent_data.remove(agent)?;
             self.messages.retain_in((agent, 0)..(agent + 1, 0), |_, _| false)?;
             self.message_ids.retain_in((agent, i64::MIN, 0)..(agent + 1, i64::MIN, 0), |_, _| false)?;
             self.message_order.retain_in((agent, 0)..(agent + 1, 0), |_, _| false)?;
         }
+        self.agents.retain_in((session, "")..(session + 1, ""), |_, _| false)?;
+        self.metadata.remove(session)?;
+        self.feedback.retain_in((session, 0)..(session + 1, 0), |_, _| false)?;
+        self.unfinished.remove(session)?;
         Ok(())
     }
 }

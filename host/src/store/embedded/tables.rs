@@ -39,6 +39,7 @@ macro_rules! tables {
             transaction: ReadTransaction,
         }
 
+        #[allow(dead_code, reason = "some tables are read by writes only")]
         impl ReadTables {
             pub(super) fn new(transaction: ReadTransaction) -> Self {
                 Self { transaction }
@@ -56,6 +57,8 @@ tables! {
     collections("collections"): Text => Number;
     /// The next number to give, under [`NEXT`].
     numbers("numbers"): Text => Number;
+    /// The numbers of sessions that are being imported and have no row yet.
+    unfinished("unfinished"): Number => ();
     /// Session rows, by collection and session id.
     sessions("sessions"): (Number, Text) => Bytes;
     /// The metadata of a session.

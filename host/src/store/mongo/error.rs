@@ -21,7 +21,7 @@ const UNAUTHORIZED: i32 = 13;
 const AUTHENTICATION_FAILED: i32 = 18;
 const MAX_TIME_EXPIRED: i32 = 50;
 const WRITE_CONCERN_FAILED: i32 = 64;
-const DUPLICATE_KEY: i32 = 11000;
+pub(super) const DUPLICATE_KEY: i32 = 11000;
 const UNSATISFIABLE_WRITE_CONCERN: [i32; 2] = [79, 100];
 const DOCUMENT_TOO_LARGE: [i32; 3] = [10334, 17280, 17419];
 /// The server is stopping, changing its primary or busy: nothing to do with the update that met it.
@@ -73,6 +73,11 @@ impl Failure {
     }
 }
 
+/// Whether a server that answers so may do it later.
+pub(super) fn is_not_now(code: i32) -> bool {
+    NOT_NOW.contains(&code)
+}
+
 /// Whether there is no such collection.
 pub(super) fn is_missing_namespace(error: &DriverError) -> bool {
     server_code(error) == Some(NAMESPACE_NOT_FOUND)
@@ -87,6 +92,7 @@ fn server_code(error: &DriverError) -> Option<i32> {
         ErrorKind::Command(command) => Some(command.code),
         ErrorKind::Write(WriteFailure::WriteError(write)) => Some(write.code),
         ErrorKind::Write(WriteFailure::WriteConcernError(concern)) => Some(concern.code),
+        ErrorKind::InsertMany(failure) => failure.write_concern_error.as_ref().map(|concern| concern.code),
         _ => None,
     }
 }

@@ -1,7 +1,7 @@
 //! Dumps of a collection, and loading them.
 
 use super::MongoStore;
-use super::error::Failure;
+use super::error::{DUPLICATE_KEY, Failure};
 use crate::error::{Error, Result};
 use crate::store::schema::build::{MAX_DOCUMENT, serialized};
 use crate::store::schema::extended;
@@ -16,8 +16,6 @@ use tokio::sync::mpsc;
 /// Documents that are inserted together at most, and their bytes.
 const BATCH: usize = 500;
 const BATCH_BYTES: usize = 16 * 1024 * 1024;
-
-const DUPLICATE_KEY: i32 = 11000;
 
 impl MongoStore {
     /// How many documents there are, as the collection's own statistics have it.
@@ -50,30 +48,32 @@ impl MongoStore {
     }
 
     /// Stores the sessions whose parts come.
-    pub(crate) async fn load(&self, mut parts: mpsc::Receiver<Part>) -> Result<Imported> {
+    pub(crate) async fn load(&self, mut batches: mpsc::Receiver<Vec<Part>>) -> Result<Imported> {
         let mut imported = Imported::default();
-        let (mut assembly, mut batch, mut bytes) = (Assembly::default(), Vec::new(), 0);
-        while let Some(part) = parts.recv().await {
-            match part {
-                Part::End => match std::mem::take(&mut assembly).finish() {
-                    Ok(document) => {
-                        bytes += document.as_bytes().len();
-                        batch.push(document);
+        let (mut assembly, mut documents, mut bytes) = (Assembly::default(), Vec::new(), 0);
+        while let Some(parts) = batches.recv().await {
+            for part in parts {
+                match part {
+                    Part::End => match std::mem::take(&mut assembly).finish() {
+                        Ok(document) => {
+                            bytes += document.as_bytes().len();
+                            documents.push(document);
+                        }
+                        Err(why) => imported.refuse(why),
+                    },
+                    Part::Broken(why) => {
+                        assembly = Assembly::default();
+                        imported.refuse(why);
                     }
-                    Err(why) => imported.refuse(why),
-                },
-                Part::Broken(why) => {
-                    assembly = Assembly::default();
-                    imported.refuse(why);
+                    part => assembly.add(part),
                 }
-                part => assembly.add(part),
-            }
-            if batch.len() >= BATCH || bytes >= BATCH_BYTES {
-                self.insert(std::mem::take(&mut batch), &mut imported).await?;
-                bytes = 0;
+                if documents.len() >= BATCH || bytes >= BATCH_BYTES {
+                    self.insert(std::mem::take(&mut documents), &mut imported).await?;
+                    bytes = 0;
+                }
             }
         }
-        self.insert(batch, &mut imported).await?;
+        self.insert(documents, &mut imported).await?;
         Ok(imported)
     }
 
@@ -83,8 +83,7 @@ impl MongoStore {
             return Ok(());
         }
         let count = batch.len() as u64;
-        let inserted = self.collection.insert_many(&batch).ordered(false).await;
-        let failures = match inserted {
+        let failures = match self.collection.insert_many(&batch).ordered(false).await {
             Ok(_) => Vec::new(),
             Err(error) => match error.kind.as_ref() {
                 ErrorKind::InsertMany(failure) if failure.write_concern_error.is_none() => failure.write_errors.clone().unwrap_or_default(),
@@ -95,16 +94,22 @@ impl MongoStore {
         for failure in failures {
             let Some(document) = batch.get(failure.index) else { continue };
             let Ok(Some(RawBsonRef::String(session_id))) = document.get("_id") else { continue };
-            if failure.code != DUPLICATE_KEY {
-                tracing::warn!(code = failure.code, message = failure.message, "a session cannot be stored");
-                imported.refuse(format!("session {session_id:?}: the server refuses it (error {})", failure.code));
-                continue;
+            if super::error::is_not_now(failure.code) {
+                return Err(Error::Unavailable(String::from("the store is stopping or changing its primary")));
             }
-            let stored = self.collection.find_one(doc! { "_id": session_id }).await.map_err(|error| Failure::of(error).into_error())?;
-            if stored.is_some_and(|stored| stored.as_bytes() == document.as_bytes()) {
-                imported.same += 1;
+            let stored = if failure.code == DUPLICATE_KEY {
+                self.collection.find_one(doc! { "_id": session_id }).await.map_err(|error| Failure::of(error).into_error())?
             } else {
-                imported.differs(session_id);
+                None
+            };
+            match stored {
+                Some(stored) if stored.as_bytes() == document.as_bytes() => imported.same += 1,
+                Some(_) => imported.differs(session_id),
+                // Also for an index of somebody's that has the document's values already.
+                None => {
+                    tracing::warn!(code = failure.code, message = failure.message, "a session cannot be stored");
+                    imported.refuse(format!("session {session_id:?}: the server refuses it (error {})", failure.code));
+                }
             }
         }
         Ok(())
@@ -165,12 +170,8 @@ impl Assembly {
     }
 
     fn count(&mut self, name: &str, value: &Bson) {
-        let size = match value {
-            Bson::Document(document) => serialized(document).map_or(0, |raw| raw.as_bytes().len()),
-            Bson::String(text) => text.len(),
-            _ => 16,
-        };
-        self.bytes += (name.len() + size) as u64;
+        let size = serialized(&Document::from_iter([(name.to_owned(), value.clone())])).map_or(0, |raw| raw.as_bytes().len());
+        self.bytes += size as u64;
     }
 
     fn end_agent(&mut self) {
