@@ -64,7 +64,7 @@ impl<'de, T: Take> Visitor<'de> for Session<'_, T> {
         if first.as_deref() != Some("_id") {
             return Err(de::Error::custom("the first field must be `_id`"));
         }
-        let Bson::String(id) = map.next_value::<Value<Extended>>()?.into_bson() else {
+        let Bson::String(id) = map.next_value_seed(Value(Extended::default()))? else {
             return Err(de::Error::custom("`_id` must be a string, the session's id"));
         };
         take(Part::Session(id)).map_err(de::Error::custom)?;
@@ -76,7 +76,7 @@ impl<'de, T: Take> Visitor<'de> for Session<'_, T> {
                 "agents" => map.next_value_seed(Agents(take))?,
                 "feedbacks" => map.next_value_seed(Documents { name: "feedbacks", field: Part::Field, part: Part::Feedback, take })?,
                 _ => {
-                    let value = map.next_value::<Value<Extended>>()?.into_bson();
+                    let value = map.next_value_seed(Value(Extended::default()))?;
                     if name == "metadata" && !matches!(value, Bson::Document(_) | Bson::Null) {
                         return Err(de::Error::custom("`metadata` must be an object"));
                     }
@@ -156,7 +156,7 @@ impl<'de, T: Take> Visitor<'de> for Agent<'_, T> {
                 map.next_value_seed(Documents { name: "messages", field: Part::AgentField, part: Part::Message, take })?;
                 continue;
             }
-            let value = map.next_value::<Value<Extended>>()?.into_bson();
+            let value = map.next_value_seed(Value(Extended::default()))?;
             if name == "agent_data" && !matches!(value, Bson::Document(_) | Bson::Null) {
                 return Err(de::Error::custom("`agent_data` must be an object"));
             }
@@ -194,8 +194,8 @@ impl<'de, T: Take> Visitor<'de> for Documents<'_, T> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         (self.take)((self.field)(self.name.to_owned(), Bson::Array(Vec::new()))).map_err(de::Error::custom)?;
-        while let Some(item) = seq.next_element::<Value<Extended>>()? {
-            let Bson::Document(document) = item.into_bson() else {
+        while let Some(item) = seq.next_element_seed(Value(Extended::default()))? {
+            let Bson::Document(document) = item else {
                 return Err(de::Error::custom(format_args!("`{}` must be a list of objects", self.name)));
             };
             (self.take)((self.part)(document)).map_err(de::Error::custom)?;

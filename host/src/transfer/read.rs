@@ -58,6 +58,8 @@ pub(super) fn lines(mut input: impl BufRead, send: impl FnMut(Vec<Part>) -> Resu
 }
 
 fn document<'de, R: serde_json::de::Read<'de>>(parser: &mut serde_json::Deserializer<R>, mut take: impl Take) -> serde_json::Result<()> {
+    // Values have a limit of their own, which leaves room for those that take two levels for one.
+    parser.disable_recursion_limit();
     Session(&mut take).deserialize(&mut *parser)?;
     parser.end()
 }

@@ -12,8 +12,7 @@ use crate::error::Result;
 use crate::types::Timestamp;
 use bson::raw::{RawBsonRef, RawDocument};
 use bson::{Bson, Document, JavaScriptCodeWithScope};
-use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
-use std::fmt;
+use serde::de::{self, MapAccess};
 
 /// The field that says that a document is meant as it is.
 const LITERAL: &str = "$literalDocument";
@@ -120,26 +119,43 @@ pub(crate) fn write_value(out: &mut String, value: RawBsonRef<'_>) -> Result<()>
     Ok(())
 }
 
-/// Extended JSON.
-pub(crate) struct Extended;
+/// How deep values may nest. MongoDB takes 100 levels at most, of which each takes two here where it is literal.
+const MAX_DEPTH: u16 = 256;
+
+/// Extended JSON, at a depth.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Extended {
+    depth: u16,
+    /// Whether an object here is meant as it is.
+    literal: bool,
+}
 
 impl Form for Extended {
-    fn object<'de, A: MapAccess<'de>>(mut map: A) -> Result<Bson, A::Error> {
+    fn deeper<E: de::Error>(self) -> Result<Self, E> {
+        if self.depth == MAX_DEPTH {
+            return Err(E::custom(format_args!("values are nested deeper than {MAX_DEPTH} levels")));
+        }
+        Ok(Self { depth: self.depth + 1, literal: false })
+    }
+
+    fn object<'de, A: MapAccess<'de>>(self, mut map: A) -> Result<Bson, A::Error> {
+        let form = self.deeper()?;
         let (mut document, mut looks_like_type) = (Document::new(), false);
         while let Some(key) = map.next_key::<String>()? {
             // What a literal document holds is no type, whatever it looks like.
-            if key == LITERAL && document.is_empty() {
-                let literal = map.next_value::<Literal>()?;
-                return match map.next_key::<String>()? {
-                    None => Ok(Bson::Document(literal.0)),
-                    Some(_) => Err(de::Error::custom(format_args!("`{LITERAL}` stands beside other fields"))),
-                };
-            }
+            let literal = key == LITERAL && !self.literal;
             looks_like_type |= TYPES.contains(&key.as_str());
-            let value = map.next_value::<Value<Extended>>()?.into_bson();
+            let value = map.next_value_seed(Value(Self { literal, ..form }))?;
             insert(&mut document, key, value)?;
         }
-        Ok(if looks_like_type { typed(document) } else { Bson::Document(document) })
+        if self.literal || !looks_like_type {
+            return Ok(Bson::Document(document));
+        }
+        let is_alone = document.len() == 1;
+        match document.get_mut(LITERAL) {
+            Some(Bson::Document(literal)) if is_alone => Ok(Bson::Document(std::mem::take(literal))),
+            _ => Ok(typed(document)),
+        }
     }
 }
 
@@ -164,29 +180,5 @@ fn typed(document: Document) -> Bson {
     match Bson::try_from(Bson::Document(document.clone()).into_relaxed_extjson()) {
         Ok(Bson::Document(_)) | Err(_) => Bson::Document(document),
         Ok(value) => value,
-    }
-}
-
-/// A document that is meant as it is; its members may be types.
-struct Literal(Document);
-
-impl<'de> Deserialize<'de> for Literal {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-        impl<'de> Visitor<'de> for Members {
-            type Value = Literal;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Literal, A::Error> {
-                let mut document = Document::new();
-                while let Some(key) = map.next_key::<String>()? {
-                    let value = map.next_value::<Value<Extended>>()?.into_bson();
-                    insert(&mut document, key, value)?;
-                }
-                Ok(Literal(document))
-            }
-        }
-        deserializer.deserialize_map(Members)
     }
 }

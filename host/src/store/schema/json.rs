@@ -24,7 +24,9 @@ pub(crate) fn parse_object(json: &Json) -> Result<Document> {
 
 /// Parses any JSON value.
 pub(crate) fn parse_value(json: &Json) -> Result<Bson> {
-    serde_json::from_str::<Value<Literal>>(json.as_str()).map(Value::into_bson).map_err(|error| refused(&error))
+    let mut parser = serde_json::Deserializer::from_str(json.as_str());
+    let value = Value(Literal).deserialize(&mut parser).and_then(|value| parser.end().map(|()| value));
+    value.map_err(|error| refused(&error))
 }
 
 /// The component sends no such JSON; an embedder's own guest might.
@@ -53,10 +55,16 @@ pub(crate) fn time(value: RawBsonRef<'_>) -> Option<Timestamp> {
 }
 
 /// JSON that is taken literally, all but the bytes marker.
+#[derive(Clone, Copy)]
 struct Literal;
 
 impl Form for Literal {
-    fn object<'de, A: MapAccess<'de>>(members: A) -> Result<Bson, A::Error> {
+    /// The parser has a limit of its own.
+    fn deeper<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn object<'de, A: MapAccess<'de>>(self, members: A) -> Result<Bson, A::Error> {
         let document = ObjectVisitor.visit_map(members)?;
         Ok(match marked_bytes(&document) {
             Some(bytes) => Bson::Binary(Binary { subtype: BinarySubtype::Generic, bytes }),
@@ -77,7 +85,7 @@ impl<'de> Visitor<'de> for ObjectVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Document, A::Error> {
         let mut document = Document::new();
         while let Some(key) = map.next_key_seed(Key)? {
-            let value = map.next_value::<Value<Literal>>()?.into_bson();
+            let value = map.next_value_seed(Value(Literal))?;
             if document.insert(key, value).is_some() {
                 return Err(de::Error::custom("a key occurs twice"));
             }

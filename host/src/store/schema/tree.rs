@@ -2,37 +2,29 @@
 
 use super::json::integer;
 use bson::Bson;
-use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::fmt;
-use std::marker::PhantomData;
 
-/// What the objects of a form of JSON mean.
-pub(crate) trait Form {
+/// What the objects of a form of JSON mean, at a place in it.
+pub(crate) trait Form: Copy {
     /// The value that an object stands for.
-    fn object<'de, A: MapAccess<'de>>(members: A) -> Result<Bson, A::Error>;
+    fn object<'de, A: MapAccess<'de>>(self, members: A) -> Result<Bson, A::Error>;
+
+    /// The form one level deeper, if there may be one.
+    fn deeper<E: de::Error>(self) -> Result<Self, E>;
 }
 
-/// A JSON value of a form, as BSON. Integers get the narrowest type that holds them.
-pub(crate) struct Value<F> {
-    value: Bson,
-    form: PhantomData<F>,
-}
+/// Reads a JSON value of a form as BSON. Integers get the narrowest type that holds them.
+pub(crate) struct Value<F>(pub(crate) F);
 
-impl<F> Value<F> {
-    pub(crate) fn into_bson(self) -> Bson {
-        self.value
+impl<'de, F: Form> DeserializeSeed<'de> for Value<F> {
+    type Value = Bson;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Bson, D::Error> {
+        deserializer.deserialize_any(self)
     }
 }
 
-impl<'de, F: Form> Deserialize<'de> for Value<F> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ValueVisitor::<F>(PhantomData)).map(|value| Self { value, form: PhantomData })
-    }
-}
-
-struct ValueVisitor<F>(PhantomData<F>);
-
-impl<'de, F: Form> Visitor<'de> for ValueVisitor<F> {
+impl<'de, F: Form> Visitor<'de> for Value<F> {
     type Value = Bson;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -68,14 +60,14 @@ impl<'de, F: Form> Visitor<'de> for ValueVisitor<F> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Bson, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = seq.next_element::<Value<F>>()? {
-            items.push(item.into_bson());
+        let (mut items, form) = (Vec::new(), self.0.deeper()?);
+        while let Some(item) = seq.next_element_seed(Value(form))? {
+            items.push(item);
         }
         Ok(Bson::Array(items))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Bson, A::Error> {
-        F::object(map)
+        self.0.object(map)
     }
 }
