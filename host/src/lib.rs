@@ -1,11 +1,12 @@
-//! Sessions of AI agents (agents, messages, metadata, feedback) behind a sandboxed WebAssembly component, kept in MongoDB.
+//! Sessions of AI agents (agents, messages, metadata, feedback) behind a sandboxed WebAssembly component, kept in a file or in MongoDB.
 //!
 //! There are two ways in:
 //!
 //! - [`Repository`] runs the component for you and offers a typed async API.
 //! - [`SessionCtx`], [`SessionView`] and [`add_to_linker`] give the component's imports to an engine and a linker of your own.
 //!
-//! Both stand on a [`Store`]; [`MongoStore`] is the one for MongoDB. What the calls promise is written in the WIT package in `wit/`.
+//! Both stand on a [`Store`]: [`EmbeddedStore`] is the one for a file or memory, [`MongoStore`] the one for MongoDB, and [`AnyStore`] is
+//! whichever a [`StoreUrl`] names. What the calls promise is written in the WIT package in `wit/`.
 
 #![forbid(unsafe_code)]
 

@@ -2,7 +2,7 @@
 //!
 //! Messages lie in the order of their appends, which is nearly always the order of their times as well: then a message's place is its
 //! position, and nothing is stored for it. Where a clock went back, or messages of several hosts were imported, the places that differ are
-//! stored. So every page is found at once, whatever the history.
+//! stored. So every page is found at once, whatever the history. An append that is older than n messages moves the places of these n.
 
 use super::fault::Result;
 use super::tables::{Bytes, Number, WriteTables, raw};
