@@ -24,11 +24,11 @@ pub(super) fn overlap(paths: &[&Vec<&str>]) -> bool {
 fn spelled_alike<'a>(path: &[&'a str]) -> Vec<&'a str> {
     let digits = |segment: &str| segment.bytes().all(|byte| byte.is_ascii_digit());
     let zeros = |level, segment: &str| if level > 0 && digits(segment) { segment.len() - segment.trim_start_matches('0').len() } else { 0 };
-    path.iter().enumerate().map(|(level, segment)| &segment[zeros(level, segment)..]).collect()
+    path.iter().enumerate().map(|(level, segment)| segment.get(zeros(level, segment)..).unwrap_or_default()).collect()
 }
 
 /// The paths that no other one of them contains as it is written, each once.
-pub(super) fn outermost<'a>(mut paths: Vec<Vec<&'a str>>) -> Vec<Vec<&'a str>> {
+pub(super) fn outermost(mut paths: Vec<Vec<&str>>) -> Vec<Vec<&str>> {
     paths.sort();
     paths.dedup_by(|later, earlier| later.starts_with(earlier));
     paths
