@@ -145,17 +145,17 @@ impl New {
     fn add(&mut self, tables: &mut WriteTables<'_>, part: Part) -> Result<usize> {
         match part {
             Part::Field(name, Bson::Document(metadata)) if name == "metadata" => {
-                let stored = build::bounded(&metadata)?;
+                let stored = build::moved(&metadata)?;
                 tables.metadata.insert(self.row.number, stored.as_bytes())?;
                 self.row.document.insert(name, Document::new());
                 Ok(stored.as_bytes().len())
             }
             Part::Field(name, value) => {
                 self.row.document.insert(name, value);
-                Ok(build::bounded(&self.row.document)?.as_bytes().len())
+                Ok(build::moved(&self.row.document)?.as_bytes().len())
             }
             Part::Feedback(entry) => {
-                let stored = build::bounded(&entry)?;
+                let stored = build::moved(&entry)?;
                 tables.feedback.insert((self.row.number, self.row.feedback), stored.as_bytes())?;
                 self.row.feedback += 1;
                 Ok(stored.as_bytes().len())
@@ -173,20 +173,20 @@ impl New {
                 let Some((_, agent)) = &mut self.agent else { return Ok(0) };
                 match value {
                     Bson::Document(data) if name == "agent_data" => {
-                        let stored = build::bounded(&data)?;
+                        let stored = build::moved(&data)?;
                         tables.agent_data.insert(agent.number, stored.as_bytes())?;
                         agent.document.insert(name, Document::new());
                         Ok(stored.as_bytes().len())
                     }
                     value => {
                         agent.document.insert(name, value);
-                        Ok(build::bounded(&agent.document)?.as_bytes().len())
+                        Ok(build::moved(&agent.document)?.as_bytes().len())
                     }
                 }
             }
             Part::Message(message) => {
                 let Some((_, agent)) = &mut self.agent else { return Ok(0) };
-                let stored = build::bounded(&message)?;
+                let stored = build::moved(&message)?;
                 let id = read::message_id(&stored)?;
                 let created = order::created(stored.as_bytes())?;
                 if created < agent.latest && self.times.is_none() {
