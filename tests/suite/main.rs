@@ -2,7 +2,9 @@
 
 #![allow(clippy::indexing_slicing, clippy::panic, reason = "a test that meets what it does not expect is to fail")]
 
+mod check;
 mod cli;
+mod completions;
 mod component;
 mod contract;
 mod driver;
@@ -10,8 +12,11 @@ mod embedded;
 mod exec;
 mod json;
 mod mongo;
+mod place;
 mod readme;
+mod run;
 mod schema;
 mod seeded;
 mod sharing;
 mod show;
+mod transfer;

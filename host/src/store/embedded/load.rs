@@ -139,16 +139,16 @@ impl New {
         tables.changed = true;
         match part {
             Part::Field(name, Bson::Document(metadata)) if name == "metadata" => {
-                let stored = build::bounded(&metadata)?;
+                let stored = build::moved(&metadata)?;
                 tables.metadata.insert(self.row.number, stored.as_bytes())?;
                 self.row.document.insert(name, Document::new());
             }
             Part::Field(name, value) => {
                 self.row.document.insert(name, value);
-                build::bounded(&self.row.document)?;
+                build::moved(&self.row.document)?;
             }
             Part::Feedback(entry) => {
-                let stored = build::bounded(&entry)?;
+                let stored = build::moved(&entry)?;
                 tables.feedback.insert((self.row.number, self.row.feedback), stored.as_bytes())?;
                 self.row.feedback += 1;
             }
@@ -166,19 +166,19 @@ impl New {
                 let Some((_, agent)) = &mut self.agent else { return Ok(()) };
                 match value {
                     Bson::Document(data) if name == "agent_data" => {
-                        let stored = build::bounded(&data)?;
+                        let stored = build::moved(&data)?;
                         tables.agent_data.insert(agent.number, stored.as_bytes())?;
                         agent.document.insert(name, Document::new());
                     }
                     value => {
                         agent.document.insert(name, value);
-                        build::bounded(&agent.document)?;
+                        build::moved(&agent.document)?;
                     }
                 }
             }
             Part::Message(message) => {
                 let Some((_, agent)) = &mut self.agent else { return Ok(()) };
-                let stored = build::bounded(&message)?;
+                let stored = build::moved(&message)?;
                 let id = read::message_id(&stored)?;
                 let created = order::created(stored.as_bytes())?;
                 if created < agent.latest && self.times.is_none() {

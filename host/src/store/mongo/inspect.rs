@@ -8,6 +8,7 @@ use crate::inspect::{Index, Landmark, Report};
 use crate::store::schema::build::MAX_DOCUMENT;
 use crate::store::schema::read;
 use crate::store::{Store, StoreOptions};
+use crate::types::Timestamp;
 use futures_util::TryStreamExt;
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::error::Error as DriverError;
@@ -87,18 +88,28 @@ impl MongoStore {
             if strangers > 0 {
                 report.problems.push(format!("{strangers} documents are no sessions: their _id is no text"));
             }
-            self.count_parts(is_session.clone(), report).await?
+            self.count_parts(is_session, report).await?
         };
-        for (direction, landmark) in [(1, &mut report.oldest), (-1, &mut report.newest)] {
-            let dated = doc! { "_id": { "$type": "string" }, "created_at": { "$type": "date" } };
-            let found = self.collection.find_one(dated).projection(doc! { "created_at": 1 }).sort(doc! { "created_at": direction });
-            if let Some(found) = found.await.map_err(failed)?
+        report.oldest = self.landmark(1).await?;
+        report.newest = self.landmark(-1).await?;
+        Ok(())
+    }
+
+    /// The first session in a direction of time. Those without a time, or with what is none, would come before all others.
+    async fn landmark(&self, direction: i32) -> Result<Option<Landmark>> {
+        let mut first: Option<(Timestamp, String)> = None;
+        // The server has all texts before all dates.
+        for kind in ["date", "string"] {
+            let found = self.collection.find_one(doc! { "_id": { "$type": "string" }, "created_at": { "$type": kind } });
+            let found = found.projection(doc! { "created_at": 1 }).sort(doc! { "created_at": direction }).await.map_err(failed)?;
+            if let Some(found) = found
                 && let (Ok(id), Some(created)) = (found.get_str("_id"), read::stamp(&found, "created_at")?)
+                && first.as_ref().is_none_or(|(time, _)| if direction > 0 { created < *time } else { created > *time })
             {
-                *landmark = Some(Landmark::new(id, created));
+                first = Some((created, id.to_owned()));
             }
         }
-        Ok(())
+        Ok(first.map(|(created, id)| Landmark::new(&id, created)))
     }
 
     /// Counts agents and messages, and finds the largest session; tells how many sessions there are.

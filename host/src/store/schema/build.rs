@@ -77,7 +77,16 @@ pub(crate) fn serialized(document: &Document) -> Result<RawDocumentBuf> {
 
 /// A document as BSON, if it is not too large to be stored.
 pub(crate) fn bounded(document: &Document) -> Result<RawDocumentBuf> {
+    limited(document, DOCUMENT_FRAME)
+}
+
+/// A part of a stored session as BSON, if a document of MongoDB can hold it, however little is around it there.
+pub(crate) fn moved(document: &Document) -> Result<RawDocumentBuf> {
+    limited(document, 0)
+}
+
+fn limited(document: &Document, frame: u64) -> Result<RawDocumentBuf> {
     let raw = serialized(document)?;
-    let size = raw.as_bytes().len() as u64 + DOCUMENT_FRAME;
+    let size = raw.as_bytes().len() as u64 + frame;
     if size > MAX_DOCUMENT { Err(Error::TooLarge { size, limit: MAX_DOCUMENT }) } else { Ok(raw) }
 }
