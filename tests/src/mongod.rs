@@ -11,7 +11,9 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 const KEEPER: &str = r#"
 trap '' INT TERM
 data=$(mktemp -d) || exit 1
-"$1" --dbpath "$data" --port "$2" --bind_ip 127.0.0.1 --wiredTigerCacheSizeGB 1 --nounixsocket &
+program=$1 port=$2
+shift 2
+"$program" --dbpath "$data" --port "$port" --bind_ip 127.0.0.1 --wiredTigerCacheSizeGB 1 --nounixsocket "$@" &
 pid=$!
 # From here on mongod alone holds the log's pipe, so that its end shows.
 exec >/dev/null
@@ -37,24 +39,34 @@ impl Mongod {
     ///
     /// Fails with what to install or set.
     pub fn start() -> anyhow::Result<Self> {
+        Self::start_with(&[])
+    }
+
+    /// Starts one with more options.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`start`](Self::start) does.
+    pub fn start_with(options: &[&str]) -> anyhow::Result<Self> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/mongod.sh");
         let found = Command::new(&script).stderr(Stdio::inherit()).output().with_context(|| script.display().to_string())?;
         anyhow::ensure!(found.status.success(), "there is no mongod: see above");
         let program = String::from_utf8(found.stdout)?.trim().to_owned();
         // A free port can be taken by somebody else before mongod takes it.
-        let mut started = Self::start_on(&program, free_port()?);
+        let mut started = Self::start_on(&program, free_port()?, options);
         for _ in 0..4 {
             if started.is_ok() {
                 break;
             }
-            started = Self::start_on(&program, free_port()?);
+            started = Self::start_on(&program, free_port()?, options);
         }
         started
     }
 
-    fn start_on(program: &str, port: u16) -> anyhow::Result<Self> {
+    fn start_on(program: &str, port: u16, options: &[&str]) -> anyhow::Result<Self> {
         let mut keeper = Command::new("sh")
             .args(["-c", KEEPER, "mongod-keeper", program, &port.to_string()])
+            .args(options)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;

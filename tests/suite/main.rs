@@ -2,14 +2,19 @@
 
 #![allow(clippy::indexing_slicing, clippy::panic, reason = "a test that meets what it does not expect is to fail")]
 
+mod check;
 mod cli;
+mod completions;
 mod component;
 mod contract;
 mod driver;
 mod exec;
 mod json;
 mod mongo;
+mod place;
+mod run;
 mod schema;
 mod seeded;
 mod sharing;
 mod show;
+mod transfer;
