@@ -13,7 +13,6 @@ mod exec;
 mod json;
 mod mongo;
 mod place;
-mod readme;
 mod run;
 mod schema;
 mod seeded;

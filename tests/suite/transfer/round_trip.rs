@@ -71,7 +71,7 @@ async fn assert_same_messages(one: &Site, other: &Site) -> anyhow::Result<()> {
 
 async fn listed(store: &AnyStore, session_id: &str, agent_id: &str) -> session_repository::Result<Vec<Message>> {
     let store: std::sync::Arc<dyn Store> = store.clone().into_store();
-    store.list_messages(session_id, agent_id, session_repository::Page::default(), &[]).await
+    store.list_messages(session_id, agent_id, 0, None, &[]).await
 }
 
 #[tokio::test]
