@@ -65,3 +65,22 @@ fn write(desk: &Desk, name: &str, script: &str) -> anyhow::Result<String> {
     std::fs::write(desk.path(name), script)?;
     Ok(desk.argument(name))
 }
+
+#[tokio::test]
+async fn bash_completes_subcommands_and_options() -> anyhow::Result<()> {
+    let desk = Desk::new()?;
+    let script = finish(&mut desk.bare(&["completions", "bash"]).await?, None).await?.ok()?.to_owned();
+    let path = write(&desk, "complete", &script)?;
+    for (line, expected) in [("", "show"), ("session ''", "create"), ("exec --con", "--concurrency"), ("message list --lim", "--limit")] {
+        let ask = format!(
+            "source {}; COMP_WORDS=(session-repo {line}); [ ${{#COMP_WORDS[@]}} -gt 1 ] || COMP_WORDS+=(''); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
+             $(complete -p session-repo | sed 's/.*-F \\([^ ]*\\).*/\\1/') session-repo \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD - 1]}}\"; \
+             printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+            path.display()
+        );
+        let output = tokio::process::Command::new("bash").args(["-c", &ask]).output().await?;
+        let offered = String::from_utf8(output.stdout)?;
+        ensure!(offered.lines().any(|word| word == expected), "{line}: {offered} {}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(())
+}

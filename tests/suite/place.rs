@@ -39,7 +39,7 @@ async fn with_no_store_named_sessions_are_in_a_file_of_the_user_which_is_said_on
         (&["session", "read", "s"], "", "session_id: s\n"),
         (&["exec"], request, "{\"id\":1,\"result\":{\"session_id\":\"s\","),
         (&["show", "s"], "", ""),
-        (&["import"], dump, "imported 1 sessions from stdin"),
+        (&["import"], dump, "imported from stdin: 1 new"),
         (&["export"], "", "{\"_id\":\"s\","),
         (&["check"], "", "store     file:"),
     ] {

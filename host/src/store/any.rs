@@ -46,8 +46,8 @@ impl FromStr for StoreUrl {
             Some(_) => return invalid("a file store is file:PATH or file:///PATH; it cannot be on another host"),
             None => path,
         };
-        if path.is_empty() || path.contains('\0') {
-            return invalid("a file store is file:PATH, and its path is empty or holds a NUL");
+        if path.is_empty() || path.contains('\0') || path.contains("://") {
+            return invalid("a file store is file:PATH, and its path is empty, holds a NUL or is a URL itself");
         }
         Ok(Self::File(PathBuf::from(path)))
     }

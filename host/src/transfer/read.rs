@@ -8,6 +8,9 @@ use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 /// Lines up to this many bytes are read as a whole.
 const WHOLE: usize = 1024 * 1024;
 
+/// What some programs put before text.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
 /// Parts go on together when they make this many bytes of JSON.
 const BATCH: u64 = 4 * 1024 * 1024;
 
@@ -27,6 +30,9 @@ pub(super) fn lines(mut input: impl BufRead, send: impl FnMut(Vec<Part>) -> Resu
             break;
         }
         place.advance(read);
+        if number == 1 && line.starts_with(BYTE_ORDER_MARK) {
+            line.drain(..BYTE_ORDER_MARK.len());
+        }
         let is_whole = line.ends_with(b"\n") || read < WHOLE;
         if is_whole && line.trim_ascii().is_empty() {
             continue;

@@ -84,8 +84,7 @@ async fn each_bad_line_is_named_and_counted_and_the_others_are_stored() -> anyho
                 let named = said.starts_with(&format!("session-repo: line {number}: ")) && said.contains(expected);
                 assert!(named && !said.contains("line 1 column"), "{}: {said}", String::from_utf8_lossy(line));
             }
-            let counts =
-                format!("imported 2 sessions from stdin, 0 were there already, 0 are other ones here, {} lines are refused", bad.len());
+            let counts = format!("imported from stdin: 2 new, 0 there already, 0 different, {} refused", bad.len());
             assert!(said[bad.len()].contains(&counts), "{}", ran.stderr);
             let dump = desk.dump(&site).await?;
             assert!(dump.contains(&first) && dump.contains(&last) && dump.lines().count() == 2 * (round + 1), "{dump}");
@@ -99,7 +98,7 @@ async fn each_bad_line_is_named_and_counted_and_the_others_are_stored() -> anyho
         // A later dump that has it right is stored, with nothing left of the wrong ones.
         assert_eq!(
             desk.feed(&site, &["import"], line("bad", "right")).await?.ok()?,
-            "imported 1 sessions from stdin, 0 were there already: complete\n"
+            "imported from stdin: 1 new, 0 there already: complete\n"
         );
         assert!(desk.dump(&site).await?.contains(&line("bad", "right")));
         assert_eq!(desk.run(&site, &["message", "list", "bad", "b"]).await?.status, Some(0));
@@ -116,8 +115,7 @@ async fn a_dump_that_is_one_json_array_is_refused() -> anyhow::Result<()> {
             let ran = desk.feed(&site, &["import"], dump.clone()).await?;
             assert_eq!(ran.status, Some(1));
             assert!(
-                ran.stderr
-                    .contains(&format!("imported 0 sessions from stdin, 0 were there already, 0 are other ones here, {refused} lines")),
+                ran.stderr.contains(&format!("imported from stdin: 0 new, 0 there already, 0 different, {refused} refused")),
                 "{dump}{}",
                 ran.stderr
             );
@@ -143,12 +141,12 @@ async fn blank_lines_and_both_kinds_of_line_ends_do_not_matter() -> anyhow::Resu
     .enumerate()
     {
         let site = desk.file_site(&format!("{index}"));
-        assert_eq!(desk.feed(&site, &["import"], dump).await?.ok()?, "imported 2 sessions from stdin, 0 were there already: complete\n");
+        assert_eq!(desk.feed(&site, &["import"], dump).await?.ok()?, "imported from stdin: 2 new, 0 there already: complete\n");
         assert_eq!(desk.dump(&site).await?, format!("{a}\n{b}\n"));
     }
     for nothing in ["", "\n", " \r\n\n"] {
         let ran = desk.feed(&desk.file_site("nothing"), &["import"], nothing).await?;
-        assert_eq!(ran.ok()?, "imported 0 sessions from stdin, 0 were there already: complete\n");
+        assert_eq!(ran.ok()?, "imported from stdin: 0 new, 0 there already: complete\n");
     }
     Ok(())
 }
@@ -159,7 +157,7 @@ async fn of_many_bad_lines_the_first_are_told_and_all_are_counted() -> anyhow::R
     let ran = desk.feed(&desk.file_site("sessions.store"), &["import"], format!("{}\n", "x\n".repeat(1_000))).await?;
     let said: Vec<_> = ran.stderr.lines().collect();
     assert_eq!((ran.status, said.len(), said[20]), (Some(1), 22, "session-repo: and 980 more"));
-    assert!(said[21].ends_with("0 are other ones here, 1000 lines are refused: not complete"), "{}", said[21]);
+    assert!(said[21].ends_with("0 different, 1000 refused: not complete"), "{}", said[21]);
     Ok(())
 }
 

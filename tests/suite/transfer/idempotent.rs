@@ -26,15 +26,15 @@ async fn the_second_import_finds_all_there_and_changes_nothing() -> anyhow::Resu
     let dump = dump_of_all_kinds(&desk).await?;
     for site in [desk.file_site("sessions.store"), Site::mongo(&database)?] {
         let first = desk.feed(&site, &["import"], dump.clone()).await?;
-        assert_eq!(first.ok()?, "imported 3 sessions from stdin, 0 were there already: complete\n");
+        assert_eq!(first.ok()?, "imported from stdin: 3 new, 0 there already: complete\n");
         let before = (desk.dump(&site).await?, raw(&database).await?);
         let second = desk.feed(&site, &["import"], dump.clone()).await?;
-        assert_eq!(second.ok()?, "imported 0 sessions from stdin, 3 were there already: complete\n");
+        assert_eq!(second.ok()?, "imported from stdin: 0 new, 3 there already: complete\n");
         assert_eq!(second.stderr, "");
         assert_eq!((desk.dump(&site).await?, raw(&database).await?), before);
         // Also within one dump.
         let third = desk.feed(&site, &["import"], format!("{dump}{}\n{dump}{}\n", line("d", "x"), line("d", "x"))).await?;
-        assert_eq!(third.ok()?, "imported 1 sessions from stdin, 7 were there already: complete\n");
+        assert_eq!(third.ok()?, "imported from stdin: 1 new, 7 there already: complete\n");
     }
     database.drop().await
 }
@@ -121,8 +121,8 @@ async fn a_session_that_differs_is_named_and_left_as_it_is() -> anyhow::Result<(
             let ran = desk.feed(&site, &["import"], format!("{}\n{}\n", text(&changed), line(&new, "x"))).await?;
             assert_eq!(
                 ran.stderr,
-                "session-repo: session \"known\": another one is there and was left as it is\nsession-repo: imported 1 sessions from stdin, \
-                0 were there already, 1 are other ones here, 0 lines are refused: not complete\n",
+                "session-repo: session \"known\": another one is there and was left as it is\nsession-repo: imported from stdin: 1 new, \
+                0 there already, 1 different, 0 refused: not complete\n",
                 "{what}"
             );
             assert_eq!((ran.status, ran.text()?), (Some(1), ""), "{what}");
@@ -142,12 +142,12 @@ async fn a_session_that_was_used_since_differs() -> anyhow::Result<()> {
         desk.run(&site, &["message", "create", "a", "a", "2", "{}"]).await?.ok()?;
         let ran = desk.feed(&site, &["import"], dump.clone()).await?;
         assert_eq!(ran.status, Some(1));
-        assert!(ran.stderr.contains("session \"a\"") && ran.stderr.contains("1 were there already, 1 are other ones"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("session \"a\"") && ran.stderr.contains("1 there already, 1 different"), "{}", ran.stderr);
         assert_eq!(desk.run(&site, &["message", "list", "a", "a", "--json"]).await?.status, Some(1), "its messages have no times");
         // What was written behind an import is part of the next dump, which the store knows as its own.
         let second = desk.dump(&site).await?;
         assert_ne!(second, dump);
-        assert_eq!(desk.feed(&site, &["import"], second).await?.ok()?, "imported 0 sessions from stdin, 2 were there already: complete\n");
+        assert_eq!(desk.feed(&site, &["import"], second).await?.ok()?, "imported from stdin: 0 new, 2 there already: complete\n");
     }
     database.drop().await
 }

@@ -88,9 +88,9 @@ async fn imports(dump: &str, stored: Vec<Document>) -> anyhow::Result<()> {
     let (file, mongo) = (desk.file_site("sessions.store"), Site::mongo(&target)?);
     for site in [&file, &mongo] {
         let ran = desk.feed(site, &["import"], dump).await?;
-        assert_eq!(ran.ok()?, "imported 3 sessions from stdin, 0 were there already: complete\n");
+        assert_eq!(ran.ok()?, "imported from stdin: 3 new, 0 there already: complete\n");
         let ran = desk.feed(site, &["import"], dump).await?;
-        assert_eq!(ran.ok()?, "imported 0 sessions from stdin, 3 were there already: complete\n");
+        assert_eq!(ran.ok()?, "imported from stdin: 0 new, 3 there already: complete\n");
     }
     assert_same_bytes(&raw(&target).await?, &raw(&reference).await?);
     assert_eq!(desk.dump(&file).await?, desk.dump(&Site::mongo(&reference)?).await?);

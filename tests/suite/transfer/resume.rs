@@ -36,7 +36,15 @@ async fn a_file_that_was_cut_anywhere_is_completed_to_what_a_whole_export_is() -
         assert_eq!(ran.ok()?, "", "cut at {cut}");
         let there = bytes[..cut].iter().filter(|byte| **byte == b'\n').count();
         let more = if there > 0 { " more" } else { "" };
-        assert_eq!(ran.stderr, format!("exported {}{more} sessions to {file}: complete\n", IDS.len() - there), "cut at {cut}");
+        assert_eq!(
+            ran.stderr,
+            format!(
+                "exported {}{more} {} to {file}: complete\n",
+                IDS.len() - there,
+                if IDS.len() - there == 1 { "session" } else { "sessions" }
+            ),
+            "cut at {cut}"
+        );
         assert_eq!(fs::read_to_string(&path)?, dump, "cut at {cut}");
     }
     fs::remove_file(&path)?;
@@ -114,7 +122,7 @@ async fn a_dump_goes_to_stdout_or_to_a_file_and_says_its_verdict_on_stderr() -> 
         let ran = desk.run(site, &["export", &desk.argument(&name)]).await?;
         assert_eq!((ran.ok()?, fs::read_to_string(desk.path(&name))?), ("", dump.clone()));
         let ran = desk.run(&desk.file_site(&site.database), &["import", &desk.argument(&name)]).await?;
-        assert_eq!(ran.ok()?, format!("imported 6 sessions from {}, 0 were there already: complete\n", desk.argument(&name)));
+        assert_eq!(ran.ok()?, format!("imported from {}: 6 new, 0 there already: complete\n", desk.argument(&name)));
     }
     let empty = desk.run(&Site::memory(), &["export"]).await?;
     assert_eq!((empty.ok()?, empty.stderr.as_str()), ("", "exported 0 sessions to stdout: complete\n"));

@@ -13,7 +13,7 @@ async fn round_trip(documents: Vec<Document>) -> anyhow::Result<()> {
     let (from, file, to) = (Site::mongo(&source)?, desk.file_site("sessions.store"), Site::mongo(&target)?);
     let text = desk.dump(&from).await?;
     assert_eq!(text.lines().count(), documents.len());
-    let counts = format!("imported {} sessions from stdin, 0 were there already: complete\n", documents.len());
+    let counts = format!("imported from stdin: {} new, 0 there already: complete\n", documents.len());
     assert_eq!(desk.feed(&file, &["import"], text.clone()).await?.ok()?, counts);
     assert_same_text(&desk.dump(&file).await?, &text);
     assert_eq!(desk.feed(&to, &["import"], desk.dump(&file).await?).await?.ok()?, counts);
@@ -71,7 +71,7 @@ async fn assert_same_messages(one: &Site, other: &Site) -> anyhow::Result<()> {
 
 async fn listed(store: &AnyStore, session_id: &str, agent_id: &str) -> session_repository::Result<Vec<Message>> {
     let store: std::sync::Arc<dyn Store> = store.clone().into_store();
-    store.list_messages(session_id, agent_id, 0, None, &[]).await
+    store.list_messages(session_id, agent_id, session_repository::Page::default(), &[]).await
 }
 
 #[tokio::test]

@@ -22,6 +22,11 @@ pub(crate) async fn run(place: &Place, json: bool) -> anyhow::Result<()> {
     }
 }
 
+/// Text that cannot begin a line of the report's.
+fn one_line(text: &str) -> String {
+    output::harmless(text).replace(['\n', '\t'], "\u{fffd}")
+}
+
 fn text(place: &Place, report: &Report) -> String {
     let mut lines = vec![("store", place.name()), ("server", report.server.clone()), ("topology", report.topology.clone())];
     for index in &report.indexes {
@@ -30,7 +35,7 @@ fn text(place: &Place, report: &Report) -> String {
     }
     let count = |count: Option<u64>| count.map_or_else(|| String::from("not counted, there are too many"), |count| count.to_string());
     let landmark = |landmark: &Option<Landmark>| match landmark {
-        Some(Landmark { session_id, created_at, .. }) => format!("{} created {created_at}", output::harmless(session_id)),
+        Some(Landmark { session_id, created_at, .. }) => format!("{} created {created_at}", one_line(session_id)),
         None => String::from("none"),
     };
     lines.push(("sessions", report.sessions.to_string()));
@@ -38,7 +43,7 @@ fn text(place: &Place, report: &Report) -> String {
     lines.push(("messages", count(report.messages)));
     lines.push(("oldest", landmark(&report.oldest)));
     lines.push(("newest", landmark(&report.newest)));
-    lines.extend(report.problems.iter().map(|problem| ("wrong", output::harmless(problem))));
+    lines.extend(report.problems.iter().map(|problem| ("wrong", one_line(problem))));
     if report.problems.is_empty() {
         lines.push(("verdict", String::from("all is well")));
     }

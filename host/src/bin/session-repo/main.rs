@@ -33,6 +33,7 @@ async fn main() {
         _ => EnvFilter::new(default),
     };
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour).init();
+    quiet_panics_of_threads();
     let done = run(cli).await;
     if let Err(error) = &done {
         eprintln!("session-repo: {error:#}");
@@ -41,11 +42,30 @@ async fn main() {
     std::process::exit(i32::from(done.is_err()));
 }
 
+fn completions(shell: args::Shell) -> String {
+    // The script for bash has two spellings of a program's name with a hyphen and finds no subcommand by them, so it gets one without.
+    let name = if matches!(shell, args::Shell::Bash) { "session_repo" } else { "session-repo" };
+    let mut script = Vec::new();
+    clap_complete::generate(clap_complete::Shell::from(shell), &mut Cli::command(), name, &mut script);
+    String::from_utf8_lossy(&script).replace("default session_repo\n", "default session-repo\n")
+}
+
+/// A panic on another thread (the database panics on some damaged files) becomes an error that is told like others; its text is for those
+/// who look for the cause.
+fn quiet_panics_of_threads() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if std::thread::current().name() == Some("main") {
+            usual(panic);
+        } else {
+            tracing::debug!(%panic, "a thread panicked");
+        }
+    }));
+}
+
 async fn run(cli: Cli) -> anyhow::Result<()> {
     if let Command::Completions { shell } = cli.command {
-        let mut script = Vec::new();
-        clap_complete::generate(clap_complete::Shell::from(shell), &mut Cli::command(), "session-repo", &mut script);
-        return output::print(String::from_utf8_lossy(&script).trim_end());
+        return output::print(completions(shell).trim_end());
     }
     let place = match Place::of(cli.store) {
         Ok(place) => place,

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 /// How long a command waits for a file that another process holds: other commands hold it for less.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How often it looks meanwhile.
 const LOOK: Duration = Duration::from_millis(20);

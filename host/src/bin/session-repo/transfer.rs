@@ -13,9 +13,18 @@ use std::path::{Path, PathBuf};
 /// What stands for stdin and stdout.
 const STANDARD: &str = "-";
 
+/// The file that an argument names, if it names one.
+fn named(file: Option<PathBuf>) -> anyhow::Result<Option<PathBuf>> {
+    // A connection string in the wrong place may hold a password, so it is not repeated.
+    if file.as_ref().is_some_and(|file| file.to_string_lossy().contains("://")) {
+        bail!("the file is a URL; a store is named by --store");
+    }
+    Ok(file.filter(|file| file.as_os_str() != STANDARD))
+}
+
 /// Dumps the store to a file or to stdout.
 pub(crate) async fn export(place: &Place, file: Option<PathBuf>, resume: bool) -> anyhow::Result<()> {
-    let file = file.filter(|file| file.as_os_str() != STANDARD);
+    let file = named(file)?;
     match &file {
         None if resume => bail!("--resume needs the file that is to be completed"),
         Some(path) if !resume && path.exists() => refuse_existing(path)?,
@@ -64,7 +73,8 @@ async fn write(store: &Opened, target: Option<Target>) -> anyhow::Result<()> {
     }
     bar.finish_and_clear();
     let more = if after.is_some() { "more " } else { "" };
-    eprintln!("exported {} to {name}: complete", counted(sessions, &format!("{more}session")));
+    let plural = if sessions == 1 { "" } else { "s" };
+    eprintln!("exported {sessions} {more}session{plural} to {name}: complete");
     Ok(())
 }
 
@@ -102,6 +112,7 @@ fn last_session(file: &mut File) -> anyhow::Result<Option<String>> {
     // The line that was not completed begins as every line does, as far as it goes.
     let tail = head(file, end)?;
     let begins_alike = tail.iter().zip(LINE_START).all(|(byte, expected)| byte == expected);
+    let ends_alike = head(file, end.saturating_sub(2))?.starts_with(b"}\n");
     let last = if end == 0 { None } else { Some(line_end_before(file, end - 1)?) };
     let id = match last {
         Some(begin) => {
@@ -110,7 +121,7 @@ fn last_session(file: &mut File) -> anyhow::Result<Option<String>> {
         }
         None => None,
     };
-    if !begins_alike || last.is_some() != id.is_some() {
+    if !begins_alike || last.is_some() && (id.is_none() || !ends_alike) {
         bail!("this is no file that export wrote");
     }
     file.set_len(end)?;
@@ -148,7 +159,7 @@ fn line_end_before(file: &mut File, place: u64) -> io::Result<u64> {
 
 /// Stores the sessions of a dump.
 pub(crate) async fn import(place: &Place, file: Option<PathBuf>) -> anyhow::Result<()> {
-    let file = file.filter(|file| file.as_os_str() != STANDARD);
+    let file = named(file)?;
     let (input, bytes): (Box<dyn Read + Send>, _) = match &file {
         Some(path) => {
             let file = File::open(path).with_context(|| path.display().to_string())?;
@@ -185,16 +196,11 @@ async fn read(store: &Opened, input: Box<dyn Read + Send>, bytes: Option<u64>, f
     if more > 0 {
         eprintln!("session-repo: and {more} more");
     }
-    let counts = format!("imported {} from {name}, {} were there already", counted(imported.new, "session"), imported.same);
+    let counts = format!("imported from {name}: {} new, {} there already", imported.new, imported.same);
     if imported.is_complete() {
         return output::print(&format!("{counts}: complete"));
     }
-    let (different, refused) = (counted(imported.different, "session"), counted(imported.refused, "line"));
-    bail!("{counts}, left out {different} of which another one is here and {refused} that cannot be stored: not complete")
-}
-
-fn counted(count: u64, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+    bail!("{counts}, {} different, {} refused: not complete", imported.different, imported.refused)
 }
 
 /// A progress bar on a terminal, and nothing elsewhere.

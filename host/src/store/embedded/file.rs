@@ -85,15 +85,28 @@ impl StoreFile {
         read_at(&self.file.file, 0, &mut header).map_err(failed)?;
         match Header::parse(&header, length) {
             Header::Ready => Ok(()),
+            // It was complete but for that note. What is a database is never begun anew.
+            Header::Unfinished if self.holds_database().map_err(failed)? => Ok(()),
             // The process that made it ended before anything was stored. Its name is in the folder for good before anything is.
             Header::Unfinished => self.begin().and_then(|()| sync_folder(path)).map_err(failed),
-            Header::CutOff => Err(Error::Corrupt(String::from("the store file is damaged"))),
+            Header::Damaged => Err(Error::Corrupt(String::from("the store file is damaged"))),
             Header::Newer(format) => Err(Error::InvalidArgument(format!(
                 "the store file {} has format {format}, which a newer version of this program wrote; this one reads format {FORMAT}",
                 path.display()
             ))),
             Header::Foreign => Err(Error::InvalidArgument(format!("{} is not a store file of this program", path.display()))),
         }
+    }
+
+    /// Whether a database begins behind the header.
+    fn holds_database(&self) -> io::Result<bool> {
+        const BEGINNING: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
+        if self.size()? < HEADER + BEGINNING.len() as u64 {
+            return Ok(false);
+        }
+        let mut beginning = [0; BEGINNING.len()];
+        read_at(&self.file.file, HEADER, &mut beginning)?;
+        Ok(beginning == BEGINNING)
     }
 
     /// Makes an empty file of it that is known as ours from here on.
@@ -125,8 +138,8 @@ impl StoreFile {
 enum Header {
     Ready,
     Unfinished,
-    /// There was a complete database behind it, but not any more.
-    CutOff,
+    /// There was a complete database behind it, but it is cut off, or the header is not as it was written.
+    Damaged,
     Newer(u64),
     Foreign,
 }
@@ -148,10 +161,11 @@ impl Header {
                 if length > HEADER {
                     Self::Ready
                 } else {
-                    Self::CutOff
+                    Self::Damaged
                 }
             }
-            Some(FORMAT) => Self::Unfinished,
+            Some(FORMAT) if bytes.get(ours.len()..).is_some_and(|rest| rest.iter().all(|byte| *byte == 0)) => Self::Unfinished,
+            Some(FORMAT) => Self::Damaged,
             Some(format) if format > FORMAT => Self::Newer(format),
             _ => Self::Foreign,
         }

@@ -60,7 +60,17 @@ fn look(tables: &ReadTables, collection: &str, report: &mut Report) -> Result<()
             let session_id = key.value().1;
             let row = SessionRow::decode(row.value())?;
             report.sessions += 1;
-            let created = read::stamp(&bytes(&row.document)?, "created_at")?;
+            let document = bytes(&row.document)?;
+            let created = read::stamp(&document, "created_at")?;
+            let mut wrong = |what: &str, error: &Error| report.problems.push(format!("session {session_id:?}: {what}: {error}"));
+            if let Err(error) = read::session(session_id, &document) {
+                wrong("it cannot be read", &error);
+            }
+            for entry in tables.feedback()?.range((row.number, 0)..(row.number, row.feedback))? {
+                if let Err(error) = read::feedback(raw(entry?.1.value())?) {
+                    wrong("its feedback cannot be read", &error);
+                }
+            }
             if let Some(created) = created {
                 let this = || Landmark::new(session_id, created);
                 let (oldest, first, newest, last) = landmarks.take().unwrap_or_else(|| (this(), created.0, this(), created.0));
@@ -87,8 +97,16 @@ fn look(tables: &ReadTables, collection: &str, report: &mut Report) -> Result<()
     Ok(())
 }
 
-/// Reads all messages of an agent; tells what is not as it was written.
+/// Reads an agent and all its messages; tells what cannot be read or is not as it was written.
 fn wrong_with(tables: &ReadTables, agent: &AgentRow) -> Result<Option<String>> {
+    let data = tables.agent_data()?.get(agent.number)?;
+    let data = match &data {
+        Some(data) => Some(raw(data.value())?),
+        None => None,
+    };
+    if let Err(error) = read::agent("", &bytes(&agent.document)?, data) {
+        return Ok(Some(format!("it cannot be read: {error}")));
+    }
     let messages = tables.messages()?;
     let ids = tables.message_ids()?;
     let mut expected = 0;
@@ -99,6 +117,9 @@ fn wrong_with(tables: &ReadTables, agent: &AgentRow) -> Result<Option<String>> {
             return Ok(Some(format!("message {expected} of {} is missing", agent.messages)));
         }
         expected += 1;
+        if let Err(error) = read::message(raw(stored.value())?, &[]) {
+            return Ok(Some(format!("message {position} cannot be read: {error}")));
+        }
         if let Some(id) = read::message_id(raw(stored.value())?)?
             && !positions(&ids, &messages, agent, id)?.contains(&position)
         {

@@ -119,15 +119,32 @@ impl MongoStore {
             "input": "$agents",
             "in": { "$cond": [{ "$isArray": "$$this.v.messages" }, { "$size": "$$this.v.messages" }, 0] },
         } } };
+        let is_time = |field: &str| doc! { "$in": [{ "$type": field }, ["date", "string"]] };
+        let is_readable = doc! { "$and": [{ "$isNumber": "$$this.message_id" }, is_time("$$this.created_at")] };
+        let unreadable = doc! { "$sum": { "$map": { "input": "$agents", "as": "agent", "in": { "$add": [
+            { "$cond": [{ "$eq": [{ "$type": "$$agent.v.agent_data" }, "object"] }, 0, 1] },
+            { "$cond": [
+                { "$isArray": "$$agent.v.messages" },
+                { "$size": { "$filter": { "input": "$$agent.v.messages", "cond": { "$not": [is_readable] } } } },
+                0,
+            ] },
+        ] } } } };
         let pipeline = vec![
             doc! { "$match": is_session },
-            doc! { "$project": { "agents": agents, "size": { "$bsonSize": "$$ROOT" } } },
-            doc! { "$project": { "agents": { "$size": "$agents" }, "messages": messages, "size": 1 } },
+            doc! { "$project": { "agents": agents, "created_at": 1, "size": { "$bsonSize": "$$ROOT" } } },
+            doc! { "$project": {
+                "agents": { "$size": "$agents" },
+                "messages": messages,
+                "unreadable": { "$add": [{ "$cond": [is_time("$created_at"), 0, 1] }, unreadable] },
+                "size": 1,
+            } },
             doc! { "$group": {
                 "_id": Bson::Null,
                 "sessions": { "$sum": 1 },
                 "agents": { "$sum": "$agents" },
                 "messages": { "$sum": "$messages" },
+                "unreadable": { "$max": { "$cond": [{ "$gt": ["$unreadable", 0] }, { "count": "$unreadable", "id": "$_id" }, Bson::Null] } },
+                "sessions_unreadable": { "$sum": { "$cond": [{ "$gt": ["$unreadable", 0] }, 1, 0] } },
                 "largest": { "$max": { "size": "$size", "id": "$_id" } },
             } },
         ];
@@ -139,6 +156,13 @@ impl MongoStore {
             _ => 0,
         };
         (report.agents, report.messages) = (Some(count(&found, "agents")), Some(count(&found, "messages")));
+        if let Ok(worst) = found.get_document("unreadable") {
+            let (sessions, id) = (count(&found, "sessions_unreadable"), worst.get_str("id").unwrap_or_default());
+            report.problems.push(format!(
+                "{sessions} sessions have parts that cannot be read (no time, no id or no data); most are in {id:?}: {}",
+                count(worst, "count")
+            ));
+        }
         if let Ok(largest) = found.get_document("largest") {
             let (size, id) = (count(largest, "size"), largest.get_str("id").unwrap_or_default());
             if size * 100 > MAX_DOCUMENT * NEARLY_FULL {
