@@ -76,7 +76,7 @@ async fn bash_completes_subcommands_and_options() -> anyhow::Result<()> {
             "source {}; COMP_WORDS=(session-repo {line}); [ ${{#COMP_WORDS[@]}} -gt 1 ] || COMP_WORDS+=(''); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
              $(complete -p session-repo | sed 's/.*-F \\([^ ]*\\).*/\\1/') session-repo \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD - 1]}}\"; \
              printf '%s\\n' \"${{COMPREPLY[@]}}\"",
-            path.display()
+            path
         );
         let output = tokio::process::Command::new("bash").args(["-c", &ask]).output().await?;
         let offered = String::from_utf8(output.stdout)?;
