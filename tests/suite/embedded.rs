@@ -20,7 +20,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// After this long a test that waits for something that does not come fails. Nothing is measured by it.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn open(path: impl AsRef<Path>) -> Result<EmbeddedStore> {
     EmbeddedStore::open(path, StoreOptions::default()).await

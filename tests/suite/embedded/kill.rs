@@ -11,7 +11,7 @@ use std::io::Read;
 use std::path::Path;
 
 /// How often the program is killed while it writes to the one file.
-const KILLS: usize = 60;
+const KILLS: usize = 50;
 
 /// How often it is killed while it makes a new file.
 const STARTS: usize = 60;
@@ -52,7 +52,7 @@ async fn after_a_kill_at_any_moment_each_acknowledged_write_is_there_and_none_in
         let mut new: Vec<Track> = (0..NEW).map(|n| Track::new(format!("new-{round}-{n}"))).collect();
         let mut tracks: Vec<&mut Track> = long.iter_mut().chain(&mut new).collect();
         for track in &mut tracks {
-            track.plan(5 + random.below(30), &mut random)?;
+            track.plan(5 + random.below(20), &mut random)?;
         }
         let count: usize = tracks.iter().map(|track| track.pending.len()).sum();
         let mut exec = Exec::start(&file, &requests(&tracks, &mut random)).await?;

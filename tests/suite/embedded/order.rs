@@ -67,13 +67,14 @@ async fn check(store: &EmbeddedStore, expected: &[Message]) -> anyhow::Result<()
 async fn append_and_check(appends: &[(i64, i64)]) -> anyhow::Result<()> {
     let disk = Disk::empty();
     let mut expected = Vec::new();
-    for part in [0..appends.len() / 2, appends.len() / 2..appends.len()] {
+    let (first, second) = appends.split_at(appends.len() / 2);
+    for (part, is_new) in [(first, true), (second, false)] {
         let store = EmbeddedStore::on_backend(disk.clone(), StoreOptions::default()).await?;
-        if part.start == 0 && expected.is_empty() {
+        if is_new {
             with_agent(&store).await?;
         }
         check(&store, &expected).await?;
-        append(&store, &appends[part], &mut expected).await?;
+        append(&store, part, &mut expected).await?;
         check(&store, &expected).await?;
         store.close().await;
     }

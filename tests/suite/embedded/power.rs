@@ -69,11 +69,11 @@ async fn after_a_loss_of_power_each_acknowledged_write_is_there_and_none_in_part
             (tracks, image) = ((0..WRITERS).map(|n| Track::new(format!("s-{n}"))).collect(), Vec::new());
         }
         let disk = Disk::holding(image, &mut random);
-        let calls = random.below(400);
-        // Now and then while it is being opened, which repairs it.
-        let opening = random.once_in(4);
+        let calls = random.below(200);
+        // Now and then while it is being opened, which repairs it. An empty disk holds nothing yet that could be repaired.
+        let opening = round % LIFE > 0 && random.once_in(4);
         if opening {
-            disk.doom(calls / 8, Fate::PowerLoss);
+            disk.doom(calls / 4, Fate::PowerLoss);
         }
         match open(&disk).await {
             Ok(store) => {
@@ -106,10 +106,10 @@ async fn after_a_failure_of_the_disk_each_acknowledged_write_is_there_and_none_i
         let disk = Disk::holding(image, &mut random);
         let kind = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::Other][random.below(3)];
         let fate = if random.once_in(2) { Fate::Failure(kind) } else { Fate::OneFailure(kind) };
-        let calls = random.below(400);
-        let opening = random.once_in(4);
+        let calls = random.below(200);
+        let opening = round % LIFE > 0 && random.once_in(4);
         if opening {
-            disk.doom(calls / 8, fate);
+            disk.doom(calls / 4, fate);
         }
         match open(&disk).await {
             Ok(store) => {

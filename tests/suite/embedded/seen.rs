@@ -58,13 +58,15 @@ impl Track {
                 op.apply(&mut expected)?;
             }
         }
+        // Whole contents would fill screens.
+        let cut = |text: String| text.chars().take(2000).collect::<String>();
         anyhow::bail!(
-            "session {}: {} of the {} writes after {:?} were acknowledged: {:?}\nwhat is there is the state after none of these or of later ones: {seen:?}",
+            "session {}: {} of these writes were acknowledged: {}\nbefore them there was {}\nand what is there now fits no number of them: {}",
             self.session_id,
             self.acknowledged,
-            self.pending.len(),
-            self.settled,
-            self.pending
+            cut(format!("{:?}", self.pending)),
+            cut(format!("{:?}", self.settled)),
+            cut(format!("{seen:?}"))
         )
     }
 }
