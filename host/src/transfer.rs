@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 const CHUNKS: usize = 2;
 
 /// Batches of parts that may wait for the store.
-const BATCHES: usize = 2;
+const BATCHES: usize = 1;
 
 /// How many complaints an import keeps; it counts all.
 const COMPLAINTS: usize = 20;

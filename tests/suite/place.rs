@@ -30,7 +30,7 @@ async fn with_no_store_named_sessions_are_in_a_file_of_the_user_which_is_said_on
     let desk = Desk::new()?;
     let (folder, file) = (desk.path("home/data/session-repository"), desk.path("home/data/session-repository/sessions.store"));
     let said = format!("session-repo: no --store is named, so this works on file:{}\n", file.display());
-    let dump = "{\"_id\":\"t\"}\n";
+    let dump = "{\"_id\":\"t\",\"created_at\":{\"$date\":\"2024-01-26T10:30:45Z\"}}\n";
     let request = r#"{"id": 1, "call": "sessions.read", "args": {"session_id": "s"}}"#;
     let ran = bare(&desk, &["check"]).await?;
     ensure!(ran.status == Some(1) && ran.stderr.starts_with(&said) && !desk.path("home").exists(), "{}", ran.stderr);

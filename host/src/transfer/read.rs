@@ -6,13 +6,13 @@ use std::cell::Cell;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 
 /// Lines up to this many bytes are read as a whole.
-const WHOLE: usize = 1024 * 1024;
+const WHOLE: usize = 512 * 1024;
 
 /// What some programs put before text.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Parts go on together when they make this many bytes of JSON.
-const BATCH: u64 = 4 * 1024 * 1024;
+const BATCH: u64 = 512 * 1024;
 
 /// The longest JSON value that is read, in bytes: a part that is the largest document of MongoDB, with every character of it escaped.
 const LONGEST_VALUE: u64 = 128 * 1024 * 1024;

@@ -13,12 +13,15 @@ async fn used(desk: &Desk) -> anyhow::Result<Site> {
     let site = desk.file_site("sessions.store");
     let text = "x".repeat(3_000);
     let session = |id: &str, time: &str, messages: usize| {
-        let messages: Vec<_> = (0..messages).map(|id| format!(r#"{{"message_id":{id},"content":"{text}"}}"#)).collect();
-        let created = format!(r#"{{"$date":"2024-01-26T{time}Z"}}"#);
-        format!("{{\"_id\":\"{id}\",\"created_at\":{created},\"agents\":{{\"a\":{{\"messages\":[{}]}},\"b\":{{}}}}}}\n", messages.join(","))
+        let created = format!(r#""created_at":{{"$date":"2024-01-26T{time}Z"}}"#);
+        let messages: Vec<_> = (0..messages).map(|id| format!(r#"{{"message_id":{id},"content":"{text}",{created}}}"#)).collect();
+        let agent = |messages: &str| format!(r#"{{"agent_data":{{}},{created},"messages":[{messages}]}}"#);
+        format!("{{\"_id\":\"{id}\",{created},\"agents\":{{\"a\":{},\"b\":{}}}}}\n", agent(&messages.join(",")), agent(""))
     };
     let dump = [session("a", "11:00:00", 40), session("b", "10:00:00", 40), session("c", "12:00:00.5", 40)].concat();
-    desk.feed(&site, &["import"], format!("{dump}{{\"_id\":\"d\"}}\n")).await?.ok()?;
+    desk.feed(&site, &["import"], format!("{dump}{{\"_id\":\"d\",\"created_at\":{{\"$date\":\"2024-01-26T11:30:00Z\"}}}}\n"))
+        .await?
+        .ok()?;
     Ok(site)
 }
 
@@ -40,6 +43,53 @@ async fn a_file_is_counted() -> anyhow::Result<()> {
     let other = Site { database: String::from("other"), ..site };
     let (report, ..) = check(&desk, &other, &[]).await?;
     assert_eq!((&report["sessions"], &report["messages"], &report["oldest"]), (&json!(0), &json!(0), &Value::Null));
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_named() -> anyhow::Result<()> {
+    let desk = Desk::new()?;
+    let site = desk.file_site("sessions.store");
+    let date = r#"{"$date":"2024-01-26T10:00:00Z"}"#;
+    let dump = format!(
+        r#"{{"_id":"s","created_at":{date},"feedbacks":[{{"up":1}}],"agents":{{"a":{{"agent_data":{{}},"created_at":{date},"messages":[{{"message_id":1,"created_at":{date}}},{{"no":1}}]}},"b":{{"messages":[]}}}}}}
+{{"_id":"t"}}
+"#
+    );
+    desk.feed(&site, &["import"], dump).await?.ok()?;
+    let (_, problems, status) = check(&desk, &site, &[]).await?;
+    let expected = [
+        "session \"s\": its feedback cannot be read",
+        "agent \"a\" of session \"s\": message 1 cannot be read",
+        "agent \"b\" of session \"s\": it cannot be read",
+        "session \"t\": it cannot be read",
+    ];
+    assert!(problems.len() == 4 && problems.iter().zip(expected).all(|(problem, expected)| problem.starts_with(expected)), "{problems:?}");
+    assert_eq!(status, Some(1));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_file_whose_header_is_damaged_is_not_begun_anew() -> anyhow::Result<()> {
+    let desk = Desk::new()?;
+    let site = used(&desk).await?;
+    let whole = fs::read(desk.path("sessions.store"))?;
+    for at in [0, 20, 30, 33, 34, 64, 65, 4095] {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        fs::write(desk.path("sessions.store"), &bytes)?;
+        for command in ["check", "export"] {
+            let ran = desk.run(&site, &[command]).await?;
+            // Bits that nothing is written in are not looked at while the file is known to be complete.
+            let is_read = ran.status == Some(0) && at >= 34 && at != 64;
+            assert!(is_read || ran.status == Some(1) && fs::read(desk.path("sessions.store"))? == bytes, "{at} {command}: {}", ran.stderr);
+        }
+    }
+    // That the database is complete was not noted yet, and it is.
+    let mut bytes = whole;
+    bytes[64] = 0;
+    fs::write(desk.path("sessions.store"), &bytes)?;
+    assert_eq!(check(&desk, &site, &[]).await?.0["sessions"], 4);
     Ok(())
 }
 

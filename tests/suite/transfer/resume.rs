@@ -79,11 +79,13 @@ async fn a_file_that_exists_is_left_alone_unless_it_is_to_be_completed() -> anyh
         assert!(ran.stderr.contains(&format!("{file} exists already")) && ran.stderr.contains("--resume"), "{}", ran.stderr);
         assert_eq!(fs::read_to_string(&path)?, content);
     }
-    // What no export wrote is not completed either; of what follows the last line's end nothing is known.
-    for content in ["theirs\n", "{\"session_id\":\"x\"}\n", "{\"_id\":5}\n", "\n"] {
+    // What no export wrote is not completed either, nor cut.
+    for content in
+        ["theirs", "theirs\n", "theirs\nmore", "{\"my\": 1}", "{\"session_id\":\"x\"}\n", "{\"_id\":5}\n", "{\"_id\":\"x\",…\n", "\n"]
+    {
         fs::write(&path, content)?;
         let ran = desk.run(&sites[0], &["export", &file, "--resume"]).await?;
-        assert!(ran.status == Some(1) && ran.stderr.contains("the last line is not one that export wrote"), "{content}: {}", ran.stderr);
+        assert!(ran.status == Some(1) && ran.stderr.contains("this is no file that export wrote"), "{content}: {}", ran.stderr);
         assert_eq!(fs::read_to_string(&path)?, content);
     }
     for arguments in [&["export", "--resume"][..], &["export", "--resume", "-"]] {
