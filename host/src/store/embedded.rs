@@ -67,6 +67,7 @@ impl EmbeddedStore {
 
     /// Opens or makes a store on storage of the caller's: block devices, encryption, tests that lose power. It is the caller who makes
     /// sure that nobody else writes to it. After a failed read or write such a store stays closed; one on a file opens itself again.
+    /// Empty storage whose first opening is cut off by a loss of power has to be emptied again.
     ///
     /// # Errors
     ///

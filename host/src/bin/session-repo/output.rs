@@ -3,10 +3,15 @@
 use crate::json::{self, Members};
 use crate::wire;
 use anyhow::Context;
-use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::value::RawValue;
 use session_repository::{Agent, Feedback, Json, Message, Session};
+use std::borrow::Cow;
 use std::io::{self, ErrorKind, Write};
+use terminal_size::Width;
+use textwrap::core::display_width;
+
+/// The least that a column gets; a narrower terminal breaks lines itself.
+const NARROWEST: usize = 20;
 
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout();
@@ -99,14 +104,36 @@ fn lines<'a>(members: impl Iterator<Item = &'a (String, &'a RawValue)>) -> Strin
     members.map(|(key, value)| format!("{}: {}", harmless(key), shown(value))).collect::<Vec<_>>().join("\n")
 }
 
+/// Prints rows under a header. The last column is as wide as the terminal leaves it, and goes on below itself.
 fn print_table<T, const N: usize>(header: [&str; N], rows: &[T], cells: impl Fn(&T) -> anyhow::Result<[String; N]>) -> anyhow::Result<()> {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(header);
-    if let Some((terminal_size::Width(width), _)) = terminal_size::terminal_size() {
-        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-    }
+    let mut table = vec![header.map(str::to_owned)];
     for row in rows {
-        table.add_row(cells(row)?);
+        table.push(cells(row)?);
     }
-    print(&table.trim_fmt())
+    let mut widths = [0; N];
+    for row in &mut table {
+        for (width, cell) in widths.iter_mut().zip(row.iter_mut()).take(N - 1) {
+            *cell = cell.replace('\n', " ");
+            *width = display_width(cell).max(*width);
+        }
+    }
+    let left: usize = widths.iter().take(N - 1).map(|width| width + 2).sum();
+    let room = terminal_size::terminal_size().map(|(Width(width), _)| usize::from(width).saturating_sub(left).max(NARROWEST));
+    let mut text = String::new();
+    for row in &table {
+        for (width, cell) in widths.iter().zip(row).take(N - 1) {
+            text.push_str(cell);
+            text.push_str(&" ".repeat(width + 2 - display_width(cell)));
+        }
+        let last = row.last().map_or("", String::as_str);
+        let lines: Vec<_> = match room {
+            Some(room) => textwrap::wrap(last, room),
+            None => last.lines().map(Cow::Borrowed).collect(),
+        };
+        let below = format!("\n{}", " ".repeat(left));
+        text.push_str(&lines.join(&below));
+        text.truncate(text.trim_end().len());
+        text.push('\n');
+    }
+    print(text.trim_end())
 }
