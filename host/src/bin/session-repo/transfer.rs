@@ -3,7 +3,7 @@
 use crate::failed;
 use crate::output;
 use crate::place::{Opened, Place};
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use session_repository::Dumped;
 use std::fs::{File, OpenOptions};
@@ -27,7 +27,7 @@ pub(crate) async fn export(place: &Place, file: Option<PathBuf>, resume: bool) -
     let file = named(file)?;
     match &file {
         None if resume => bail!("--resume needs the file that is to be completed"),
-        Some(path) if !resume && path.exists() => refuse_existing(path)?,
+        Some(path) if !resume && path.exists() => return Err(exists_already(path)),
         _ => {}
     }
     // Only when the store is open is a file made.
@@ -40,8 +40,8 @@ pub(crate) async fn export(place: &Place, file: Option<PathBuf>, resume: bool) -
     done
 }
 
-fn refuse_existing(path: &Path) -> anyhow::Result<()> {
-    bail!("{} exists already: name another file, or complete this one with --resume", path.display())
+fn exists_already(path: &Path) -> anyhow::Error {
+    anyhow!("{} exists already: name another file, or complete this one with --resume", path.display())
 }
 
 async fn write(store: &Opened, target: Option<Target>) -> anyhow::Result<()> {
@@ -95,9 +95,7 @@ impl Target {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let opened = if resume { options.create(true).truncate(false) } else { options.create_new(true) }.open(&path);
         let mut file = match opened {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                bail!("{} exists already: name another file, or complete this one with --resume", path.display())
-            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(exists_already(&path)),
             opened => opened.with_context(|| path.display().to_string())?,
         };
         let after = if resume { last_session(&mut file).with_context(|| path.display().to_string())? } else { None };
