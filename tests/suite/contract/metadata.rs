@@ -38,6 +38,16 @@ contract! {
         assert_eq!(stored(repo).await?, Some(json!({"list": [null, 9, null, "padded"], "map": {}, "deep": {"0": {"a": 1}}})));
     }
 
+    async fn nulls_before_positions_far_away_count(repo) {
+        repo.sessions().create("s", None).await?;
+        let lists: serde_json::Map<_, _> = (0..5).map(|n| (format!("l{n}"), json!([]))).collect();
+        repo.metadata().update("s", json!(lists)).await?;
+        let far: serde_json::Map<_, _> = (0..5).map(|n| (format!("l{n}.1500000"), json!(1))).collect();
+        let refused = repo.metadata().update("s", json!(far)).await;
+        assert!(matches!(refused, Err(Error::TooLarge { .. })), "{refused:?}");
+        assert_eq!(stored(repo).await?, Some(json!(lists)));
+    }
+
     async fn two_spellings_of_one_array_item_are_refused(repo) {
         // A MongoDB server that gets both in one command ends itself.
         repo.sessions().create("s", None).await?;

@@ -4,8 +4,10 @@ use super::fault::{Fault, Result};
 use super::tables::{AgentRow, Number, SessionRow, WriteTables, bytes, damaged, find_agent, find_session, owned, positions, raw};
 use crate::error::{Entity, Error};
 use crate::store::Appended;
+use crate::store::schema::build::{self, MAX_DOCUMENT};
 use crate::store::schema::json::date;
-use crate::store::schema::{build, path, read};
+use crate::store::schema::path::{self, Unfit};
+use crate::store::schema::read;
 use crate::types::{Json, Timestamp};
 use bson::{Array, Bson, Document, RawDocumentBuf};
 use redb::ReadableTable;
@@ -223,7 +225,10 @@ impl WriteTables<'_> {
             return Ok(());
         }
         let mut metadata = self.stored_metadata(&session)?;
-        path::set_all(&mut metadata, values).map_err(|_| path::unfit(&fields))?;
+        path::set_all(&mut metadata, values).map_err(|unfit| match unfit {
+            Unfit::Path => path::unfit(&fields),
+            Unfit::Size => Error::TooLarge { size: MAX_DOCUMENT + 1, limit: MAX_DOCUMENT },
+        })?;
         let stored = build::bounded(&metadata)?;
         self.metadata.insert(session.number, stored.as_bytes())?;
         make_room(&mut session.document, "metadata", Document::new());

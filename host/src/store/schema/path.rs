@@ -11,9 +11,14 @@ const MAX_PADDING: usize = 1_500_000;
 /// How many nulls one call may leave between values. More would not fit into a document, each being three bytes at least.
 const MAX_NULLS: usize = 16 * 1024 * 1024 / 3;
 
-/// A path leads through a value that cannot hold it.
+/// Why fields cannot be set.
 #[derive(Debug)]
-pub(crate) struct Unfit;
+pub(crate) enum Unfit {
+    /// A path leads through a value that cannot hold it.
+    Path,
+    /// The nulls between values alone would be too large to be stored.
+    Size,
+}
 
 /// Sets the value at each path; new fields come in the order of their paths.
 pub(crate) fn set_all(document: &mut Document, mut fields: Vec<(String, Bson)>) -> Result<(), Unfit> {
@@ -54,7 +59,7 @@ fn set(document: &mut Document, path: &str, value: Bson, nulls: &mut usize) -> R
             if !document.contains_key(segment) {
                 document.insert(segment, Document::new());
             }
-            document.get_mut(segment).map_or(Err(Unfit), |child| set_within(child, rest, value, nulls))
+            document.get_mut(segment).map_or(Err(Unfit::Path), |child| set_within(child, rest, value, nulls))
         }
     }
 }
@@ -63,23 +68,23 @@ fn set_within(within: &mut Bson, path: &str, value: Bson, nulls: &mut usize) -> 
     match within {
         Bson::Document(document) => set(document, path, value, nulls),
         Bson::Array(items) => set_item(items, path, value, nulls),
-        _ => Err(Unfit),
+        _ => Err(Unfit::Path),
     }
 }
 
 fn set_item(items: &mut Array, path: &str, value: Bson, nulls: &mut usize) -> Result<(), Unfit> {
     let (segment, rest) = path.split_once('.').map_or((path, None), |(segment, rest)| (segment, Some(rest)));
-    let index = index(segment).ok_or(Unfit)?;
+    let index = index(segment).ok_or(Unfit::Path)?;
     let missing = index >= items.len();
     if missing {
         let padding = index - items.len();
         if padding > MAX_PADDING {
-            return Err(Unfit);
+            return Err(Unfit::Path);
         }
-        *nulls = nulls.checked_sub(padding).ok_or(Unfit)?;
+        *nulls = nulls.checked_sub(padding).ok_or(Unfit::Size)?;
         items.resize(index + 1, Bson::Null);
     }
-    let item = items.get_mut(index).ok_or(Unfit)?;
+    let item = items.get_mut(index).ok_or(Unfit::Path)?;
     match rest {
         None => *item = value,
         Some(rest) => {
