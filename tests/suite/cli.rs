@@ -155,7 +155,7 @@ async fn every_help_text_shows_an_example() -> anyhow::Result<()> {
             assert!(!text.contains("s3cret"), "{text}");
         }
     }
-    for command in ["exec", "show"] {
+    for command in ["exec", "show", "export", "import", "check", "completions"] {
         let text = help(&[command]).await?;
         assert!(text.contains("Example") && text.contains(&format!("session-repo {command}")), "{text}");
     }

@@ -170,3 +170,19 @@ async fn what_cannot_be_read_is_named() -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn what_came_of_a_session_before_it_was_refused_leaves_its_room() -> anyhow::Result<()> {
+    let desk = Desk::new()?;
+    let site = desk.file_site("sessions.store");
+    let messages: Vec<_> = (0..40).map(|id| format!(r#"{{"message_id":{id},"content":"{}"}}"#, "x".repeat(100_000))).collect();
+    let refused = format!(r#"{{"_id":"bad","agents":{{"a":{{"messages":[{}]}}}},"metadata":5}}"#, messages.join(","));
+    let mut sizes = Vec::new();
+    for _ in 0..6 {
+        assert_eq!(desk.feed(&site, &["import"], refused.clone()).await?.status, Some(1));
+        sizes.push(std::fs::metadata(desk.path("sessions.store"))?.len());
+    }
+    assert!(sizes[5] < sizes[0] + refused.len() as u64, "{sizes:?}");
+    assert_eq!(desk.dump(&site).await?, "");
+    Ok(())
+}
