@@ -4,12 +4,11 @@ use crate::failed;
 use crate::output;
 use crate::place::Place;
 use anyhow::{Context, bail};
-use session_repository::{AnyStore, Landmark, Report};
+use session_repository::{Landmark, Report};
 
 /// Looks at the store and says what is there and what is wrong. Fails if anything is wrong.
 pub(crate) async fn run(place: &Place, json: bool) -> anyhow::Result<()> {
-    let report = AnyStore::inspect(place.url(), place.options().clone()).await;
-    let report = report.map_err(|error| failed(&error)).context("cannot open the store")?;
+    let report = place.inspect().await.map_err(|error| failed(&error)).context("cannot open the store")?;
     if json {
         output::print(&serde_json::to_string(&report)?)?;
     } else {

@@ -4,7 +4,7 @@ use crate::args::StoreArgs;
 use crate::failed;
 use anyhow::Context;
 use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
-use session_repository::{AnyStore, Repository, StoreOptions, StoreUrl};
+use session_repository::{AnyStore, Report, Repository, StoreOptions, StoreUrl};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
@@ -69,23 +69,25 @@ impl Place {
         }
         // Before the store is opened, because others may wait for it.
         Repository::prepare()?;
+        self.patiently(async || AnyStore::open(&self.url, self.options.clone()).await.map(Opened)).await
+    }
+
+    /// Looks at the store and changes nothing in it.
+    pub(crate) async fn inspect(&self) -> session_repository::Result<Report> {
+        self.patiently(async || AnyStore::inspect(&self.url, self.options.clone()).await).await
+    }
+
+    /// Opens the store in some way; waits a little where another process holds the file.
+    async fn patiently<T>(&self, open: impl AsyncFn() -> session_repository::Result<T>) -> session_repository::Result<T> {
         let begun = Instant::now();
         loop {
-            match AnyStore::open(&self.url, self.options.clone()).await {
+            match open().await {
                 Err(session_repository::Error::Unavailable(_)) if self.is_file() && begun.elapsed() < PATIENCE => {
                     tokio::time::sleep(LOOK).await;
                 }
-                opened => return opened.map(Opened),
+                opened => return opened,
             }
         }
-    }
-
-    pub(crate) fn url(&self) -> &StoreUrl {
-        &self.url
-    }
-
-    pub(crate) fn options(&self) -> &StoreOptions {
-        &self.options
     }
 
     /// What it is called, without credentials.
