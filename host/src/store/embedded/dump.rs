@@ -7,6 +7,7 @@ use crate::error;
 use crate::store::schema::extended;
 use crate::store::schema::json::{broken, write_text};
 use crate::transfer::Dumped;
+use bson::Document;
 use bson::raw::RawBsonRef;
 use tokio::sync::mpsc;
 
@@ -61,32 +62,20 @@ impl Out {
     }
 
     fn session(&mut self, tables: &ReadTables, row: &SessionRow) -> Result<bool> {
-        let document = bytes(&row.document)?;
-        self.text.push('{');
-        for (index, member) in document.into_iter().enumerate() {
-            let (name, value) = member.map_err(broken)?;
-            self.name(index, name.as_str())?;
-            let wanted = match name.as_str() {
-                "metadata" => {
-                    match tables.metadata()?.get(row.number)? {
-                        Some(metadata) => extended::write_document(&mut self.text, raw(metadata.value())?)?,
-                        None => extended::write_value(&mut self.text, value)?,
-                    }
-                    true
-                }
-                // What has no parts stands there as it was written: empty or null.
-                "feedbacks" if row.feedback > 0 => {
-                    let entries = tables.feedback()?;
-                    self.list(entries.range((row.number, 0)..(row.number, row.feedback))?.map(|entry| Ok(entry?.1)))?
-                }
-                "agents" if row.agents > 0 => self.agents(tables, row.number)?,
-                _ => self.value(value)?,
-            };
-            if !wanted {
-                return Ok(false);
+        let wanted = self.members(&row.document, |out, name, value| match name {
+            "metadata" => out.part(tables.metadata()?.get(row.number)?, value),
+            // What has no parts stands there as it was written: empty or null.
+            "feedbacks" if row.feedback > 0 => {
+                let entries = tables.feedback()?;
+                out.list(entries.range((row.number, 0)..(row.number, row.feedback))?.map(|entry| Ok(entry?.1)))
             }
+            "agents" if row.agents > 0 => out.agents(tables, row.number),
+            _ => out.part(None, value),
+        });
+        if !wanted? {
+            return Ok(false);
         }
-        self.text.push_str("}\n");
+        self.text.push('\n');
         Ok(self.flush(0))
     }
 
@@ -103,30 +92,37 @@ impl Out {
     }
 
     fn agent(&mut self, tables: &ReadTables, agent: &AgentRow) -> Result<bool> {
-        let document = bytes(&agent.document)?;
+        self.members(&agent.document, |out, name, value| match name {
+            "agent_data" => out.part(tables.agent_data()?.get(agent.number)?, value),
+            "messages" if agent.messages > 0 => {
+                let messages = tables.messages()?;
+                out.list(messages.range((agent.number, 0)..(agent.number, agent.messages))?.map(|entry| Ok(entry?.1)))
+            }
+            _ => out.part(None, value),
+        })
+    }
+
+    /// Writes the fields of a row's document, the value of each by `write`.
+    fn members(&mut self, document: &Document, mut write: impl FnMut(&mut Self, &str, RawBsonRef<'_>) -> Result<bool>) -> Result<bool> {
+        let document = bytes(document)?;
         self.text.push('{');
         for (index, member) in document.into_iter().enumerate() {
             let (name, value) = member.map_err(broken)?;
             self.name(index, name.as_str())?;
-            let wanted = match name.as_str() {
-                "agent_data" => {
-                    match tables.agent_data()?.get(agent.number)? {
-                        Some(data) => extended::write_document(&mut self.text, raw(data.value())?)?,
-                        None => extended::write_value(&mut self.text, value)?,
-                    }
-                    true
-                }
-                "messages" if agent.messages > 0 => {
-                    let messages = tables.messages()?;
-                    self.list(messages.range((agent.number, 0)..(agent.number, agent.messages))?.map(|entry| Ok(entry?.1)))?
-                }
-                _ => self.value(value)?,
-            };
-            if !wanted {
+            if !write(self, name.as_str(), value)? {
                 return Ok(false);
             }
         }
         self.text.push('}');
+        Ok(true)
+    }
+
+    /// Writes the document that is stored apart, or else what stands in its place.
+    fn part(&mut self, stored: Option<redb::AccessGuard<'_, Bytes>>, value: RawBsonRef<'_>) -> Result<bool> {
+        match stored {
+            Some(stored) => extended::write_document(&mut self.text, raw(stored.value())?)?,
+            None => extended::write_value(&mut self.text, value)?,
+        }
         Ok(true)
     }
 
@@ -152,10 +148,5 @@ impl Out {
         write_text(&mut self.text, name)?;
         self.text.push(':');
         Ok(())
-    }
-
-    fn value(&mut self, value: RawBsonRef<'_>) -> Result<bool> {
-        extended::write_value(&mut self.text, value)?;
-        Ok(true)
     }
 }

@@ -4,12 +4,13 @@ use super::engine::Engine;
 use super::fault::{Fault, Result};
 use super::file::{FORMAT, StoreFile};
 use super::order;
-use super::tables::{AgentRow, NEXT, ReadTables, SessionRow, agents_of, bytes, positions, raw};
+use super::tables::{AgentRow, NEXT, ReadTables, SessionRow, agents_of, bytes, damaged, positions, raw};
 use super::{EmbeddedStore, collection_name};
 use crate::error::{self, Error};
 use crate::inspect::{Landmark, Report};
 use crate::store::StoreOptions;
 use crate::store::schema::read;
+use crate::types::Timestamp;
 use std::path::Path;
 
 impl EmbeddedStore {
@@ -46,14 +47,10 @@ impl EmbeddedStore {
     }
 }
 
-fn damaged() -> Fault {
-    super::tables::damaged()
-}
-
 fn look(tables: &ReadTables, collection: &str, report: &mut Report) -> Result<()> {
     let next = tables.numbers()?.get(NEXT)?.map_or(0, |next| next.value());
     let (mut agents, mut messages) = (0, 0);
-    let mut landmarks: Option<(Landmark, i64, Landmark, i64)> = None;
+    let (mut oldest, mut newest) = (None, None);
     if let Some(number) = tables.collections()?.get(collection)?.map(|number| number.value()) {
         for entry in tables.sessions()?.range((number, "")..(number + 1, ""))? {
             let (key, row) = entry?;
@@ -72,11 +69,12 @@ fn look(tables: &ReadTables, collection: &str, report: &mut Report) -> Result<()
                 }
             }
             if let Some(created) = created {
-                let this = || Landmark::new(session_id, created);
-                let (oldest, first, newest, last) = landmarks.take().unwrap_or_else(|| (this(), created.0, this(), created.0));
-                let (oldest, first) = if created.0 < first { (this(), created.0) } else { (oldest, first) };
-                let (newest, last) = if created.0 >= last { (this(), created.0) } else { (newest, last) };
-                landmarks = Some((oldest, first, newest, last));
+                if oldest.as_ref().is_none_or(|(time, _)| created < *time) {
+                    oldest = Some((created, session_id.to_owned()));
+                }
+                if newest.as_ref().is_none_or(|(time, _)| created >= *time) {
+                    newest = Some((created, session_id.to_owned()));
+                }
             }
             if row.number >= next {
                 report.problems.push(format!("session {session_id:?}: its number will be given to another one"));
@@ -90,9 +88,8 @@ fn look(tables: &ReadTables, collection: &str, report: &mut Report) -> Result<()
             }
         }
     }
-    if let Some((oldest, _, newest, _)) = landmarks {
-        (report.oldest, report.newest) = (Some(oldest), Some(newest));
-    }
+    let landmark = |found: Option<(Timestamp, String)>| found.map(|(created, session_id)| Landmark::new(&session_id, created));
+    (report.oldest, report.newest) = (landmark(oldest), landmark(newest));
     (report.agents, report.messages) = (Some(agents), Some(messages));
     Ok(())
 }

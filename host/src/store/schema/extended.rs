@@ -6,7 +6,7 @@
 //!
 //! <https://github.com/mongodb/specifications/blob/master/source/extended-json/extended-json.md>
 
-use super::json::{broken, write_text};
+use super::json::{broken, write_items, write_text};
 use super::tree::{Form, Value};
 use crate::error::Result;
 use crate::types::Timestamp;
@@ -92,16 +92,7 @@ pub(crate) fn write_value(out: &mut String, value: RawBsonRef<'_>) -> Result<()>
         RawBsonRef::Double(number) if number.is_finite() => out.push_str(&serde_json::to_string(&number).map_err(broken)?),
         RawBsonRef::String(text) => write_text(out, text)?,
         RawBsonRef::Document(document) => write_document(out, document)?,
-        RawBsonRef::Array(items) => {
-            out.push('[');
-            for (index, item) in items.into_iter().enumerate() {
-                if index > 0 {
-                    out.push(',');
-                }
-                write_value(out, item.map_err(broken)?)?;
-            }
-            out.push(']');
-        }
+        RawBsonRef::Array(items) => write_items(out, items, write_value)?,
         RawBsonRef::DateTime(date) => match Timestamp(date.timestamp_millis()).to_rfc3339() {
             Some(text) => out.push_str(&format!(r#"{{"$date":"{text}"}}"#)),
             None => out.push_str(&format!(r#"{{"$date":{{"$numberLong":"{}"}}}}"#, date.timestamp_millis())),

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::types::{Json, Timestamp};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use bson::raw::{RawBsonRef, RawDocument};
+use bson::raw::{RawArray, RawBsonRef, RawDocument};
 use bson::spec::BinarySubtype;
 use bson::{Binary, Bson, DateTime, Document};
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, Visitor};
@@ -149,16 +149,7 @@ fn write_value(out: &mut String, value: RawBsonRef<'_>) -> Result<()> {
         RawBsonRef::Double(number) if number.is_finite() => out.push_str(&serde_json::to_string(&number).map_err(broken)?),
         RawBsonRef::String(text) => write_text(out, text)?,
         RawBsonRef::Document(document) => write_members(out, document, &[], &[])?,
-        RawBsonRef::Array(items) => {
-            out.push('[');
-            for (index, item) in items.into_iter().enumerate() {
-                if index > 0 {
-                    out.push(',');
-                }
-                write_value(out, item.map_err(broken)?)?;
-            }
-            out.push(']');
-        }
+        RawBsonRef::Array(items) => write_items(out, items, write_value)?,
         RawBsonRef::Binary(binary) => {
             out.push_str(&format!(r#"{{"{BYTES_MARKER}":true,"{BYTES_DATA}":""#));
             BASE64.encode_string(binary.bytes, out);
@@ -171,6 +162,19 @@ fn write_value(out: &mut String, value: RawBsonRef<'_>) -> Result<()> {
         },
         _ => write_extended(out, value)?,
     }
+    Ok(())
+}
+
+/// Writes an array, each item by `write`.
+pub(crate) fn write_items(out: &mut String, items: &RawArray, write: fn(&mut String, RawBsonRef<'_>) -> Result<()>) -> Result<()> {
+    out.push('[');
+    for (index, item) in items.into_iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        write(out, item.map_err(broken)?)?;
+    }
+    out.push(']');
     Ok(())
 }
 
