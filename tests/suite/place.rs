@@ -4,7 +4,7 @@ use crate::run::{Desk, Ran, Site, finish};
 use anyhow::{Context, ensure};
 use std::fs;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin};
 
@@ -196,8 +196,13 @@ async fn commands_that_meet_on_a_file_wait_for_each_other() -> anyhow::Result<()
     assert_eq!(desk.dump(&site).await?.lines().count(), ids.len());
     // Also for one that lets go a little later.
     let (mut holder, stdin) = exec(&desk, &site).await?;
-    let waiting = desk.command(&site, &["session", "read", "a"]).await?.spawn()?;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let mut waiting = desk.command(&site, &["session", "read", "a"]).await?;
+    let mut waiting = waiting.env("RUST_LOG", "session_repo=debug").stderr(Stdio::piped()).spawn()?;
+    let mut log = BufReader::new(waiting.stderr.take().context("no stderr")?);
+    let mut said = String::new();
+    while !said.contains("waiting for the store") {
+        ensure!(log.read_line(&mut said).await? > 0, "it does not wait: {said}");
+    }
     drop(stdin);
     assert_eq!(waiting.wait_with_output().await?.status.code(), Some(0));
     assert_eq!(holder.wait().await?.code(), Some(0));

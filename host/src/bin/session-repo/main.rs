@@ -90,6 +90,8 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
 
 /// Does something with a repository, and closes it.
 async fn on(place: &Place, work: impl AsyncFnOnce(&Repository) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    // Before the store is opened, because others may wait for it.
+    Repository::prepare().map_err(|error| failed(&error))?;
     let repository = place.open().await?.repository()?;
     let done = work(&repository).await;
     repository.close().await;

@@ -67,8 +67,6 @@ impl Place {
                 |error| session_repository::Error::Unavailable(format!("the folder of {} cannot be made: {error}", path.display()));
             make_folder(path).map_err(cannot)?;
         }
-        // Before the store is opened, because others may wait for it.
-        Repository::prepare()?;
         self.patiently(async || AnyStore::open(&self.url, self.options.clone()).await.map(Opened)).await
     }
 
@@ -82,7 +80,8 @@ impl Place {
         let begun = Instant::now();
         loop {
             match open().await {
-                Err(session_repository::Error::Unavailable(_)) if self.is_file() && begun.elapsed() < PATIENCE => {
+                Err(session_repository::Error::Unavailable(why)) if self.is_file() && begun.elapsed() < PATIENCE => {
+                    tracing::debug!(why, "waiting for the store");
                     tokio::time::sleep(LOOK).await;
                 }
                 opened => return opened,

@@ -11,6 +11,7 @@ mod style;
 pub(crate) use style::colour;
 
 use crate::command::Failure;
+use crate::failed;
 use crate::output;
 use crate::place::{Opened, Place};
 use crate::wire::Subject;
@@ -30,6 +31,8 @@ const TRUST: Duration = Duration::from_secs(5);
 
 /// Prints a conversation, and with `follow` what is new in it until Ctrl-C.
 pub(crate) async fn run(place: &Place, session_id: &str, follow: bool) -> anyhow::Result<()> {
+    // Before the store is opened, because others may wait for it.
+    Repository::prepare().map_err(|error| failed(&error))?;
     let mut open = None;
     let done = tokio::select! {
         shown = show(place, &mut open, session_id, follow) => match shown {
