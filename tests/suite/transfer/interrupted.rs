@@ -93,7 +93,7 @@ async fn an_export_that_was_killed_is_completed_by_a_resumed_one() -> anyhow::Re
         let begun = Instant::now();
         while fs::metadata(&path).map_or(0, |file| file.len()) < 5_000_000 {
             ensure!(begun.elapsed() < Duration::from_secs(60), "nothing is written");
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            tokio::task::yield_now().await;
         }
         export.kill().await?;
         let left = fs::read(&path)?;
