@@ -46,6 +46,16 @@ pub fn new_message(text: String, id: i64) -> Result<String, Invalid> {
     Ok(stripped.unwrap_or(text))
 }
 
+/// Checks the body of a message that gets its id from the store, and strips what is not its own.
+pub fn appended_message(text: String, argument: &str) -> Result<String, Invalid> {
+    let members = members(argument, &text)?;
+    if members.iter().any(|member| member.key == "message_id") {
+        return Err(Invalid(format!("{argument}.message_id: must be absent, an append gets the next id")));
+    }
+    let stripped = without_foreign(&members, is_message_field);
+    Ok(stripped.unwrap_or(text))
+}
+
 /// Checks the body of a message update. Stored metric fields stay unless the update brings its own.
 pub fn message_update(text: String, id: i64) -> Result<Replacement, Invalid> {
     let members = message_members(&text, id)?;

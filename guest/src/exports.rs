@@ -43,11 +43,18 @@ fn metric_fields() -> Vec<String> {
 }
 
 impl sessions::Guest for Component {
-    async fn create(session_id: String, session_type: Option<String>) -> Result<Session, Error> {
+    async fn create(session_id: String, session_type: Option<String>, expected: Option<u64>) -> Result<Session, Error> {
         let session_id = SessionId::parse(session_id)?.into_string();
         let session_type = validate::session_type(session_type)?;
+        if expected.is_some_and(|expected| expected != 0) {
+            // What does not exist is at revision 0, so this cannot succeed whatever happens meanwhile.
+            return match storage::find_session(session_id).await? {
+                Some(_) => Err(Error::AlreadyExists(Entity::Session)),
+                None => Err(Error::Stale(0)),
+            };
+        }
         let now = now();
-        let session = Session { session_id, session_type, created_at: now, updated_at: now };
+        let session = Session { session_id, session_type, created_at: now, updated_at: now, revision: 0 };
         storage::insert_session(session.clone()).await?;
         Ok(session)
     }
@@ -58,40 +65,76 @@ impl sessions::Guest for Component {
 }
 
 impl agents::Guest for Component {
-    async fn create(session_id: String, agent_id: String, agent: String) -> Result<(), Error> {
+    async fn create(session_id: String, agent_id: String, agent: String, expected: Option<u64>) -> Result<(), Error> {
         let session_id = SessionId::parse(session_id)?.into_string();
         let agent_id = AgentId::parse(agent_id)?;
         let data = body::new_agent(agent, &agent_id)?;
         let now = now();
         let agent = Agent { agent_id: agent_id.into_string(), data, created_at: now, updated_at: now };
-        storage::insert_agent(session_id, agent).await
+        storage::insert_agent(session_id, agent, expected).await
     }
 
     async fn read(session_id: String, agent_id: String) -> Result<Option<Agent>, Error> {
         storage::find_agent(SessionId::parse(session_id)?.into_string(), AgentId::parse(agent_id)?.into_string()).await
     }
 
-    async fn update(session_id: String, agent_id: String, agent: String) -> Result<(), Error> {
+    async fn update(session_id: String, agent_id: String, agent: String, expected: Option<u64>) -> Result<(), Error> {
         let session_id = SessionId::parse(session_id)?.into_string();
         let agent_id = AgentId::parse(agent_id)?;
         let update = body::agent_update(agent, &agent_id)?;
-        storage::replace_agent(session_id, agent_id.into_string(), update.fields, now(), update.keep).await
+        storage::replace_agent(session_id, agent_id.into_string(), update.fields, now(), update.keep, expected).await
     }
 }
 
 impl messages::Guest for Component {
-    async fn create(session_id: String, agent_id: String, message_id: i64, message: String) -> Result<(), Error> {
+    async fn create(
+        session_id: String,
+        agent_id: String,
+        message_id: i64,
+        message: String,
+        expected: Option<u64>,
+    ) -> Result<(), Error> {
         let session_id = SessionId::parse(session_id)?.into_string();
         let agent_id = AgentId::parse(agent_id)?.into_string();
         let message_id = validate::message_id(message_id)?;
         let body = body::new_message(message, message_id)?;
         let now = now();
         let message = Message { message_id, body: body.clone(), created_at: now, updated_at: now };
-        match storage::append_message(session_id, agent_id, message, metric_fields()).await? {
+        match storage::append_message(session_id, agent_id, message, metric_fields(), expected).await? {
             AppendOutcome::Appended => Ok(()),
             AppendOutcome::Taken(stored) if body::same_content(&stored.body, &body) => Ok(()),
             AppendOutcome::Taken(_) => Err(Error::AlreadyExists(Entity::Message)),
         }
+    }
+
+    async fn append(
+        session_id: String,
+        agent_id: String,
+        message: String,
+        key: Option<String>,
+        expected: Option<u64>,
+    ) -> Result<i64, Error> {
+        let session_id = SessionId::parse(session_id)?.into_string();
+        let agent_id = AgentId::parse(agent_id)?.into_string();
+        let key = validate::idempotency_key(key)?;
+        let body = body::appended_message(message, "message")?;
+        storage::append_messages(session_id, agent_id, vec![body], now(), key, expected).await
+    }
+
+    async fn append_many(
+        session_id: String,
+        agent_id: String,
+        messages: Vec<String>,
+        key: Option<String>,
+        expected: Option<u64>,
+    ) -> Result<i64, Error> {
+        let session_id = SessionId::parse(session_id)?.into_string();
+        let agent_id = AgentId::parse(agent_id)?.into_string();
+        let key = validate::idempotency_key(key)?;
+        validate::message_count(messages.len())?;
+        let bodies = messages.into_iter().enumerate();
+        let bodies = bodies.map(|(index, message)| body::appended_message(message, &format!("messages[{index}]"))).collect::<Result<_, _>>()?;
+        storage::append_messages(session_id, agent_id, bodies, now(), key, expected).await
     }
 
     async fn read(session_id: String, agent_id: String, message_id: i64) -> Result<Option<Message>, Error> {
@@ -100,12 +143,18 @@ impl messages::Guest for Component {
         storage::find_message(session_id, agent_id, validate::message_id(message_id)?, metric_fields()).await
     }
 
-    async fn update(session_id: String, agent_id: String, message_id: i64, message: String) -> Result<(), Error> {
+    async fn update(
+        session_id: String,
+        agent_id: String,
+        message_id: i64,
+        message: String,
+        expected: Option<u64>,
+    ) -> Result<(), Error> {
         let session_id = SessionId::parse(session_id)?.into_string();
         let agent_id = AgentId::parse(agent_id)?.into_string();
         let message_id = validate::message_id(message_id)?;
         let update = body::message_update(message, message_id)?;
-        storage::replace_message(session_id, agent_id, message_id, update.fields, now(), update.keep).await
+        storage::replace_message(session_id, agent_id, message_id, update.fields, now(), update.keep, expected).await
     }
 
     async fn list(session_id: String, agent_id: String, limit: Option<i64>, offset: i64) -> Result<Vec<Message>, Error> {
@@ -120,30 +169,30 @@ impl messages::Guest for Component {
 }
 
 impl metadata::Guest for Component {
-    async fn update(session_id: String, metadata: String) -> Result<(), Error> {
+    async fn update(session_id: String, metadata: String, expected: Option<u64>) -> Result<(), Error> {
         let session_id = SessionId::parse(session_id)?.into_string();
         let fields = validate::metadata(&metadata)?
             .into_iter()
             .map(|field| MetadataField { path: field.key.into_owned(), value: field.value.to_owned() })
             .collect();
-        storage::set_metadata(session_id, fields, now()).await
+        storage::set_metadata(session_id, fields, now(), expected).await
     }
 
     async fn get(session_id: String) -> Result<Option<String>, Error> {
         storage::get_metadata(SessionId::parse(session_id)?.into_string()).await
     }
 
-    async fn delete(session_id: String, keys: Vec<String>) -> Result<(), Error> {
+    async fn delete(session_id: String, keys: Vec<String>, expected: Option<u64>) -> Result<(), Error> {
         let session_id = SessionId::parse(session_id)?.into_string();
-        storage::unset_metadata(session_id, validate::metadata_keys(&keys)?, now()).await
+        storage::unset_metadata(session_id, validate::metadata_keys(&keys)?, now(), expected).await
     }
 }
 
 impl feedback::Guest for Component {
-    async fn add(session_id: String, feedback: String) -> Result<(), Error> {
+    async fn add(session_id: String, feedback: String, expected: Option<u64>) -> Result<(), Error> {
         let session_id = SessionId::parse(session_id)?.into_string();
         let body = body::feedback(feedback)?;
-        storage::append_feedback(session_id, FeedbackEntry { body, created_at: now() }).await
+        storage::append_feedback(session_id, FeedbackEntry { body, created_at: now() }, expected).await
     }
 
     async fn list(session_id: String) -> Result<Vec<FeedbackEntry>, Error> {

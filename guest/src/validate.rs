@@ -14,6 +14,10 @@ pub const MAX_AGENT_ID: usize = 256;
 pub const MAX_SESSION_TYPE: usize = 512;
 /// The most fields that one metadata call sets or deletes: a server's work grows with their square.
 pub const MAX_METADATA_FIELDS: usize = 10_000;
+/// The longest idempotency key, in bytes.
+pub const MAX_IDEMPOTENCY_KEY: usize = 256;
+/// The most messages that one call appends.
+pub const MAX_MESSAGES: usize = 1000;
 /// The type of a session whose creator names none.
 pub const DEFAULT_SESSION_TYPE: &str = "default";
 
@@ -85,6 +89,23 @@ pub fn message_id(id: i64) -> Result<i64, Invalid> {
         return invalid(format!("message_id: must not be negative, is {id}"));
     }
     Ok(id)
+}
+
+/// Checks the key of an append.
+pub fn idempotency_key(key: Option<String>) -> Result<Option<String>, Invalid> {
+    if let Some(key) = &key {
+        check_id("idempotency_key", key, MAX_IDEMPOTENCY_KEY)?;
+    }
+    Ok(key)
+}
+
+/// Checks how many messages one call appends.
+pub fn message_count(count: usize) -> Result<(), Invalid> {
+    match count {
+        0 => invalid("messages: must not be empty"),
+        1..=MAX_MESSAGES => Ok(()),
+        _ => invalid(format!("messages: has {count} messages, at most {MAX_MESSAGES} are allowed in one call")),
+    }
 }
 
 /// Checks the type of a new session.

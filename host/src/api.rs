@@ -19,20 +19,56 @@ macro_rules! call {
     };
 }
 
-/// Calls on sessions: `session:repository/sessions`.
-#[derive(Debug, Clone, Copy)]
-pub struct Sessions<'a>(pub(crate) &'a Repository);
+/// Declares what stands for an interface. Writes through it can be bound to a revision.
+macro_rules! interface {
+    ($($(#[$doc:meta])* $name:ident)+) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug, Clone, Copy)]
+            pub struct $name<'a> {
+                repository: &'a Repository,
+                expected: Option<u64>,
+            }
+
+            impl<'a> $name<'a> {
+                pub(crate) fn new(repository: &'a Repository) -> Self {
+                    Self { repository, expected: None }
+                }
+
+                /// Binds writes to a revision of the session, mostly the one that a read returned: if the session is at another one by
+                /// then, nothing is written and the answer is [`Error::Stale`]. Reads are not bound.
+                #[must_use]
+                pub fn if_revision(self, revision: u64) -> Self {
+                    Self { expected: Some(revision), ..self }
+                }
+            }
+        )+
+    };
+}
+
+interface! {
+    /// Calls on sessions: `session:repository/sessions`.
+    Sessions
+    /// Calls on agents: `session:repository/agents`.
+    Agents
+    /// Calls on messages: `session:repository/messages`.
+    Messages
+    /// Calls on metadata: `session:repository/metadata`.
+    Metadata
+    /// Calls on feedback: `session:repository/feedback`.
+    Feedbacks
+}
 
 impl Sessions<'_> {
     /// Creates an empty session; its type is `default` unless one is given.
     ///
     /// # Errors
     ///
-    /// `already-exists` for an id that is taken, `invalid-argument`.
+    /// `already-exists` for an id that is taken, `stale`, `invalid-argument`.
     pub async fn create(self, session_id: impl Into<String>, session_type: Option<&str>) -> Result<Session> {
         let (session_id, session_type) = (session_id.into(), session_type.map(str::to_owned));
         let size = session_id.len() + session_type.as_ref().map_or(0, String::len);
-        call!(self.0, size, session_repository_sessions.call_create(session_id, session_type), Session::from)
+        call!(self.repository, size, session_repository_sessions.call_create(session_id, session_type, self.expected), Session::from)
     }
 
     /// Reads a session.
@@ -42,24 +78,20 @@ impl Sessions<'_> {
     /// `invalid-argument`.
     pub async fn read(self, session_id: impl Into<String>) -> Result<Option<Session>> {
         let session_id = session_id.into();
-        call!(self.0, session_id.len(), session_repository_sessions.call_read(session_id), |session| session.map(Session::from))
+        call!(self.repository, session_id.len(), session_repository_sessions.call_read(session_id), |session| session.map(Session::from))
     }
 }
-
-/// Calls on agents: `session:repository/agents`.
-#[derive(Debug, Clone, Copy)]
-pub struct Agents<'a>(pub(crate) &'a Repository);
 
 impl Agents<'_> {
     /// Creates an agent from a JSON object of its own fields.
     ///
     /// # Errors
     ///
-    /// `not-found(session)`, `already-exists(agent)`, `invalid-argument`.
+    /// `not-found(session)`, `already-exists(agent)`, `stale`, `invalid-argument`.
     pub async fn create(self, session_id: impl Into<String>, agent_id: impl Into<String>, agent: impl Into<Json>) -> Result<()> {
         let (session_id, agent_id, agent) = (session_id.into(), agent_id.into(), agent.into().into_string());
         let size = session_id.len() + agent_id.len() + agent.len();
-        call!(self.0, size, session_repository_agents.call_create(session_id, agent_id, agent), |()| ())
+        call!(self.repository, size, session_repository_agents.call_create(session_id, agent_id, agent, self.expected), |()| ())
     }
 
     /// Reads an agent without its messages.
@@ -70,31 +102,27 @@ impl Agents<'_> {
     pub async fn read(self, session_id: impl Into<String>, agent_id: impl Into<String>) -> Result<Option<Agent>> {
         let (session_id, agent_id) = (session_id.into(), agent_id.into());
         let size = session_id.len() + agent_id.len();
-        call!(self.0, size, session_repository_agents.call_read(session_id, agent_id), |agent| agent.map(Agent::from))
+        call!(self.repository, size, session_repository_agents.call_read(session_id, agent_id), |agent| agent.map(Agent::from))
     }
 
     /// Replaces an agent's own fields; `model`, `system_prompt` and `prompt_metadata` stay unless the update brings them.
     ///
     /// # Errors
     ///
-    /// `not-found`, `invalid-argument`.
+    /// `not-found`, `stale`, `invalid-argument`.
     pub async fn update(self, session_id: impl Into<String>, agent_id: impl Into<String>, agent: impl Into<Json>) -> Result<()> {
         let (session_id, agent_id, agent) = (session_id.into(), agent_id.into(), agent.into().into_string());
         let size = session_id.len() + agent_id.len() + agent.len();
-        call!(self.0, size, session_repository_agents.call_update(session_id, agent_id, agent), |()| ())
+        call!(self.repository, size, session_repository_agents.call_update(session_id, agent_id, agent, self.expected), |()| ())
     }
 }
 
-/// Calls on messages: `session:repository/messages`.
-#[derive(Debug, Clone, Copy)]
-pub struct Messages<'a>(pub(crate) &'a Repository);
-
 impl Messages<'_> {
-    /// Appends a message. The same id with the same content again succeeds and stores nothing.
+    /// Appends a message under an id of the caller's. The same id with the same content again succeeds and stores nothing.
     ///
     /// # Errors
     ///
-    /// `not-found`, `already-exists(message)` for an id taken by other content, `invalid-argument`.
+    /// `not-found`, `already-exists(message)` for an id taken by other content, `stale`, `invalid-argument`.
     pub async fn create(
         self,
         session_id: impl Into<String>,
@@ -104,7 +132,57 @@ impl Messages<'_> {
     ) -> Result<()> {
         let (session_id, agent_id, message) = (session_id.into(), agent_id.into(), message.into().into_string());
         let size = session_id.len() + agent_id.len() + message.len();
-        call!(self.0, size, session_repository_messages.call_create(session_id, agent_id, message_id, message), |()| ())
+        call!(self.repository, size, session_repository_messages.call_create(session_id, agent_id, message_id, message, self.expected), |()| ())
+    }
+
+    /// Appends a message under the next id and returns that. With an idempotency key it can be repeated safely: the key is remembered for
+    /// the agent's next 256 appends at least.
+    ///
+    /// # Errors
+    ///
+    /// `not-found`, `stale`, `invalid-argument`, also for a body that brings a `message_id`.
+    pub async fn append(
+        self,
+        session_id: impl Into<String>,
+        agent_id: impl Into<String>,
+        message: impl Into<Json>,
+        idempotency_key: Option<&str>,
+    ) -> Result<i64> {
+        let (session_id, agent_id, message) = (session_id.into(), agent_id.into(), message.into().into_string());
+        let key = idempotency_key.map(str::to_owned);
+        let size = session_id.len() + agent_id.len() + message.len() + key.as_ref().map_or(0, String::len);
+        call!(
+            self.repository,
+            size,
+            session_repository_messages.call_append(session_id, agent_id, message, key, self.expected),
+            |message_id| message_id
+        )
+    }
+
+    /// Appends messages, a whole turn, say, in one atomic step, under ids that count up by one; returns the first. Keys are as for
+    /// [`append`](Self::append).
+    ///
+    /// # Errors
+    ///
+    /// Those of `append`; `invalid-argument` also for no messages or more than 1,000.
+    pub async fn append_many(
+        self,
+        session_id: impl Into<String>,
+        agent_id: impl Into<String>,
+        messages: impl IntoIterator<Item = impl Into<Json>>,
+        idempotency_key: Option<&str>,
+    ) -> Result<i64> {
+        let (session_id, agent_id, key) = (session_id.into(), agent_id.into(), idempotency_key.map(str::to_owned));
+        let messages: Vec<String> = messages.into_iter().map(|message| message.into().into_string()).collect();
+        // A short message still takes a place of its own on both sides.
+        let bodies: usize = messages.iter().map(|message| message.len() + 2 * size_of::<String>()).sum();
+        let size = session_id.len() + agent_id.len() + bodies + key.as_ref().map_or(0, String::len);
+        call!(
+            self.repository,
+            size,
+            session_repository_messages.call_append_many(session_id, agent_id, messages, key, self.expected),
+            |first| first
+        )
     }
 
     /// Reads one message, without its metric fields.
@@ -115,14 +193,14 @@ impl Messages<'_> {
     pub async fn read(self, session_id: impl Into<String>, agent_id: impl Into<String>, message_id: i64) -> Result<Option<Message>> {
         let (session_id, agent_id) = (session_id.into(), agent_id.into());
         let size = session_id.len() + agent_id.len();
-        call!(self.0, size, session_repository_messages.call_read(session_id, agent_id, message_id), |message| message.map(Message::from))
+        call!(self.repository, size, session_repository_messages.call_read(session_id, agent_id, message_id), |message| message.map(Message::from))
     }
 
     /// Replaces a message's own fields, for example to redact it. Stored metric fields stay unless the update brings its own.
     ///
     /// # Errors
     ///
-    /// `not-found`, `invalid-argument`.
+    /// `not-found`, `stale`, `invalid-argument`.
     pub async fn update(
         self,
         session_id: impl Into<String>,
@@ -132,7 +210,7 @@ impl Messages<'_> {
     ) -> Result<()> {
         let (session_id, agent_id, message) = (session_id.into(), agent_id.into(), message.into().into_string());
         let size = session_id.len() + agent_id.len() + message.len();
-        call!(self.0, size, session_repository_messages.call_update(session_id, agent_id, message_id, message), |()| ())
+        call!(self.repository, size, session_repository_messages.call_update(session_id, agent_id, message_id, message, self.expected), |()| ())
     }
 
     /// Lists messages, oldest first: at most `limit` (all, if none) after skipping `offset`.
@@ -149,27 +227,23 @@ impl Messages<'_> {
     ) -> Result<Vec<Message>> {
         let (session_id, agent_id) = (session_id.into(), agent_id.into());
         let size = session_id.len() + agent_id.len();
-        call!(self.0, size, session_repository_messages.call_list(session_id, agent_id, limit, offset), |page| page
+        call!(self.repository, size, session_repository_messages.call_list(session_id, agent_id, limit, offset), |page| page
             .into_iter()
             .map(Message::from)
             .collect())
     }
 }
 
-/// Calls on metadata: `session:repository/metadata`.
-#[derive(Debug, Clone, Copy)]
-pub struct Metadata<'a>(pub(crate) &'a Repository);
-
 impl Metadata<'_> {
     /// Sets the fields of a JSON object, whose keys may be paths with dots, and leaves all others as they are.
     ///
     /// # Errors
     ///
-    /// `not-found(session)`, `invalid-argument`.
+    /// `not-found(session)`, `stale`, `invalid-argument`.
     pub async fn update(self, session_id: impl Into<String>, metadata: impl Into<Json>) -> Result<()> {
         let (session_id, metadata) = (session_id.into(), metadata.into().into_string());
         let size = session_id.len() + metadata.len();
-        call!(self.0, size, session_repository_metadata.call_update(session_id, metadata), |()| ())
+        call!(self.repository, size, session_repository_metadata.call_update(session_id, metadata, self.expected), |()| ())
     }
 
     /// Reads all metadata of a session.
@@ -179,36 +253,32 @@ impl Metadata<'_> {
     /// `invalid-argument`.
     pub async fn get(self, session_id: impl Into<String>) -> Result<Option<Json>> {
         let session_id = session_id.into();
-        call!(self.0, session_id.len(), session_repository_metadata.call_get(session_id), |metadata| metadata.map(Json::from))
+        call!(self.repository, session_id.len(), session_repository_metadata.call_get(session_id), |metadata| metadata.map(Json::from))
     }
 
     /// Removes fields, by the same paths as in [`Metadata::update`].
     ///
     /// # Errors
     ///
-    /// `not-found(session)`, `invalid-argument`.
+    /// `not-found(session)`, `stale`, `invalid-argument`.
     pub async fn delete(self, session_id: impl Into<String>, keys: impl IntoIterator<Item = impl Into<String>>) -> Result<()> {
         let (session_id, keys): (String, Vec<String>) = (session_id.into(), keys.into_iter().map(Into::into).collect());
         // A short key still takes a place of its own on both sides.
         let size = session_id.len() + keys.iter().map(|key| key.len() + 2 * size_of::<String>()).sum::<usize>();
-        call!(self.0, size, session_repository_metadata.call_delete(session_id, keys), |()| ())
+        call!(self.repository, size, session_repository_metadata.call_delete(session_id, keys, self.expected), |()| ())
     }
 }
-
-/// Calls on feedback: `session:repository/feedback`.
-#[derive(Debug, Clone, Copy)]
-pub struct Feedbacks<'a>(pub(crate) &'a Repository);
 
 impl Feedbacks<'_> {
     /// Adds an entry, a JSON object.
     ///
     /// # Errors
     ///
-    /// `not-found(session)`, `invalid-argument`.
+    /// `not-found(session)`, `stale`, `invalid-argument`.
     pub async fn add(self, session_id: impl Into<String>, feedback: impl Into<Json>) -> Result<()> {
         let (session_id, feedback) = (session_id.into(), feedback.into().into_string());
         let size = session_id.len() + feedback.len();
-        call!(self.0, size, session_repository_feedback.call_add(session_id, feedback), |()| ())
+        call!(self.repository, size, session_repository_feedback.call_add(session_id, feedback, self.expected), |()| ())
     }
 
     /// Lists all entries, oldest first.
@@ -218,7 +288,7 @@ impl Feedbacks<'_> {
     /// `invalid-argument`.
     pub async fn list(self, session_id: impl Into<String>) -> Result<Vec<Feedback>> {
         let session_id = session_id.into();
-        call!(self.0, session_id.len(), session_repository_feedback.call_list(session_id), |entries| entries
+        call!(self.repository, session_id.len(), session_repository_feedback.call_list(session_id), |entries| entries
             .into_iter()
             .map(Feedback::from)
             .collect())

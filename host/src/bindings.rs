@@ -28,12 +28,14 @@ convert!(wit::Session => Session, s => Session {
     session_type: s.session_type,
     created_at: Timestamp(s.created_at),
     updated_at: Timestamp(s.updated_at),
+    revision: s.revision,
 });
 convert!(Session => wit::Session, s => wit::Session {
     session_id: s.session_id,
     session_type: s.session_type,
     created_at: s.created_at.0,
     updated_at: s.updated_at.0,
+    revision: s.revision,
 });
 convert!(wit::Agent => Agent, a => Agent {
     agent_id: a.agent_id,
@@ -75,6 +77,7 @@ convert!(Entity => wit::Entity, e => match e {
 convert!(wit::Error => Error, e => match e {
     wit::Error::NotFound(entity) => Error::NotFound(entity.into()),
     wit::Error::AlreadyExists(entity) => Error::AlreadyExists(entity.into()),
+    wit::Error::Stale(current) => Error::Stale { current },
     wit::Error::InvalidArgument(message) => Error::InvalidArgument(message),
     wit::Error::TooLarge(wit::SizeLimit { size, limit }) => Error::TooLarge { size, limit },
     wit::Error::AccessDenied(message) => Error::AccessDenied(message),
@@ -86,6 +89,7 @@ convert!(wit::Error => Error, e => match e {
 convert!(Error => wit::Error, e => match e {
     Error::NotFound(entity) => wit::Error::NotFound(entity.into()),
     Error::AlreadyExists(entity) => wit::Error::AlreadyExists(entity.into()),
+    Error::Stale { current } => wit::Error::Stale(current),
     Error::InvalidArgument(message) => wit::Error::InvalidArgument(message),
     Error::TooLarge { size, limit } => wit::Error::TooLarge(wit::SizeLimit { size, limit }),
     Error::AccessDenied(message) => wit::Error::AccessDenied(message),

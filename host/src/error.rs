@@ -38,6 +38,12 @@ pub enum Error {
     /// The named thing exists already, for a message: with other content. Nothing was changed.
     #[error("the {0} exists already")]
     AlreadyExists(Entity),
+    /// The session is not at the revision that the write expects. Nothing was changed.
+    #[error("the session is at revision {current} by now")]
+    Stale {
+        /// The revision that it is at.
+        current: u64,
+    },
     /// An argument breaks a rule. Nothing was changed.
     #[error("{0}")]
     InvalidArgument(String),
@@ -72,6 +78,7 @@ impl Error {
         match self {
             Error::NotFound(_) => "not-found",
             Error::AlreadyExists(_) => "already-exists",
+            Error::Stale { .. } => "stale",
             Error::InvalidArgument(_) => "invalid-argument",
             Error::TooLarge { .. } => "too-large",
             Error::AccessDenied(_) => "access-denied",
@@ -83,7 +90,8 @@ impl Error {
     }
 
     /// Whether the same call can succeed later without anybody changing anything. After such an error a write may or may not have
-    /// happened. A create can be repeated safely: of a message it succeeds, of a session or an agent it says that there is one.
+    /// happened. A create can be repeated safely: of a message it succeeds, of a session or an agent it says that there is one. So can an
+    /// append with an idempotency key.
     pub fn is_retryable(&self) -> bool {
         matches!(self, Error::Timeout | Error::Unavailable(_))
     }

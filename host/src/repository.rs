@@ -138,27 +138,27 @@ impl Repository {
 
     /// Calls on sessions.
     pub fn sessions(&self) -> Sessions<'_> {
-        Sessions(self)
+        Sessions::new(self)
     }
 
     /// Calls on agents.
     pub fn agents(&self) -> Agents<'_> {
-        Agents(self)
+        Agents::new(self)
     }
 
     /// Calls on messages.
     pub fn messages(&self) -> Messages<'_> {
-        Messages(self)
+        Messages::new(self)
     }
 
     /// Calls on metadata.
     pub fn metadata(&self) -> Metadata<'_> {
-        Metadata(self)
+        Metadata::new(self)
     }
 
     /// Calls on feedback.
     pub fn feedback(&self) -> Feedbacks<'_> {
-        Feedbacks(self)
+        Feedbacks::new(self)
     }
 
     /// Waits until all calls are answered, then closes the store: a client that the store owns is shut down, a borrowed one keeps working.

@@ -5,7 +5,7 @@ use crate::bindings::wit;
 use crate::ctx::{SessionCtx, SessionCtxView, SessionHost};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
-use crate::store::{Appended, Page, Replacement, Store};
+use crate::store::{Appended, NewMessages, Page, Replacement, Store};
 use crate::types::{Json, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,10 +82,10 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
         Ok(run(accessor, &id, 0, call, no_size).await?.map(Into::into))
     }
 
-    async fn insert_agent(accessor: &Accessor<T, Self>, session_id: String, agent: wit::Agent) -> Answer<()> {
+    async fn insert_agent(accessor: &Accessor<T, Self>, session_id: String, agent: wit::Agent, expected: Option<u64>) -> Answer<()> {
         let brought = agent.data.len();
         let id = session_id.clone();
-        let call = async move |store: Arc<dyn Store>| store.insert_agent(&session_id, agent.into()).await;
+        let call = async move |store: Arc<dyn Store>| store.insert_agent(&session_id, agent.into(), expected).await;
         run(accessor, &id, brought, call, no_size).await
     }
 
@@ -103,11 +103,12 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
         data: String,
         updated_at: i64,
         keep: Vec<String>,
+        expected: Option<u64>,
     ) -> Answer<()> {
         let brought = data.len();
         let data = Replacement { fields: Json::from(data), keep, updated_at: Timestamp(updated_at) };
         let id = session_id.clone();
-        let call = async move |store: Arc<dyn Store>| store.replace_agent(&session_id, &agent_id, data).await;
+        let call = async move |store: Arc<dyn Store>| store.replace_agent(&session_id, &agent_id, data, expected).await;
         run(accessor, &id, brought, call, no_size).await
     }
 
@@ -117,10 +118,11 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
         agent_id: String,
         message: wit::Message,
         omit: Vec<String>,
+        expected: Option<u64>,
     ) -> Answer<AppendOutcome> {
         let brought = message.body.len();
         let id = session_id.clone();
-        let call = async move |store: Arc<dyn Store>| store.append_message(&session_id, &agent_id, message.into(), &omit).await;
+        let call = async move |store: Arc<dyn Store>| store.append_message(&session_id, &agent_id, message.into(), &omit, expected).await;
         let size = |appended: &Appended| match appended {
             Appended::New => 0,
             Appended::Taken(message) => message.body.as_str().len(),
@@ -129,6 +131,23 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
             Appended::New => AppendOutcome::Appended,
             Appended::Taken(message) => AppendOutcome::Taken(message.into()),
         })
+    }
+
+    async fn append_messages(
+        accessor: &Accessor<T, Self>,
+        session_id: String,
+        agent_id: String,
+        bodies: Vec<String>,
+        created_at: i64,
+        key: Option<String>,
+        expected: Option<u64>,
+    ) -> Answer<i64> {
+        let brought = bodies.iter().map(String::len).sum();
+        let id = session_id.clone();
+        let bodies = bodies.into_iter().map(Json::from).collect();
+        let new = NewMessages { bodies, created_at: Timestamp(created_at), idempotency_key: key };
+        let call = async move |store: Arc<dyn Store>| store.append_messages(&session_id, &agent_id, new, expected).await;
+        run(accessor, &id, brought, call, no_size).await
     }
 
     async fn find_message(
@@ -152,11 +171,12 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
         body: String,
         updated_at: i64,
         keep: Vec<String>,
+        expected: Option<u64>,
     ) -> Answer<()> {
         let brought = body.len();
         let body = Replacement { fields: Json::from(body), keep, updated_at: Timestamp(updated_at) };
         let id = session_id.clone();
-        let call = async move |store: Arc<dyn Store>| store.replace_message(&session_id, &agent_id, message_id, body).await;
+        let call = async move |store: Arc<dyn Store>| store.replace_message(&session_id, &agent_id, message_id, body, expected).await;
         run(accessor, &id, brought, call, no_size).await
     }
 
@@ -175,11 +195,17 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
         Ok(run(accessor, &id, 0, call, size).await?.into_iter().map(Into::into).collect())
     }
 
-    async fn set_metadata(accessor: &Accessor<T, Self>, session_id: String, fields: Vec<MetadataField>, updated_at: i64) -> Answer<()> {
+    async fn set_metadata(
+        accessor: &Accessor<T, Self>,
+        session_id: String,
+        fields: Vec<MetadataField>,
+        updated_at: i64,
+        expected: Option<u64>,
+    ) -> Answer<()> {
         let brought = fields.iter().map(|field| field.path.len() + field.value.len()).sum();
         let fields = fields.into_iter().map(|field| (field.path, Json::from(field.value))).collect();
         let id = session_id.clone();
-        let call = async move |store: Arc<dyn Store>| store.set_metadata(&session_id, fields, Timestamp(updated_at)).await;
+        let call = async move |store: Arc<dyn Store>| store.set_metadata(&session_id, fields, Timestamp(updated_at), expected).await;
         run(accessor, &id, brought, call, no_size).await
     }
 
@@ -190,17 +216,28 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
         Ok(run(accessor, &id, 0, call, size).await?.map(Json::into_string))
     }
 
-    async fn unset_metadata(accessor: &Accessor<T, Self>, session_id: String, paths: Vec<String>, updated_at: i64) -> Answer<()> {
+    async fn unset_metadata(
+        accessor: &Accessor<T, Self>,
+        session_id: String,
+        paths: Vec<String>,
+        updated_at: i64,
+        expected: Option<u64>,
+    ) -> Answer<()> {
         let brought = paths.iter().map(String::len).sum();
         let id = session_id.clone();
-        let call = async move |store: Arc<dyn Store>| store.unset_metadata(&session_id, paths, Timestamp(updated_at)).await;
+        let call = async move |store: Arc<dyn Store>| store.unset_metadata(&session_id, paths, Timestamp(updated_at), expected).await;
         run(accessor, &id, brought, call, no_size).await
     }
 
-    async fn append_feedback(accessor: &Accessor<T, Self>, session_id: String, feedback: wit::FeedbackEntry) -> Answer<()> {
+    async fn append_feedback(
+        accessor: &Accessor<T, Self>,
+        session_id: String,
+        feedback: wit::FeedbackEntry,
+        expected: Option<u64>,
+    ) -> Answer<()> {
         let brought = feedback.body.len();
         let id = session_id.clone();
-        let call = async move |store: Arc<dyn Store>| store.append_feedback(&session_id, feedback.into()).await;
+        let call = async move |store: Arc<dyn Store>| store.append_feedback(&session_id, feedback.into(), expected).await;
         run(accessor, &id, brought, call, no_size).await
     }
 

@@ -21,6 +21,20 @@ pub enum Appended {
     Taken(Message),
 }
 
+/// Messages that get their ids from the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewMessages {
+    /// The own fields of each, a JSON object; at least one.
+    pub bodies: Vec<Json>,
+    /// When it happens.
+    pub created_at: Timestamp,
+    /// What the append is known by, if it is to be repeated safely.
+    pub idempotency_key: Option<String>,
+}
+
+/// How many appends with an idempotency key an agent remembers: at least the last so many of all its appends.
+pub(crate) const REMEMBERED_APPENDS: usize = 256;
+
 /// New own fields for an agent or a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replacement {
@@ -53,7 +67,9 @@ impl Default for Page {
 /// A store of sessions: the `storage` interface of the WIT package in Rust, where the promises of each function stand.
 ///
 /// Callers pass checked values. Every write happens as a whole or not at all, advances `updated_at` of the session (and of the agent,
-/// where one is named) unless it is later already, and is durable when it returns. The host runs each call to its end even when nobody
+/// where one is named) unless it is later already, advances the session's revision by one, and is durable when it returns. A write that
+/// expects another revision is refused as [`Stale`](crate::Error::Stale), after `not-found` and `already-exists` and after what makes it a
+/// repeat. The host runs each call to its end even when nobody
 /// waits for it any more.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
@@ -64,37 +80,54 @@ pub trait Store: Send + Sync + 'static {
     async fn find_session(&self, session_id: &str) -> Result<Option<Session>>;
 
     /// Stores an agent without messages.
-    async fn insert_agent(&self, session_id: &str, agent: Agent) -> Result<()>;
+    async fn insert_agent(&self, session_id: &str, agent: Agent, expected: Option<u64>) -> Result<()>;
 
     /// Finds an agent.
     async fn find_agent(&self, session_id: &str, agent_id: &str) -> Result<Option<Agent>>;
 
     /// Replaces the own fields of an agent.
-    async fn replace_agent(&self, session_id: &str, agent_id: &str, data: Replacement) -> Result<()>;
+    async fn replace_agent(&self, session_id: &str, agent_id: &str, data: Replacement, expected: Option<u64>) -> Result<()>;
 
     /// Appends a message unless its id is taken; the one that took it comes back without the fields in `omit`.
-    async fn append_message(&self, session_id: &str, agent_id: &str, message: Message, omit: &[String]) -> Result<Appended>;
+    async fn append_message(
+        &self,
+        session_id: &str,
+        agent_id: &str,
+        message: Message,
+        omit: &[String],
+        expected: Option<u64>,
+    ) -> Result<Appended>;
+
+    /// Appends messages under the next ids and returns the first; where the idempotency key is known, what it returned before.
+    async fn append_messages(&self, session_id: &str, agent_id: &str, messages: NewMessages, expected: Option<u64>) -> Result<i64>;
 
     /// Finds a message, without the fields in `omit`.
     async fn find_message(&self, session_id: &str, agent_id: &str, message_id: i64, omit: &[String]) -> Result<Option<Message>>;
 
     /// Replaces the own fields of a message.
-    async fn replace_message(&self, session_id: &str, agent_id: &str, message_id: i64, body: Replacement) -> Result<()>;
+    async fn replace_message(
+        &self,
+        session_id: &str,
+        agent_id: &str,
+        message_id: i64,
+        body: Replacement,
+        expected: Option<u64>,
+    ) -> Result<()>;
 
     /// Lists a page of messages, oldest first, equal times in append order, without the fields in `omit`.
     async fn list_messages(&self, session_id: &str, agent_id: &str, page: Page, omit: &[String]) -> Result<Vec<Message>>;
 
     /// Sets metadata fields, each a path and a value.
-    async fn set_metadata(&self, session_id: &str, fields: Vec<(String, Json)>, updated_at: Timestamp) -> Result<()>;
+    async fn set_metadata(&self, session_id: &str, fields: Vec<(String, Json)>, updated_at: Timestamp, expected: Option<u64>) -> Result<()>;
 
     /// Finds all metadata of a session.
     async fn get_metadata(&self, session_id: &str) -> Result<Option<Json>>;
 
     /// Removes metadata fields.
-    async fn unset_metadata(&self, session_id: &str, paths: Vec<String>, updated_at: Timestamp) -> Result<()>;
+    async fn unset_metadata(&self, session_id: &str, paths: Vec<String>, updated_at: Timestamp, expected: Option<u64>) -> Result<()>;
 
     /// Appends a feedback entry.
-    async fn append_feedback(&self, session_id: &str, feedback: Feedback) -> Result<()>;
+    async fn append_feedback(&self, session_id: &str, feedback: Feedback, expected: Option<u64>) -> Result<()>;
 
     /// Lists all feedback, oldest first, of at most `max_bytes` of JSON.
     async fn list_feedback(&self, session_id: &str, max_bytes: usize) -> Result<Vec<Feedback>>;

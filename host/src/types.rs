@@ -96,6 +96,8 @@ pub struct Session {
     pub created_at: Timestamp,
     /// When anything in it was last written.
     pub updated_at: Timestamp,
+    /// How often it has been written to. Programs that write past this crate do not advance it.
+    pub revision: u64,
 }
 
 /// An agent without its messages.

@@ -58,7 +58,7 @@ impl Database {
 
     /// Options for a store on it.
     pub fn options(&self) -> StoreOptions {
-        StoreOptions { database: self.name.clone(), collection: COLLECTION.to_owned(), metadata_fields: Vec::new() }
+        StoreOptions { database: self.name.clone(), collection: COLLECTION.to_owned(), metadata_fields: Vec::new(), ..StoreOptions::default() }
     }
 
     /// A repository on it, with a client of its own.

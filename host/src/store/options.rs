@@ -13,11 +13,17 @@ pub struct StoreOptions {
     /// Metadata fields to index, by the same paths as in a metadata update. No call searches by them yet, so only MongoDB, which others
     /// query as well, has such indexes. Default: none.
     pub metadata_fields: Vec<String>,
+    /// In MongoDB: how much of an agent's messages, in bytes, stays in the session's document before the oldest move to the archive;
+    /// 1 KiB to 8 MiB, or never if none. Other stores need no archive. Default: 1 MiB.
+    pub archive_after: Option<u64>,
 }
+
+/// The bounds of `archive_after`, in bytes.
+const ARCHIVE_AFTER: std::ops::RangeInclusive<u64> = 1024..=8 * 1024 * 1024;
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { database: String::from("database_name"), collection: String::from("collection_name"), metadata_fields: Vec::new() }
+        Self { database: String::from("database_name"), collection: String::from("collection_name"), metadata_fields: Vec::new(), archive_after: Some(1024 * 1024) }
     }
 }
 
@@ -39,6 +45,9 @@ impl StoreOptions {
         let namespace = database.len() + 1 + collection.len();
         if collection.is_empty() || collection.contains(['$', '\0']) || collection.starts_with("system.") || odd_dots || namespace > 255 {
             return invalid("collection: must be a name without $ and NUL, not of the system, of at most 255 bytes with the database");
+        }
+        if self.archive_after.is_some_and(|bytes| !ARCHIVE_AFTER.contains(&bytes)) {
+            return invalid("archive after: must be 1KiB to 8MiB, or never");
         }
         for field in &self.metadata_fields {
             if field.contains('\0') || field.split('.').any(|segment| segment.is_empty() || segment.starts_with('$')) {
