@@ -47,7 +47,15 @@ pub(crate) fn session(session_id: &str, found: &RawDocument) -> Result<Session> 
         Some(_) => return Err(corrupt("session")),
     };
     let (created_at, updated_at) = stamps(found, "session")?;
-    Ok(Session { session_id: session_id.to_owned(), session_type, created_at, updated_at })
+    Ok(Session { session_id: session_id.to_owned(), session_type, created_at, updated_at, revision: revision(found)? })
+}
+
+/// How often a session has been written to; a session that only other programs wrote has no count yet.
+pub(crate) fn revision(session: &RawDocument) -> Result<u64> {
+    match member(session, "revision")? {
+        None => Ok(0),
+        Some(value) => whole(value).and_then(|revision| u64::try_from(revision).ok()).ok_or_else(|| corrupt("revision")),
+    }
 }
 
 /// An agent, from its place in the session and its `agent_data`, which may be stored apart.
@@ -63,14 +71,19 @@ pub(crate) fn agent(agent_id: &str, agent: &RawDocument, data: Option<&RawDocume
 
 /// The id of a stored message, if it has a valid one.
 pub(crate) fn message_id(stored: &RawDocument) -> Result<Option<i64>> {
-    Ok(match member(stored, "message_id")? {
-        Some(RawBsonRef::Int32(id)) => Some(i64::from(id)),
-        Some(RawBsonRef::Int64(id)) => Some(id),
+    Ok(member(stored, "message_id")?.and_then(whole))
+}
+
+/// A whole number, however it is stored.
+fn whole(value: RawBsonRef<'_>) -> Option<i64> {
+    match value {
+        RawBsonRef::Int32(number) => Some(i64::from(number)),
+        RawBsonRef::Int64(number) => Some(number),
         // As the shell writes numbers; up to 2^53 a double is exact.
         #[allow(clippy::cast_possible_truncation, reason = "a whole number of at most 53 bits")]
-        Some(RawBsonRef::Double(id)) if id.fract() == 0.0 && (0.0..=9_007_199_254_740_992.0).contains(&id) => Some(id as i64),
+        RawBsonRef::Double(number) if number.fract() == 0.0 && (0.0..=9_007_199_254_740_992.0).contains(&number) => Some(number as i64),
         _ => None,
-    })
+    }
 }
 
 /// A message without the fields in `omit`.
