@@ -47,7 +47,28 @@ pub(crate) fn session(session_id: &str, found: &RawDocument) -> Result<Session> 
         Some(_) => return Err(corrupt("session")),
     };
     let (created_at, updated_at) = stamps(found, "session")?;
-    Ok(Session { session_id: session_id.to_owned(), session_type, created_at, updated_at })
+    let revision = revision(member(found, "revision")?)?;
+    Ok(Session { session_id: session_id.to_owned(), session_type, created_at, updated_at, revision })
+}
+
+/// How often a session has been written to, from its field; other programs and new sessions have none.
+pub(crate) fn revision(stored: Option<RawBsonRef<'_>>) -> Result<u64> {
+    match stored {
+        Some(stored) => whole(stored).and_then(|revision| u64::try_from(revision).ok()).ok_or_else(|| corrupt("revision")),
+        None => Ok(0),
+    }
+}
+
+/// A whole number, of whatever type.
+fn whole(stored: RawBsonRef<'_>) -> Option<i64> {
+    match stored {
+        RawBsonRef::Int32(number) => Some(i64::from(number)),
+        RawBsonRef::Int64(number) => Some(number),
+        // As the shell writes numbers; up to 2^53 a double is exact.
+        #[allow(clippy::cast_possible_truncation, reason = "a whole number of at most 53 bits")]
+        RawBsonRef::Double(number) if number.fract() == 0.0 && (0.0..=9_007_199_254_740_992.0).contains(&number) => Some(number as i64),
+        _ => None,
+    }
 }
 
 /// An agent, from its place in the session and its `agent_data`, which may be stored apart.
@@ -63,12 +84,13 @@ pub(crate) fn agent(agent_id: &str, agent: &RawDocument, data: Option<&RawDocume
 
 /// The id of a stored message, if it has a valid one.
 pub(crate) fn message_id(stored: &RawDocument) -> Result<Option<i64>> {
-    Ok(match member(stored, "message_id")? {
-        Some(RawBsonRef::Int32(id)) => Some(i64::from(id)),
-        Some(RawBsonRef::Int64(id)) => Some(id),
-        // As the shell writes numbers; up to 2^53 a double is exact.
-        #[allow(clippy::cast_possible_truncation, reason = "a whole number of at most 53 bits")]
-        Some(RawBsonRef::Double(id)) if id.fract() == 0.0 && (0.0..=9_007_199_254_740_992.0).contains(&id) => Some(id as i64),
+    Ok(member(stored, "message_id")?.and_then(whole))
+}
+
+/// What an agent remembers of an append: its key, and the first id that it gave; none if this is no such thing.
+pub(crate) fn remembered(stored: &RawDocument) -> Result<Option<(&str, i64)>> {
+    Ok(match (member(stored, "key")?, member(stored, "first")?.and_then(whole)) {
+        (Some(RawBsonRef::String(key)), Some(first)) if first >= 0 => Some((key, first)),
         _ => None,
     })
 }
