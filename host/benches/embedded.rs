@@ -92,7 +92,7 @@ async fn fill(store: &EmbeddedStore, name: &'static str, messages: i64) -> anyho
             .map(|id| {
                 let store = store.clone();
                 let message = Message { message_id: id, body: body(id).into(), created_at: Timestamp(id), updated_at: Timestamp(id) };
-                tokio::spawn(async move { store.append_message(name, "a", message, &[]).await })
+                tokio::spawn(async move { store.append_message(name, "a", message, &[], None).await })
             })
             .collect();
         for append in appends {

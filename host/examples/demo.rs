@@ -19,6 +19,7 @@ async fn main() -> anyhow::Result<()> {
         database: String::from("session_repository_demo"),
         collection: String::from("sessions"),
         metadata_fields: vec![String::from("priority"), String::from("status")],
+        ..StoreOptions::default()
     };
     match &url {
         StoreUrl::Mongo(uri) => forget_last_time(uri, &options).await?,

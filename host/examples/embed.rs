@@ -37,7 +37,7 @@ async fn main() -> wasmtime::Result<()> {
     let repository = bindings::Repository::instantiate_async(&mut instance, &component, &linker).await?;
     let session = instance
         .run_concurrent(async |accessor| {
-            repository.session_repository_sessions().call_create(accessor, String::from("user-123"), None).await
+            repository.session_repository_sessions().call_create(accessor, String::from("user-123"), None, None).await
         })
         .await??;
     println!("{session:?}");

@@ -1,5 +1,6 @@
 //! Sessions in one durable file, or in memory, with no server.
 
+mod append;
 mod compare;
 mod dump;
 mod engine;
@@ -16,7 +17,7 @@ mod write;
 use crate::error::{Error, Result};
 use crate::store::schema::build;
 use crate::store::schema::json::{parse_object, parse_value};
-use crate::store::{Appended, Page, Replacement, Store, StoreOptions};
+use crate::store::{Appended, NewMessages, Page, Replacement, Store, StoreOptions};
 use crate::types::{Agent, Feedback, Json, Message, Session, Timestamp};
 use async_trait::async_trait;
 use engine::Engine;
@@ -118,12 +119,12 @@ impl Store for EmbeddedStore {
         self.engine.read(move |tables| tables.find_session(collection, &session_id)).await
     }
 
-    async fn insert_agent(&self, session_id: &str, agent: Agent) -> Result<()> {
+    async fn insert_agent(&self, session_id: &str, agent: Agent, expected: Option<u64>) -> Result<()> {
         let document = build::agent(&agent)?;
         build::bounded(&document)?;
         let (collection, session_id) = (self.collection, session_id.to_owned());
         let work = move |tables: &mut tables::WriteTables<'_>| {
-            tables.insert_agent(collection, &session_id, &agent.agent_id, document, agent.updated_at)
+            tables.insert_agent(collection, &session_id, &agent.agent_id, document, agent.updated_at, expected)
         };
         self.engine.write(work).await
     }
@@ -133,18 +134,35 @@ impl Store for EmbeddedStore {
         self.engine.read(move |tables| tables.find_agent(collection, &session_id, &agent_id)).await
     }
 
-    async fn replace_agent(&self, session_id: &str, agent_id: &str, data: Replacement) -> Result<()> {
+    async fn replace_agent(&self, session_id: &str, agent_id: &str, data: Replacement, expected: Option<u64>) -> Result<()> {
         let document = build::agent_data(agent_id, parse_object(&data.fields)?);
-        let fields = Fields { document, keep: data.keep, now: data.updated_at };
+        let fields = Fields { document, keep: data.keep, now: data.updated_at, expected };
         let (collection, session_id, agent_id) = (self.collection, session_id.to_owned(), agent_id.to_owned());
         self.engine.write(move |tables| tables.replace_agent(collection, &session_id, &agent_id, fields)).await
     }
 
-    async fn append_message(&self, session_id: &str, agent_id: &str, message: Message, omit: &[String]) -> Result<Appended> {
+    async fn append_message(
+        &self,
+        session_id: &str,
+        agent_id: &str,
+        message: Message,
+        omit: &[String],
+        expected: Option<u64>,
+    ) -> Result<Appended> {
         let stored = build::bounded(&build::message(&message)?)?;
-        let new = NewMessage { id: message.message_id, created_at: message.created_at, stored };
+        let new = NewMessage { id: message.message_id, created_at: message.created_at, stored, expected };
         let (collection, session_id, agent_id, omit) = (self.collection, session_id.to_owned(), agent_id.to_owned(), omit.to_vec());
         self.engine.write(move |tables| tables.append_message(collection, &session_id, &agent_id, &new, &omit)).await
+    }
+
+    async fn append_messages(&self, session_id: &str, agent_id: &str, messages: NewMessages, expected: Option<u64>) -> Result<i64> {
+        if messages.bodies.is_empty() {
+            return Err(Error::InvalidArgument(String::from("messages: must not be empty")));
+        }
+        let bodies = messages.bodies.iter().map(parse_object).collect::<Result<_>>()?;
+        let new = append::NewMessages { bodies, created_at: messages.created_at, key: messages.idempotency_key, expected };
+        let (collection, session_id, agent_id) = (self.collection, session_id.to_owned(), agent_id.to_owned());
+        self.engine.write(move |tables| tables.append_messages(collection, &session_id, &agent_id, new)).await
     }
 
     async fn find_message(&self, session_id: &str, agent_id: &str, message_id: i64, omit: &[String]) -> Result<Option<Message>> {
@@ -152,9 +170,16 @@ impl Store for EmbeddedStore {
         self.engine.read(move |tables| tables.find_message(collection, &session_id, &agent_id, message_id, &omit)).await
     }
 
-    async fn replace_message(&self, session_id: &str, agent_id: &str, message_id: i64, body: Replacement) -> Result<()> {
+    async fn replace_message(
+        &self,
+        session_id: &str,
+        agent_id: &str,
+        message_id: i64,
+        body: Replacement,
+        expected: Option<u64>,
+    ) -> Result<()> {
         let document = build::message_fields(message_id, parse_object(&body.fields)?);
-        let fields = Fields { document, keep: body.keep, now: body.updated_at };
+        let fields = Fields { document, keep: body.keep, now: body.updated_at, expected };
         let (collection, session_id, agent_id) = (self.collection, session_id.to_owned(), agent_id.to_owned());
         self.engine.write(move |tables| tables.replace_message(collection, &session_id, &agent_id, message_id, fields)).await
     }
@@ -164,10 +189,16 @@ impl Store for EmbeddedStore {
         self.engine.read(move |tables| tables.list_messages(collection, &session_id, &agent_id, page, &omit)).await
     }
 
-    async fn set_metadata(&self, session_id: &str, fields: Vec<(String, Json)>, updated_at: Timestamp) -> Result<()> {
+    async fn set_metadata(
+        &self,
+        session_id: &str,
+        fields: Vec<(String, Json)>,
+        updated_at: Timestamp,
+        expected: Option<u64>,
+    ) -> Result<()> {
         let values = fields.iter().map(|(path, value)| Ok((path.clone(), parse_value(value)?))).collect::<Result<_>>()?;
         let (collection, session_id) = (self.collection, session_id.to_owned());
-        self.engine.write(move |tables| tables.set_metadata(collection, &session_id, fields, values, updated_at)).await
+        self.engine.write(move |tables| tables.set_metadata(collection, &session_id, fields, values, updated_at, expected)).await
     }
 
     async fn get_metadata(&self, session_id: &str) -> Result<Option<Json>> {
@@ -175,16 +206,16 @@ impl Store for EmbeddedStore {
         self.engine.read(move |tables| tables.get_metadata(collection, &session_id)).await
     }
 
-    async fn unset_metadata(&self, session_id: &str, paths: Vec<String>, updated_at: Timestamp) -> Result<()> {
+    async fn unset_metadata(&self, session_id: &str, paths: Vec<String>, updated_at: Timestamp, expected: Option<u64>) -> Result<()> {
         let (collection, session_id) = (self.collection, session_id.to_owned());
-        self.engine.write(move |tables| tables.unset_metadata(collection, &session_id, &paths, updated_at)).await
+        self.engine.write(move |tables| tables.unset_metadata(collection, &session_id, &paths, updated_at, expected)).await
     }
 
-    async fn append_feedback(&self, session_id: &str, feedback: Feedback) -> Result<()> {
+    async fn append_feedback(&self, session_id: &str, feedback: Feedback, expected: Option<u64>) -> Result<()> {
         let entry = build::bounded(&build::feedback(&feedback)?)?;
         let (collection, session_id) = (self.collection, session_id.to_owned());
         let work = move |tables: &mut tables::WriteTables<'_>| {
-            tables.append_feedback(collection, &session_id, entry.as_bytes(), feedback.created_at)
+            tables.append_feedback(collection, &session_id, entry.as_bytes(), feedback.created_at, expected)
         };
         self.engine.write(work).await
     }

@@ -257,7 +257,7 @@ impl Store for MongoStore {
                 let metadata = self.find(session_id, doc! { "_id": 0, "metadata": 1, "revision": 1 }).await?;
                 // Metadata that is no object, or a revision that is none, is not the path's fault.
                 if let Some(found) = metadata {
-                    read::revision(&found)?;
+                    read::revision(read::member(&found, "revision")?)?;
                     answer::require_metadata_object(&found)?;
                 }
                 Err(path::unfit(&fields))

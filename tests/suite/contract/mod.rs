@@ -45,11 +45,13 @@ macro_rules! contract {
 }
 
 mod agents;
+mod appends;
 mod arguments;
 mod feedback;
 mod messages;
 mod metadata;
 mod model;
+mod revisions;
 mod sessions;
 mod values;
 

@@ -74,9 +74,9 @@ async fn store(disk: &Gated) -> Result<EmbeddedStore> {
     let now = Timestamp(0);
     for session in 0..WRITERS {
         let (session_id, session_type) = (session.to_string(), String::from("default"));
-        store.insert_session(Session { session_id, session_type, created_at: now, updated_at: now }).await?;
+        store.insert_session(Session { session_id, session_type, created_at: now, updated_at: now, revision: 0 }).await?;
         let agent = Agent { agent_id: String::from("a"), data: "{}".into(), created_at: now, updated_at: now };
-        store.insert_agent(&session.to_string(), agent).await?;
+        store.insert_agent(&session.to_string(), agent, None).await?;
     }
     Ok(store)
 }
@@ -86,7 +86,9 @@ type Write<'s> = Pin<Box<dyn Future<Output = Result<Appended>> + 's>>;
 
 fn append(store: &EmbeddedStore, session: i64, id: i64) -> Write<'_> {
     // Each write gets as far as it can at once; Tokio's budget would hold some of them back.
-    Box::pin(tokio::task::unconstrained(async move { store.append_message(&session.to_string(), "a", message(id, id, "{}"), &[]).await }))
+    Box::pin(tokio::task::unconstrained(
+        async move { store.append_message(&session.to_string(), "a", message(id, id, "{}"), &[], None).await },
+    ))
 }
 
 fn is_answered(write: &mut Write<'_>) -> bool {

@@ -20,16 +20,16 @@ fn appends() -> impl Strategy<Value = Vec<(i64, i64)>> {
 
 async fn with_agent(store: &EmbeddedStore) -> anyhow::Result<()> {
     let (now, session_id, session_type) = (Timestamp(0), String::from("s"), String::from("default"));
-    store.insert_session(Session { session_id, session_type, created_at: now, updated_at: now }).await?;
+    store.insert_session(Session { session_id, session_type, created_at: now, updated_at: now, revision: 0 }).await?;
     let agent = Agent { agent_id: String::from("a"), data: "{}".into(), created_at: now, updated_at: now };
-    Ok(store.insert_agent("s", agent).await?)
+    Ok(store.insert_agent("s", agent, None).await?)
 }
 
 /// Appends messages. `expected` is what is to be there, in the order in which it is to be listed.
 async fn append(store: &EmbeddedStore, appends: &[(i64, i64)], expected: &mut Vec<Message>) -> anyhow::Result<()> {
     for (id, time) in appends {
         let message = message(*id, *time, &format!(r#"{{"length":{}}}"#, expected.len()));
-        let appended = store.append_message("s", "a", message.clone(), &[]).await?;
+        let appended = store.append_message("s", "a", message.clone(), &[], None).await?;
         match expected.iter().find(|known| known.message_id == *id) {
             Some(known) => assert_eq!(appended, Appended::Taken(known.clone())),
             None => {

@@ -7,7 +7,7 @@ use std::path::Path;
 
 fn session(session_id: &str, session_type: &str, time: i64) -> Session {
     let (session_id, session_type) = (session_id.to_owned(), session_type.to_owned());
-    Session { session_id, session_type, created_at: Timestamp(time), updated_at: Timestamp(time) }
+    Session { session_id, session_type, created_at: Timestamp(time), updated_at: Timestamp(time), revision: 0 }
 }
 
 fn agent(agent_id: &str, data: &str, time: i64) -> Agent {
@@ -25,17 +25,17 @@ fn replacement(fields: &str, keep: &[&str], time: i64) -> Replacement {
 /// A session with everything in it.
 async fn write(store: &EmbeddedStore) -> Result<()> {
     store.insert_session(session("s", "chat", 10)).await?;
-    store.insert_agent("s", agent("b", r#"{"model":"m","state":{"n":1.0}}"#, 11)).await?;
-    store.insert_agent("s", agent("a", "{}", 12)).await?;
-    store.append_message("s", "b", message(7, 13, r#"{"role":"user","content":"Hello!"}"#), &[]).await?;
-    store.append_message("s", "b", message(8, 14, r#"{"role":"assistant","content":"é\u0000"}"#), &[]).await?;
-    store.append_message("s", "b", message(3, 5, r#"{"late":true}"#), &[]).await?;
-    store.replace_message("s", "b", 7, replacement(r#"{"content":"Hi!"}"#, &["role"], 15)).await?;
-    store.replace_agent("s", "b", replacement(r#"{"state":{"n":2}}"#, &["model"], 16)).await?;
-    store.set_metadata("s", vec![("a.b".to_owned(), Json::from("1")), ("c".to_owned(), Json::from("[null]"))], Timestamp(17)).await?;
-    store.unset_metadata("s", vec!["c".to_owned()], Timestamp(18)).await?;
-    store.append_feedback("s", feedback(r#"{"rating":"up"}"#, 19)).await?;
-    store.append_feedback("s", feedback(r#"{"rating":"down"}"#, 20)).await
+    store.insert_agent("s", agent("b", r#"{"model":"m","state":{"n":1.0}}"#, 11), None).await?;
+    store.insert_agent("s", agent("a", "{}", 12), None).await?;
+    store.append_message("s", "b", message(7, 13, r#"{"role":"user","content":"Hello!"}"#), &[], None).await?;
+    store.append_message("s", "b", message(8, 14, r#"{"role":"assistant","content":"é\u0000"}"#), &[], None).await?;
+    store.append_message("s", "b", message(3, 5, r#"{"late":true}"#), &[], None).await?;
+    store.replace_message("s", "b", 7, replacement(r#"{"content":"Hi!"}"#, &["role"], 15), None).await?;
+    store.replace_agent("s", "b", replacement(r#"{"state":{"n":2}}"#, &["model"], 16), None).await?;
+    store.set_metadata("s", vec![("a.b".to_owned(), Json::from("1")), ("c".to_owned(), Json::from("[null]"))], Timestamp(17), None).await?;
+    store.unset_metadata("s", vec!["c".to_owned()], Timestamp(18), None).await?;
+    store.append_feedback("s", feedback(r#"{"rating":"up"}"#, 19), None).await?;
+    store.append_feedback("s", feedback(r#"{"rating":"down"}"#, 20), None).await
 }
 
 fn value(json: &Json) -> anyhow::Result<Value> {
@@ -43,7 +43,7 @@ fn value(json: &Json) -> anyhow::Result<Value> {
 }
 
 async fn check(store: &EmbeddedStore) -> anyhow::Result<()> {
-    let stored = Session { updated_at: Timestamp(20), ..session("s", "chat", 10) };
+    let stored = Session { updated_at: Timestamp(20), revision: 11, ..session("s", "chat", 10) };
     assert_eq!(store.find_session("s").await?, Some(stored));
     assert_eq!(store.agent_ids("s").await?, Some(vec!["b".to_owned(), "a".to_owned()]));
     let found = store.find_agent("s", "b").await?.map(|agent| (agent.data, agent.created_at, agent.updated_at));
@@ -97,7 +97,7 @@ async fn a_store_that_is_dropped_has_kept_what_it_acknowledged() -> anyhow::Resu
 }
 
 async fn open_collection(file: &Path, database: &str, collection: &str) -> Result<EmbeddedStore> {
-    let options = StoreOptions { database: database.to_owned(), collection: collection.to_owned(), metadata_fields: Vec::new() };
+    let options = StoreOptions { database: database.to_owned(), collection: collection.to_owned(), ..StoreOptions::default() };
     EmbeddedStore::open(file, options).await
 }
 
@@ -133,18 +133,18 @@ async fn a_closed_store_is_unavailable() -> anyhow::Result<()> {
             store.close().await;
             unavailable(store.insert_session(session("t", "chat", 1)).await);
             unavailable(store.find_session("s").await);
-            unavailable(store.insert_agent("s", agent("c", "{}", 1)).await);
+            unavailable(store.insert_agent("s", agent("c", "{}", 1), None).await);
             unavailable(store.find_agent("s", "a").await);
             unavailable(store.agent_ids("s").await);
-            unavailable(store.replace_agent("s", "a", replacement("{}", &[], 1)).await);
-            unavailable(store.append_message("s", "a", message(1, 1, "{}"), &[]).await);
+            unavailable(store.replace_agent("s", "a", replacement("{}", &[], 1), None).await);
+            unavailable(store.append_message("s", "a", message(1, 1, "{}"), &[], None).await);
             unavailable(store.find_message("s", "b", 7, &[]).await);
-            unavailable(store.replace_message("s", "b", 7, replacement("{}", &[], 1)).await);
+            unavailable(store.replace_message("s", "b", 7, replacement("{}", &[], 1), None).await);
             unavailable(store.list_messages("s", "b", Page::default(), &[]).await);
-            unavailable(store.set_metadata("s", vec![("a".to_owned(), Json::from("1"))], Timestamp(1)).await);
+            unavailable(store.set_metadata("s", vec![("a".to_owned(), Json::from("1"))], Timestamp(1), None).await);
             unavailable(store.get_metadata("s").await);
-            unavailable(store.unset_metadata("s", vec!["a".to_owned()], Timestamp(1)).await);
-            unavailable(store.append_feedback("s", feedback("{}", 1)).await);
+            unavailable(store.unset_metadata("s", vec!["a".to_owned()], Timestamp(1), None).await);
+            unavailable(store.append_feedback("s", feedback("{}", 1), None).await);
             unavailable(store.list_feedback("s", usize::MAX).await);
         }
     }

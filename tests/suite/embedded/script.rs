@@ -138,24 +138,24 @@ impl Op {
         match self.clone() {
             Self::CreateSession => {
                 let (session_id, session_type) = (session_id.to_owned(), String::from("default"));
-                store.insert_session(Session { session_id, session_type, created_at: now, updated_at: now }).await
+                store.insert_session(Session { session_id, session_type, created_at: now, updated_at: now, revision: 0 }).await
             }
             Self::CreateAgent { agent_id, data } => {
-                store.insert_agent(session_id, Agent { agent_id, data: data.into(), created_at: now, updated_at: now }).await
+                store.insert_agent(session_id, Agent { agent_id, data: data.into(), created_at: now, updated_at: now }, None).await
             }
-            Self::UpdateAgent { agent_id, data } => store.replace_agent(session_id, &agent_id, new(&data)).await,
+            Self::UpdateAgent { agent_id, data } => store.replace_agent(session_id, &agent_id, new(&data), None).await,
             Self::CreateMessage { agent_id, id, body } => {
                 let message = Message { message_id: id, body: body.into(), created_at: now, updated_at: now };
-                let appended = store.append_message(session_id, &agent_id, message, &[]).await?;
+                let appended = store.append_message(session_id, &agent_id, message, &[], None).await?;
                 assert_eq!(appended, Appended::New, "the id {id} is new");
                 Ok(())
             }
-            Self::UpdateMessage { agent_id, id, body } => store.replace_message(session_id, &agent_id, id, new(&body)).await,
+            Self::UpdateMessage { agent_id, id, body } => store.replace_message(session_id, &agent_id, id, new(&body), None).await,
             Self::UpdateMetadata { fields } => {
-                store.set_metadata(session_id, fields.into_iter().map(|(path, value)| (path, value.into())).collect(), now).await
+                store.set_metadata(session_id, fields.into_iter().map(|(path, value)| (path, value.into())).collect(), now, None).await
             }
-            Self::DeleteMetadata { key } => store.unset_metadata(session_id, vec![key], now).await,
-            Self::AddFeedback { entry } => store.append_feedback(session_id, Feedback { body: entry.into(), created_at: now }).await,
+            Self::DeleteMetadata { key } => store.unset_metadata(session_id, vec![key], now, None).await,
+            Self::AddFeedback { entry } => store.append_feedback(session_id, Feedback { body: entry.into(), created_at: now }, None).await,
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Whether a session whose parts come is the one that is stored, field by field and byte by byte.
 
+use super::append::are_remembered;
 use super::fault::Result;
 use super::tables::{AgentRow, Number, SessionRow, WriteTables, agents_of, bytes, raw};
 use crate::transfer::parts::Part;
-use bson::{Bson, Document};
+use bson::{Array, Bson, Document};
 use redb::ReadableTable;
 
 /// A stored session and as much as came of the other one.
@@ -21,6 +22,8 @@ struct Agent {
     stored: AgentRow,
     document: Document,
     messages: u64,
+    /// How many appends it remembers.
+    appends: usize,
 }
 
 impl Comparison {
@@ -59,10 +62,10 @@ impl Comparison {
                 }
             }
             Part::Agent(agent_id) => {
-                let was_same = self.end_agent();
+                let was_same = self.end_agent(tables)?;
                 match self.agents.next() {
                     Some((stored_id, stored)) if stored_id == agent_id => {
-                        self.agent = Some(Agent { stored, document: Document::new(), messages: 0 });
+                        self.agent = Some(Agent { stored, document: Document::new(), messages: 0, appends: 0 });
                         was_same
                     }
                     _ => false,
@@ -77,6 +80,16 @@ impl Comparison {
                             Some(stored) => equal(stored.value(), &data)?,
                             None => data.is_empty(),
                         }
+                    }
+                    Bson::Array(appends) if name == "appends" && are_remembered(&appends)? => {
+                        agent.document.insert(name, Array::new());
+                        agent.appends = appends.len();
+                        let mut is_same = true;
+                        let stored = tables.appends.range((agent.stored.number, 0)..(agent.stored.number + 1, 0))?;
+                        for (entry, coming) in stored.zip(appends.iter().filter_map(Bson::as_document)) {
+                            is_same &= equal(entry?.1.value(), coming)?;
+                        }
+                        is_same
                     }
                     value => {
                         agent.document.insert(name, value);
@@ -97,21 +110,21 @@ impl Comparison {
     }
 
     /// Whether the agent that ends was the stored one.
-    fn end_agent(&mut self) -> bool {
-        match self.agent.take() {
-            Some(agent) => agent.messages == agent.stored.messages && same_fields(&agent.document, &agent.stored.document),
-            None => true,
-        }
+    fn end_agent(&mut self, tables: &WriteTables<'_>) -> Result<bool> {
+        let Some(agent) = self.agent.take() else { return Ok(true) };
+        let number = agent.stored.number;
+        let is_same = agent.messages == agent.stored.messages && same_fields(&agent.document, &agent.stored.document);
+        Ok(is_same && agent.appends == tables.appends.range((number, 0)..(number + 1, 0))?.count())
     }
 
     /// The session's id, and whether all was the same.
-    pub(super) fn finish(mut self) -> (String, bool) {
+    pub(super) fn finish(mut self, tables: &WriteTables<'_>) -> Result<(String, bool)> {
         let is_same = self.is_same
-            && self.end_agent()
+            && self.end_agent(tables)?
             && self.agents.next().is_none()
             && self.feedback == self.stored.feedback
             && same_fields(&self.document, &self.stored.document);
-        (self.session_id, is_same)
+        Ok((self.session_id, is_same))
     }
 }
 

@@ -98,6 +98,10 @@ impl Out {
                 let messages = tables.messages()?;
                 out.list(messages.range((agent.number, 0)..(agent.number, agent.messages))?.map(|entry| Ok(entry?.1)))
             }
+            "appends" if matches!(value, RawBsonRef::Array(items) if items.is_empty()) => {
+                let appends = tables.appends()?;
+                out.list(appends.range((agent.number, 0)..(agent.number + 1, 0))?.map(|entry| Ok(entry?.1)))
+            }
             _ => out.part(None, value),
         })
     }

@@ -73,11 +73,12 @@ fn open(backend: impl StorageBackend, verify: bool) -> Result<Database> {
         tracing::info!(progress = repair.progress(), "the store file was not closed; it is being checked");
     });
     let database = builder.create_with_backend(backend)?;
-    let is_new = database.begin_read()?.list_tables()?.next().is_none();
+    // A new file, or one of an older version.
+    let is_lacking = database.begin_read()?.list_tables()?.count() < WriteTables::COUNT;
     let transaction = database.begin_write()?;
     let mut tables = WriteTables::open(&transaction)?;
     tables.remove_all_unfinished()?;
-    let changed = is_new || tables.changed;
+    let changed = is_lacking || tables.changed;
     drop(tables);
     // Readers find all tables there.
     if changed {

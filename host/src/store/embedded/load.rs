@@ -1,6 +1,7 @@
 //! Loading a dump: sessions whose parts come one by one.
 
 use super::EmbeddedStore;
+use super::append::are_remembered;
 use super::compare::Comparison;
 use super::fault::{Fault, Result};
 use super::order;
@@ -9,7 +10,7 @@ use crate::error;
 use crate::store::schema::{build, read};
 use crate::transfer::Imported;
 use crate::transfer::parts::Part;
-use bson::{Bson, Document};
+use bson::{Array, Bson, Document};
 use redb::ReadableTable;
 use tokio::sync::mpsc;
 
@@ -108,7 +109,7 @@ impl Loading {
                 tables.put_session(self.collection, &new.session_id, &new.row)?;
                 self.imported.new += 1;
             }
-            Session::Known(known) => match known.finish() {
+            Session::Known(known) => match known.finish(tables)? {
                 (_, true) => self.imported.same += 1,
                 (session_id, false) => self.imported.differs(&session_id),
             },
@@ -170,6 +171,13 @@ impl New {
                         tables.agent_data.insert(agent.number, stored.as_bytes())?;
                         agent.document.insert(name, Document::new());
                     }
+                    Bson::Array(appends) if name == "appends" && are_remembered(&appends)? => {
+                        for append in appends.iter().filter_map(Bson::as_document) {
+                            let stored = build::moved(append)?;
+                            tables.remember(agent.number, stored.as_bytes())?;
+                        }
+                        agent.document.insert(name, Array::new());
+                    }
                     value => {
                         agent.document.insert(name, value);
                         build::moved(&agent.document)?;
@@ -226,6 +234,7 @@ impl WriteTables<'_> {
             self.messages.retain_in((agent, 0)..(agent + 1, 0), |_, _| false)?;
             self.message_ids.retain_in((agent, i64::MIN, 0)..(agent + 1, i64::MIN, 0), |_, _| false)?;
             self.message_order.retain_in((agent, 0)..(agent + 1, 0), |_, _| false)?;
+            self.appends.retain_in((agent, 0)..(agent + 1, 0), |_, _| false)?;
         }
         self.agents.retain_in((session, "")..(session + 1, ""), |_, _| false)?;
         self.metadata.remove(session)?;

@@ -28,6 +28,9 @@ macro_rules! tables {
         }
 
         impl<'t> WriteTables<'t> {
+            /// How many there are.
+            pub(super) const COUNT: usize = [$($table),+].len();
+
             /// Opens all tables, and makes those that are not there.
             pub(super) fn open(transaction: &'t WriteTransaction) -> Result<Self, redb::TableError> {
                 Ok(Self { $($name: transaction.open_table(TableDefinition::new($table))?,)+ changed: false })
@@ -75,6 +78,11 @@ tables! {
     message_ids("message_ids"): (Number, i64, u64) => ();
     /// Of the messages of an agent, those whose place in the order of times is not their position: place to position.
     message_order("message_order"): (Number, u64) => u64;
+    /// The appends of an agent that had a key, oldest first: documents of `key` and `first`.
+    appends("appends"): (Number, u64) => Bytes;
+    /// Of an agent whose highest message id is not to be found at once: how many messages were looked at, and the highest id of those.
+    /// See [`WriteTables::highest_id`].
+    highest_ids("highest_ids"): Number => (u64, i64);
 }
 
 /// The key of the next number.
@@ -147,6 +155,11 @@ impl AgentRow {
     pub(super) fn decode(row: &[u8]) -> Result<Self> {
         let ([number, place, messages, latest, base], document) = split(row)?;
         Ok(Self { number, place, messages, latest: latest.cast_signed(), base: base.cast_signed(), document: owned(document)? })
+    }
+
+    /// The id that a position tells, if the message there has it.
+    pub(super) fn id_told_by(&self, position: u64) -> Option<i64> {
+        i64::try_from(position).ok().and_then(|position| self.base.checked_add(position))
     }
 
     /// The position that an id tells, if there is a message.

@@ -9,7 +9,7 @@ use crate::store::schema::json::date;
 use crate::store::schema::path::{self, Unfit};
 use crate::store::schema::read;
 use crate::types::{Json, Timestamp};
-use bson::{Array, Bson, Document, RawDocumentBuf};
+use bson::{Array, Bson, Document, RawBson, RawDocumentBuf};
 use redb::ReadableTable;
 
 /// New fields of an agent or a message, and what stays of the stored ones.
@@ -17,6 +17,21 @@ pub(super) struct Fields {
     pub(super) document: Document,
     pub(super) keep: Vec<String>,
     pub(super) now: Timestamp,
+    /// The revision that the session must be at.
+    pub(super) expected: Option<u64>,
+}
+
+/// Moves a session's revision on by one, if it is the expected one. Counts once the row is stored.
+pub(super) fn advance(session: &mut SessionRow, expected: Option<u64>) -> Result<()> {
+    let stored = session.document.get("revision").filter(|stored| **stored != Bson::Null).cloned();
+    let stored = stored.map(RawBson::try_from).transpose().map_err(|_| damaged())?;
+    let current = read::revision(stored.as_ref().map(RawBson::as_raw_bson_ref))?;
+    if expected.is_some_and(|expected| expected != current) {
+        return Err(Error::Stale { current }.into());
+    }
+    let next = i64::try_from(current).ok().and_then(|current| current.checked_add(1)).ok_or_else(|| read::corrupt("revision"))?;
+    session.document.insert("revision", next);
+    Ok(())
 }
 
 /// Moves the time of the last write on; never back.
@@ -25,7 +40,7 @@ fn touch(document: &mut Document, now: Timestamp) {
 }
 
 /// Makes the field that stands for a part, where it is missing or null.
-fn make_room(document: &mut Document, name: &str, empty: impl Into<Bson>) {
+pub(super) fn make_room(document: &mut Document, name: &str, empty: impl Into<Bson>) {
     if matches!(document.get(name), None | Some(Bson::Null)) {
         document.insert(name, empty);
     }
@@ -44,7 +59,7 @@ impl WriteTables<'_> {
         find_session(&self.sessions, collection, session_id)?.ok_or(Fault::Refused(Error::NotFound(Entity::Session)))
     }
 
-    fn require_agent(&self, collection: Number, session_id: &str, agent_id: &str) -> Result<(SessionRow, AgentRow)> {
+    pub(super) fn require_agent(&self, collection: Number, session_id: &str, agent_id: &str) -> Result<(SessionRow, AgentRow)> {
         let session = self.require_session(collection, session_id)?;
         let agent = find_agent(&self.agents, session.number, agent_id)?.ok_or(Fault::Refused(Error::NotFound(Entity::Agent)))?;
         Ok((session, agent))
@@ -57,7 +72,7 @@ impl WriteTables<'_> {
     }
 
     /// Stores the rows of an agent that was written to and of its session.
-    fn written_agent(
+    pub(super) fn written_agent(
         &mut self,
         (collection, session_id, agent_id): (Number, &str, &str),
         session: SessionRow,
@@ -95,11 +110,13 @@ impl WriteTables<'_> {
         agent_id: &str,
         mut document: Document,
         now: Timestamp,
+        expected: Option<u64>,
     ) -> Result<()> {
         let mut session = self.require_session(collection, session_id)?;
         if self.agents.get((session.number, agent_id))?.is_some() {
             return Err(Error::AlreadyExists(Entity::Agent).into());
         }
+        advance(&mut session, expected)?;
         let data = take_part(&mut document, "agent_data").unwrap_or_default();
         let agent = AgentRow { number: self.next_number()?, place: session.agents, messages: 0, latest: i64::MIN, base: 0, document };
         self.agent_data.insert(agent.number, bytes(&data)?.as_bytes())?;
@@ -114,9 +131,10 @@ impl WriteTables<'_> {
         collection: Number,
         session_id: &str,
         agent_id: &str,
-        Fields { mut document, keep, now }: Fields,
+        Fields { mut document, keep, now, expected }: Fields,
     ) -> Result<()> {
-        let (session, mut agent) = self.require_agent(collection, session_id, agent_id)?;
+        let (mut session, mut agent) = self.require_agent(collection, session_id, agent_id)?;
+        advance(&mut session, expected)?;
         let stored = self.agent_data.get(agent.number)?.map(|data| owned(raw(data.value())?)).transpose()?.unwrap_or_default();
         let created = match (stored.get("created_at"), agent.document.get("created_at")) {
             (Some(created), _) if *created != Bson::Null => created.clone(),
@@ -144,11 +162,12 @@ impl WriteTables<'_> {
         message: &NewMessage,
         omit: &[String],
     ) -> Result<Appended> {
-        let (session, mut agent) = self.require_agent(collection, session_id, agent_id)?;
+        let (mut session, mut agent) = self.require_agent(collection, session_id, agent_id)?;
         if let Some(taken) = positions(&self.message_ids, &self.messages, &agent, message.id)?.first() {
             let stored = self.messages.get((agent.number, *taken))?.ok_or_else(damaged)?;
             return Ok(Appended::Taken(read::message(raw(stored.value())?, omit)?));
         }
+        advance(&mut session, message.expected)?;
         let now = message.created_at;
         let position = agent.messages;
         self.add_message(&mut agent, Some(message.id), message.stored.as_bytes())?;
@@ -181,10 +200,10 @@ impl WriteTables<'_> {
         session_id: &str,
         agent_id: &str,
         message_id: i64,
-        Fields { document, keep, now }: Fields,
+        Fields { document, keep, now, expected }: Fields,
     ) -> Result<()> {
-        let (session, agent) = self.require_agent(collection, session_id, agent_id)?;
-        let mut replaced: Vec<(u64, RawDocumentBuf)> = Vec::new();
+        let (mut session, agent) = self.require_agent(collection, session_id, agent_id)?;
+        let mut replaced: Vec<(u64, Document)> = Vec::new();
         let mut first = None;
         for position in positions(&self.message_ids, &self.messages, &agent, message_id)? {
             let stored = self.messages.get((agent.number, position))?.ok_or_else(damaged)?;
@@ -201,11 +220,14 @@ impl WriteTables<'_> {
             }
             new.insert("updated_at", later(stored.get("updated_at"), now));
             keep_fields(&mut new, &stored, &keep);
-            replaced.push((position, build::bounded(&new)?));
+            replaced.push((position, new));
         }
         if replaced.is_empty() {
             return Err(Error::NotFound(Entity::Message).into());
         }
+        advance(&mut session, expected)?;
+        let bounded = |(position, new): (u64, Document)| Ok((position, build::bounded(&new)?));
+        let replaced = replaced.into_iter().map(bounded).collect::<Result<Vec<_>>>()?;
         for (position, new) in replaced {
             self.messages.insert((agent.number, position), new.as_bytes())?;
         }
@@ -219,8 +241,10 @@ impl WriteTables<'_> {
         fields: Vec<(String, Json)>,
         values: Vec<(String, Bson)>,
         now: Timestamp,
+        expected: Option<u64>,
     ) -> Result<()> {
         let mut session = self.require_session(collection, session_id)?;
+        advance(&mut session, expected)?;
         if values.is_empty() {
             return Ok(());
         }
@@ -235,8 +259,16 @@ impl WriteTables<'_> {
         self.written(collection, session_id, session, now)
     }
 
-    pub(super) fn unset_metadata(&mut self, collection: Number, session_id: &str, paths: &[String], now: Timestamp) -> Result<()> {
-        let session = self.require_session(collection, session_id)?;
+    pub(super) fn unset_metadata(
+        &mut self,
+        collection: Number,
+        session_id: &str,
+        paths: &[String],
+        now: Timestamp,
+        expected: Option<u64>,
+    ) -> Result<()> {
+        let mut session = self.require_session(collection, session_id)?;
+        advance(&mut session, expected)?;
         if paths.is_empty() {
             return Ok(());
         }
@@ -254,8 +286,16 @@ impl WriteTables<'_> {
         self.metadata.get(session.number)?.map(|metadata| owned(raw(metadata.value())?)).transpose().map(Option::unwrap_or_default)
     }
 
-    pub(super) fn append_feedback(&mut self, collection: Number, session_id: &str, entry: &[u8], now: Timestamp) -> Result<()> {
+    pub(super) fn append_feedback(
+        &mut self,
+        collection: Number,
+        session_id: &str,
+        entry: &[u8],
+        now: Timestamp,
+        expected: Option<u64>,
+    ) -> Result<()> {
         let mut session = self.require_session(collection, session_id)?;
+        advance(&mut session, expected)?;
         self.feedback.insert((session.number, session.feedback), entry)?;
         session.feedback += 1;
         make_room(&mut session.document, "feedbacks", Array::new());
@@ -268,6 +308,8 @@ pub(super) struct NewMessage {
     pub(super) id: i64,
     pub(super) created_at: Timestamp,
     pub(super) stored: RawDocumentBuf,
+    /// The revision that the session must be at.
+    pub(super) expected: Option<u64>,
 }
 
 /// Takes the document out of a field and leaves an empty one in its place.

@@ -41,7 +41,7 @@ pub(super) fn look(found: &RawDocument) -> Result<Look> {
         _ => return Err(corrupt("agent")),
     };
     Ok(Look {
-        revision: read::revision(found)?,
+        revision: read::revision(member(found, "revision")?)?,
         size: count(found, "size")?,
         agent,
         message: message(found)?,

@@ -47,14 +47,27 @@ pub(crate) fn session(session_id: &str, found: &RawDocument) -> Result<Session> 
         Some(_) => return Err(corrupt("session")),
     };
     let (created_at, updated_at) = stamps(found, "session")?;
-    Ok(Session { session_id: session_id.to_owned(), session_type, created_at, updated_at, revision: revision(found)? })
+    let revision = revision(member(found, "revision")?)?;
+    Ok(Session { session_id: session_id.to_owned(), session_type, created_at, updated_at, revision })
 }
 
-/// How often a session has been written to; a session that only other programs wrote has no count yet.
-pub(crate) fn revision(session: &RawDocument) -> Result<u64> {
-    match member(session, "revision")? {
+/// How often a session has been written to, from its field; other programs and new sessions have none.
+pub(crate) fn revision(stored: Option<RawBsonRef<'_>>) -> Result<u64> {
+    match stored {
+        Some(stored) => whole(stored).and_then(|revision| u64::try_from(revision).ok()).ok_or_else(|| corrupt("revision")),
         None => Ok(0),
-        Some(value) => whole(value).and_then(|revision| u64::try_from(revision).ok()).ok_or_else(|| corrupt("revision")),
+    }
+}
+
+/// A whole number, of whatever type.
+fn whole(stored: RawBsonRef<'_>) -> Option<i64> {
+    match stored {
+        RawBsonRef::Int32(number) => Some(i64::from(number)),
+        RawBsonRef::Int64(number) => Some(number),
+        // As the shell writes numbers; up to 2^53 a double is exact.
+        #[allow(clippy::cast_possible_truncation, reason = "a whole number of at most 53 bits")]
+        RawBsonRef::Double(number) if number.fract() == 0.0 && (0.0..=9_007_199_254_740_992.0).contains(&number) => Some(number as i64),
+        _ => None,
     }
 }
 
@@ -74,16 +87,12 @@ pub(crate) fn message_id(stored: &RawDocument) -> Result<Option<i64>> {
     Ok(member(stored, "message_id")?.and_then(whole))
 }
 
-/// A whole number, however it is stored.
-fn whole(value: RawBsonRef<'_>) -> Option<i64> {
-    match value {
-        RawBsonRef::Int32(number) => Some(i64::from(number)),
-        RawBsonRef::Int64(number) => Some(number),
-        // As the shell writes numbers; up to 2^53 a double is exact.
-        #[allow(clippy::cast_possible_truncation, reason = "a whole number of at most 53 bits")]
-        RawBsonRef::Double(number) if number.fract() == 0.0 && (0.0..=9_007_199_254_740_992.0).contains(&number) => Some(number as i64),
+/// What an agent remembers of an append: its key, and the first id that it gave; none if this is no such thing.
+pub(crate) fn remembered(stored: &RawDocument) -> Result<Option<(&str, i64)>> {
+    Ok(match (member(stored, "key")?, member(stored, "first")?.and_then(whole)) {
+        (Some(RawBsonRef::String(key)), Some(first)) if first >= 0 => Some((key, first)),
         _ => None,
-    }
+    })
 }
 
 /// A message without the fields in `omit`.

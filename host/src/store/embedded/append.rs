@@ -1,0 +1,149 @@
+//! Appends of messages that get their ids here, and the keys that make them safe to repeat.
+
+use super::fault::Result;
+use super::tables::{AgentRow, Number, WriteTables, bytes, damaged, raw};
+use super::write::{advance, make_room};
+use crate::error::Error;
+use crate::store::REMEMBERED_APPENDS;
+use crate::store::schema::json::date;
+use crate::store::schema::{build, read};
+use crate::types::Timestamp;
+use bson::{Array, Bson, Document, doc};
+use redb::ReadableTable;
+
+/// Messages that are ready to be stored, but for their ids.
+pub(super) struct NewMessages {
+    /// The own fields of each.
+    pub(super) bodies: Vec<Document>,
+    pub(super) created_at: Timestamp,
+    pub(super) key: Option<String>,
+    pub(super) expected: Option<u64>,
+}
+
+impl WriteTables<'_> {
+    pub(super) fn append_messages(
+        &mut self,
+        collection: Number,
+        session_id: &str,
+        agent_id: &str,
+        NewMessages { bodies, created_at, key, expected }: NewMessages,
+    ) -> Result<i64> {
+        let (mut session, mut agent) = self.require_agent(collection, session_id, agent_id)?;
+        if let Some(key) = &key
+            && let Some(first) = self.remembered(&agent, key)?
+        {
+            return Ok(first);
+        }
+        advance(&mut session, expected)?;
+        let (first, last) = following(self.highest_id(&agent)?, bodies.len())?;
+        // Whatever the clock says, the order of the ids is that of the times.
+        let now = Timestamp(created_at.0.max(agent.latest));
+        let mut messages = Vec::with_capacity(bodies.len());
+        for (id, body) in (first..=last).zip(bodies) {
+            let mut message = build::message_fields(id, body);
+            message.insert("created_at", date(now));
+            message.insert("updated_at", date(now));
+            messages.push((id, build::bounded(&message)?));
+        }
+        for (id, message) in &messages {
+            self.add_message(&mut agent, Some(*id), message.as_bytes())?;
+        }
+        agent.latest = now.0;
+        make_room(&mut agent.document, "messages", Array::new());
+        self.note_highest_id(&agent, last)?;
+        if let Some(key) = key {
+            make_room(&mut agent.document, "appends", Array::new());
+            self.remember(agent.number, bytes(&doc! { "key": key, "first": first })?.as_bytes())?;
+            self.forget_old_appends(agent.number)?;
+        }
+        self.written_agent((collection, session_id, agent_id), session, agent, now)?;
+        Ok(first)
+    }
+
+    /// The highest id of an agent's messages.
+    ///
+    /// Those whose position does not tell their id are in an index by id. Of the others the last is the highest; nearly always it is the
+    /// last message of all, or below the highest in the index. Otherwise messages are read from the last one on until one is found, and
+    /// what was found is kept with the next append, so that no message is read twice for this.
+    fn highest_id(&self, agent: &AgentRow) -> Result<Option<i64>> {
+        let number = agent.number;
+        let indexed = self.message_ids.range((number, i64::MIN, 0)..=(number, i64::MAX, u64::MAX))?.next_back().transpose()?;
+        let (looked_at, known) = self.highest_ids.get(number)?.map(|found| found.value()).unzip();
+        let mut highest = known.max(indexed.map(|(key, _)| key.value().1));
+        for position in (looked_at.unwrap_or(0)..agent.messages).rev() {
+            let Some(told) = agent.id_told_by(position) else { continue };
+            if highest.is_some_and(|highest| told <= highest) {
+                break;
+            }
+            let message = self.messages.get((number, position))?.ok_or_else(damaged)?;
+            if read::message_id(raw(message.value())?)? == Some(told) {
+                highest = Some(told);
+                break;
+            }
+        }
+        Ok(highest)
+    }
+
+    /// Keeps the highest id, that of the last message, where [`highest_id`](Self::highest_id) would have to search for it.
+    fn note_highest_id(&mut self, agent: &AgentRow, highest: i64) -> Result<()> {
+        let told = agent.messages.checked_sub(1).and_then(|last| agent.id_told_by(last));
+        if told.is_none_or(|told| highest < told) {
+            self.highest_ids.insert(agent.number, (agent.messages, highest))?;
+        }
+        Ok(())
+    }
+
+    /// The first id that an append with this key gave.
+    fn remembered(&self, agent: &AgentRow, key: &str) -> Result<Option<i64>> {
+        match agent.document.get("appends") {
+            None | Some(Bson::Null) => return Ok(None),
+            Some(Bson::Array(foreign)) if foreign.is_empty() => {}
+            // Another program keeps something else there.
+            Some(_) => return Err(read::corrupt("list of appends").into()),
+        }
+        for entry in self.appends.range((agent.number, 0)..(agent.number + 1, 0))? {
+            let (_, stored) = entry?;
+            match read::remembered(raw(stored.value())?)? {
+                Some((known, first)) if known == key => return Ok(Some(first)),
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Stores what is remembered of an append, behind the others.
+    pub(super) fn remember(&mut self, agent: Number, append: &[u8]) -> Result<()> {
+        let last = self.appends.range((agent, 0)..(agent + 1, 0))?.next_back().transpose()?.map(|(key, _)| key.value().1);
+        self.appends.insert((agent, last.map_or(0, |last| last + 1)), append)?;
+        Ok(())
+    }
+
+    fn forget_old_appends(&mut self, agent: Number) -> Result<()> {
+        let kept = self.appends.range((agent, 0)..(agent + 1, 0))?.rev().nth(REMEMBERED_APPENDS - 1).transpose()?;
+        if let Some(oldest) = kept.map(|(key, _)| key.value().1) {
+            self.appends.retain_in((agent, 0)..(agent, oldest), |_, _| false)?;
+        }
+        Ok(())
+    }
+}
+
+/// The ids that so many messages get, from the first to the last.
+fn following(highest: Option<i64>, count: usize) -> Result<(i64, i64)> {
+    // Other programs may have ids below zero.
+    let first = highest.map_or(Some(0), |highest| highest.max(-1).checked_add(1));
+    let last = first.zip(i64::try_from(count).ok()).and_then(|(first, count)| (count - 1).checked_add(first));
+    Ok(first.zip(last).ok_or_else(|| {
+        Error::InvalidArgument(format!("message_id: there is no next id, the highest of the agent's messages is too near to {}", i64::MAX))
+    })?)
+}
+
+/// Whether all that is in a list is what an agent remembers of appends, so that it can lie in a table of its own.
+pub(super) fn are_remembered(list: &[Bson]) -> Result<bool> {
+    for append in list {
+        let Bson::Document(append) = append else { return Ok(false) };
+        if read::remembered(&bytes(append)?)?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
