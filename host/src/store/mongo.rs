@@ -25,8 +25,8 @@ use crate::store::schema::json::{date, parse_object, parse_value};
 use crate::store::schema::{path, read};
 use crate::store::{Appended, NewMessages, Page, Replacement, Store, StoreOptions};
 use crate::types::{Agent, Feedback, Json, Message, Session, Timestamp};
-use async_trait::async_trait;
 use archive::memory::Memory;
+use async_trait::async_trait;
 use error::Failure;
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 use mongodb::options::{CollectionOptions, ReadPreference, SelectionCriteria};
@@ -270,13 +270,7 @@ impl Store for MongoStore {
         self.find(session_id, doc! { "_id": 0, "metadata": 1 }).await?.map(|found| read::metadata(&found)).transpose()
     }
 
-    async fn unset_metadata(
-        &self,
-        session_id: &str,
-        paths: Vec<String>,
-        updated_at: Timestamp,
-        expected: Option<u64>,
-    ) -> Result<()> {
+    async fn unset_metadata(&self, session_id: &str, paths: Vec<String>, updated_at: Timestamp, expected: Option<u64>) -> Result<()> {
         if paths.is_empty() {
             return self.require_session(session_id, expected).await;
         }

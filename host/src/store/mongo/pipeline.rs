@@ -66,7 +66,14 @@ pub(super) enum First {
 ///
 /// Programs that retry by hand may have stored the message twice; then each copy is replaced, so that a redaction leaves none behind.
 /// Another message that took the same id by mistake stays.
-pub(super) fn replace_message(path: &AgentPath, message_id: i64, message: Document, now: Timestamp, keep: &[String], first: First) -> Vec<Document> {
+pub(super) fn replace_message(
+    path: &AgentPath,
+    message_id: i64,
+    message: Document,
+    now: Timestamp,
+    keep: &[String],
+    first: First,
+) -> Vec<Document> {
     let mut kept = doc! { "created_at": "$$message.created_at", "updated_at": latest(String::from("$$message.updated_at"), now) };
     for name in keep {
         kept.insert(name, format!("$$message.{name}"));
@@ -102,7 +109,13 @@ pub(super) fn find_message(session_id: &str, path: &AgentPath, message_id: i64, 
 
 /// Why a write matched nothing: the session's revision and size, and, of an agent, whether it exists, the message with the id, the highest
 /// id, the append with the key, and the archive.
-pub(super) fn look(session_id: &str, path: Option<&AgentPath>, message_id: Option<i64>, omit: &[String], key: Option<&str>) -> Vec<Document> {
+pub(super) fn look(
+    session_id: &str,
+    path: Option<&AgentPath>,
+    message_id: Option<i64>,
+    omit: &[String],
+    key: Option<&str>,
+) -> Vec<Document> {
     let mut project = doc! { "_id": 0, "revision": 1, "size": { "$bsonSize": "$$ROOT" } };
     if let Some(path) = path {
         project.insert("agent", doc! { "$type": format!("${}", path.agent()) });
@@ -151,7 +164,13 @@ fn highest_id(path: &AgentPath) -> Document {
 }
 
 /// Appends messages, without ids and times, under the next ids.
-pub(super) fn append_messages(path: &AgentPath, fields: Vec<Document>, now: Timestamp, key: Option<&str>, remembered: usize) -> Vec<Document> {
+pub(super) fn append_messages(
+    path: &AgentPath,
+    fields: Vec<Document>,
+    now: Timestamp,
+    key: Option<&str>,
+    remembered: usize,
+) -> Vec<Document> {
     let times = path.value("messages.created_at");
     let dates = doc! { "$max": { "$filter": { "input": array(times.clone()), "cond": { "$eq": [{ "$type": "$$this" }, "date"] } } } };
     let newest = doc! { "$let": {

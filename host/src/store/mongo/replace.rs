@@ -72,7 +72,10 @@ impl MongoStore {
             self.settle(session_id, &look, expected, 0).await?;
             let Some(archive) = look.archive.filter(|_| !archived.is_empty()) else { continue };
             let redo = new_versions(archived, &fields, &body, message_id)?;
-            if self.replace_archived(session_id, &path, (message_id, &fields, &body), expected, archive, redo, look.message.is_some()).await? {
+            if self
+                .replace_archived(session_id, &path, (message_id, &fields, &body), expected, archive, redo, look.message.is_some())
+                .await?
+            {
                 return Ok(());
             }
         }

@@ -93,7 +93,8 @@ impl MongoStore {
 
     /// The size of an agent's messages in the session's document, in bytes.
     async fn messages_size(&self, session_id: &str, path: &AgentPath) -> Result<u64> {
-        let pipeline = vec![doc! { "$match": { "_id": session_id } }, doc! { "$project": { "_id": 0, "size": pipeline::messages_size(path) } }];
+        let pipeline =
+            vec![doc! { "$match": { "_id": session_id } }, doc! { "$project": { "_id": 0, "size": pipeline::messages_size(path) } }];
         self.aggregate(pipeline, Some(primary())).await?.map_or(Ok(0), |found| count(&found, "size"))
     }
 

@@ -1,9 +1,9 @@
 //! The commands of moves, as documents. All data stands in `$literal`.
 
+use crate::error::Result;
 use crate::store::mongo::pipeline::{AgentPath, in_order};
 use crate::store::mongo::{is_object, on};
 use crate::store::schema::json::broken;
-use crate::error::Result;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, DateTime, Document, RawDocumentBuf, doc};
 use std::time::Duration;
@@ -28,7 +28,11 @@ pub(super) fn claimable(session_id: &str, path: &AgentPath, after: u64, anyway: 
         let turn = i64::try_from(TURN.as_millis()).unwrap_or(i64::MAX);
         let is_over = doc! { "$lt": [claimed, { "$subtract": ["$$NOW", turn] }] };
         let is_mine = doc! { "$eq": [path.value("archive.fence"), mine.map_or(Bson::Null, Bson::Int64)] };
-        conditions.push(if mine.is_some() { doc! { "$or": [is_over, is_mine] } } else { is_over });
+        conditions.push(if mine.is_some() {
+            doc! { "$or": [is_over, is_mine] }
+        } else {
+            is_over
+        });
     }
     filter.insert("$expr", doc! { "$and": conditions });
     filter
