@@ -73,7 +73,7 @@ impl MongoStore {
         };
         let Some(agents) = self.layout(session_id).await? else { return Ok(None) };
         let mut moved = 0;
-        for agent in agents {
+        for agent in agents.into_iter().filter(|agent| agent.bytes > after) {
             moved += self.archive_down_to(session_id, &agent.agent_id, after, Turn::Mine).await?;
         }
         Ok(Some(moved))
