@@ -4,7 +4,7 @@
 //! archive before; the blocks' answer counts only if the document then tells the same of the archive.
 
 use super::archive::Archive;
-use super::archive::blocks::{Archived, Found};
+use super::archive::blocks::{Archived, Found, Newer};
 use super::pipeline::{self, AgentPath};
 use super::write::{ATTEMPTS, contended};
 use super::{MongoStore, answer, primary};
@@ -108,7 +108,7 @@ impl MongoStore {
             }
             Ok(())
         };
-        Ok(match self.archived_at(session_id, archive, places, omit, take).await? {
+        Ok(match self.archived_at(session_id, archive, places, omit, Newer::Refused, take).await? {
             Found::Read(()) => Found::Read(parts.into_iter().rev().flatten().collect()),
             Found::Changed => Found::Changed,
         })

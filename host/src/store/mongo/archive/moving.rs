@@ -12,7 +12,7 @@ use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Document, RawDocumentBuf, doc};
 
 /// How much a block holds, unless one message alone is more: a page of it should cost little, and a move should be worth its commands.
-const BLOCK_BYTES: u64 = 64 * 1024;
+pub(in crate::store::mongo) const BLOCK_BYTES: u64 = 64 * 1024;
 pub(in crate::store::mongo) const BLOCK_MESSAGES: usize = 128;
 
 /// How often a move is tried when its messages change under its hands, before it is left to the next append.
@@ -95,7 +95,7 @@ impl MongoStore {
     }
 
     /// Messages in the archive are found by their ids through this index. Nothing is moved before it is there.
-    async fn ensure_archive_index(&self) -> Result<()> {
+    pub(in crate::store::mongo) async fn ensure_archive_index(&self) -> Result<()> {
         let ensure = async || {
             // A task of its own, because a driver call must not be dropped midway.
             let keys = doc! { "_id.archive": 1, "messages.message_id": 1 };
