@@ -29,6 +29,7 @@ fn subject(operation: &Operation) -> Subject {
         session_id: session.to_owned(),
         agent_id: agent.map(str::to_owned),
         message_id,
+        is_page: false,
     };
     match operation {
         Operation::Session(SessionCommand::Create { session, .. } | SessionCommand::Read { session, .. })
@@ -40,8 +41,8 @@ fn subject(operation: &Operation) -> Subject {
             AgentCommand::Create { session, agent, .. }
             | AgentCommand::Read { session, agent, .. }
             | AgentCommand::Update { session, agent, .. },
-        )
-        | Operation::Message(MessageCommand::List { session, agent, .. }) => of(session, Some(agent), None),
+        ) => of(session, Some(agent), None),
+        Operation::Message(MessageCommand::List { session, agent, .. }) => Subject { is_page: true, ..of(session, Some(agent), None) },
         Operation::Message(
             MessageCommand::Create { session, agent, id, .. }
             | MessageCommand::Read { session, agent, id, .. }

@@ -7,6 +7,7 @@ mod check;
 mod command;
 mod exec;
 mod input;
+mod interfaces;
 mod json;
 mod output;
 mod place;
