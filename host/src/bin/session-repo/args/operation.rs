@@ -112,7 +112,7 @@ pub(crate) enum MessageCommand {
     #[command(after_help = "\
 Examples:
   session-repo message append user-123 assistant-1 '{\"role\": \"user\", \"content\": \"Hello!\"}'
-  session-repo message append user-123 assistant-1 @question.json @answer.json --idempotency-key \"$(uuidgen)\"")]
+  session-repo message append user-123 assistant-1 @question.json @answer.json --idempotency-key turn-7")]
     Append {
         /// The session's id.
         session: String,
