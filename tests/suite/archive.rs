@@ -1,5 +1,6 @@
 //! The archive of long histories in MongoDB: where it lies, what it costs, and that nothing is lost on the way.
 
+mod dump;
 mod layout;
 mod room;
 mod wire;

@@ -61,7 +61,7 @@ async fn raw(database: &Database) -> anyhow::Result<Vec<RawDocumentBuf>> {
 }
 
 /// The dump of a store, through the library.
-async fn dump(store: &AnyStore) -> anyhow::Result<String> {
+pub(crate) async fn dump(store: &AnyStore) -> anyhow::Result<String> {
     let (mut text, mut pieces) = (String::new(), store.export(None));
     while let Some(piece) = pieces.recv().await {
         if let Dumped::Text(piece) = piece? {
@@ -72,6 +72,6 @@ async fn dump(store: &AnyStore) -> anyhow::Result<String> {
 }
 
 /// Imports a dump, through the library.
-async fn load(store: &AnyStore, text: impl Into<Vec<u8>>) -> anyhow::Result<Imported> {
+pub(crate) async fn load(store: &AnyStore, text: impl Into<Vec<u8>>) -> anyhow::Result<Imported> {
     Ok(store.import(Cursor::new(text.into())).await?)
 }

@@ -173,7 +173,8 @@ impl<'de, T: Take> Visitor<'de> for Agent<'_, T> {
 
 /// Whether the field tells of messages that lie elsewhere, as in a document that was copied out of MongoDB.
 fn is_archive(value: &Bson) -> bool {
-    value.as_document().is_some_and(|archive| archive.get_object_id("id").is_ok() && archive.contains_key("count"))
+    let Some(archive) = value.as_document() else { return false };
+    archive.get_object_id("id").is_ok() && matches!(archive.get("count"), Some(Bson::Int32(1..) | Bson::Int64(1..)))
 }
 
 /// A field that is a list of documents, each a part of its own.

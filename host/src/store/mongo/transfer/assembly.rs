@@ -12,6 +12,9 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 /// How many bytes of messages a session's document gets at most when it is made, whatever the agents have each.
 const MOST_MESSAGES: u64 = 8 * 1024 * 1024;
 
+/// What the fields around the messages may take of a block, in bytes.
+const BLOCK_FRAME: u64 = 2048;
+
 /// A session that is ready to be stored.
 pub(super) struct Assembled {
     pub(super) document: RawDocumentBuf,
@@ -230,7 +233,12 @@ impl Agent {
             let (mut block_bytes, mut oldest) = (0, Vec::new());
             while let Some(message) = messages.next_if(|message| {
                 let bytes = message.as_bytes().len() as u64;
-                oldest.is_empty() || oldest.len() < BLOCK_MESSAGES && block_bytes + bytes <= BLOCK_BYTES
+                // What fills a document by itself stays where it came from.
+                if oldest.is_empty() {
+                    bytes <= MAX_DOCUMENT - BLOCK_FRAME
+                } else {
+                    oldest.len() < BLOCK_MESSAGES && block_bytes + bytes <= BLOCK_BYTES
+                }
             }) {
                 block_bytes += message.as_bytes().len() as u64;
                 oldest.push(message);
