@@ -87,13 +87,7 @@ impl agents::Guest for Component {
 }
 
 impl messages::Guest for Component {
-    async fn create(
-        session_id: String,
-        agent_id: String,
-        message_id: i64,
-        message: String,
-        expected: Option<u64>,
-    ) -> Result<(), Error> {
+    async fn create(session_id: String, agent_id: String, message_id: i64, message: String, expected: Option<u64>) -> Result<(), Error> {
         let session_id = SessionId::parse(session_id)?.into_string();
         let agent_id = AgentId::parse(agent_id)?.into_string();
         let message_id = validate::message_id(message_id)?;
@@ -133,7 +127,8 @@ impl messages::Guest for Component {
         let key = validate::idempotency_key(key)?;
         validate::message_count(messages.len())?;
         let bodies = messages.into_iter().enumerate();
-        let bodies = bodies.map(|(index, message)| body::appended_message(message, &format!("messages[{index}]"))).collect::<Result<_, _>>()?;
+        let bodies =
+            bodies.map(|(index, message)| body::appended_message(message, &format!("messages[{index}]"))).collect::<Result<_, _>>()?;
         storage::append_messages(session_id, agent_id, bodies, now(), key, expected).await
     }
 
@@ -143,13 +138,7 @@ impl messages::Guest for Component {
         storage::find_message(session_id, agent_id, validate::message_id(message_id)?, metric_fields()).await
     }
 
-    async fn update(
-        session_id: String,
-        agent_id: String,
-        message_id: i64,
-        message: String,
-        expected: Option<u64>,
-    ) -> Result<(), Error> {
+    async fn update(session_id: String, agent_id: String, message_id: i64, message: String, expected: Option<u64>) -> Result<(), Error> {
         let session_id = SessionId::parse(session_id)?.into_string();
         let agent_id = AgentId::parse(agent_id)?.into_string();
         let message_id = validate::message_id(message_id)?;

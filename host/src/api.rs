@@ -132,7 +132,12 @@ impl Messages<'_> {
     ) -> Result<()> {
         let (session_id, agent_id, message) = (session_id.into(), agent_id.into(), message.into().into_string());
         let size = session_id.len() + agent_id.len() + message.len();
-        call!(self.repository, size, session_repository_messages.call_create(session_id, agent_id, message_id, message, self.expected), |()| ())
+        call!(
+            self.repository,
+            size,
+            session_repository_messages.call_create(session_id, agent_id, message_id, message, self.expected),
+            |()| ()
+        )
     }
 
     /// Appends a message under the next id and returns that. With an idempotency key it can be repeated safely: the key is remembered for
@@ -193,7 +198,8 @@ impl Messages<'_> {
     pub async fn read(self, session_id: impl Into<String>, agent_id: impl Into<String>, message_id: i64) -> Result<Option<Message>> {
         let (session_id, agent_id) = (session_id.into(), agent_id.into());
         let size = session_id.len() + agent_id.len();
-        call!(self.repository, size, session_repository_messages.call_read(session_id, agent_id, message_id), |message| message.map(Message::from))
+        call!(self.repository, size, session_repository_messages.call_read(session_id, agent_id, message_id), |message| message
+            .map(Message::from))
     }
 
     /// Replaces a message's own fields, for example to redact it. Stored metric fields stay unless the update brings its own.
@@ -210,7 +216,12 @@ impl Messages<'_> {
     ) -> Result<()> {
         let (session_id, agent_id, message) = (session_id.into(), agent_id.into(), message.into().into_string());
         let size = session_id.len() + agent_id.len() + message.len();
-        call!(self.repository, size, session_repository_messages.call_update(session_id, agent_id, message_id, message, self.expected), |()| ())
+        call!(
+            self.repository,
+            size,
+            session_repository_messages.call_update(session_id, agent_id, message_id, message, self.expected),
+            |()| ()
+        )
     }
 
     /// Lists messages, oldest first: at most `limit` (all, if none) after skipping `offset`.

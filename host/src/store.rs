@@ -118,7 +118,8 @@ pub trait Store: Send + Sync + 'static {
     async fn list_messages(&self, session_id: &str, agent_id: &str, page: Page, omit: &[String]) -> Result<Vec<Message>>;
 
     /// Sets metadata fields, each a path and a value.
-    async fn set_metadata(&self, session_id: &str, fields: Vec<(String, Json)>, updated_at: Timestamp, expected: Option<u64>) -> Result<()>;
+    async fn set_metadata(&self, session_id: &str, fields: Vec<(String, Json)>, updated_at: Timestamp, expected: Option<u64>)
+    -> Result<()>;
 
     /// Finds all metadata of a session.
     async fn get_metadata(&self, session_id: &str) -> Result<Option<Json>>;

@@ -58,7 +58,12 @@ impl Database {
 
     /// Options for a store on it.
     pub fn options(&self) -> StoreOptions {
-        StoreOptions { database: self.name.clone(), collection: COLLECTION.to_owned(), metadata_fields: Vec::new(), ..StoreOptions::default() }
+        StoreOptions {
+            database: self.name.clone(),
+            collection: COLLECTION.to_owned(),
+            metadata_fields: Vec::new(),
+            ..StoreOptions::default()
+        }
     }
 
     /// A repository on it, with a client of its own.
@@ -69,6 +74,22 @@ impl Database {
     pub async fn repository(&self) -> anyhow::Result<Repository> {
         let store = MongoStore::connect(&mongodb_uri()?, self.options()).await?;
         Ok(Repository::builder(store).build()?)
+    }
+
+    /// A repository on it that archives what an agent's messages have beyond so many bytes.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the server or the component does.
+    pub async fn archiving_repository(&self, archive_after: u64) -> anyhow::Result<Repository> {
+        let options = StoreOptions { archive_after: Some(archive_after), ..self.options() };
+        let store = MongoStore::connect(&mongodb_uri()?, options).await?;
+        Ok(Repository::builder(store).build()?)
+    }
+
+    /// The blocks of the archive.
+    pub fn blocks(&self) -> Collection<Document> {
+        self.client.database(&self.name).collection(&format!("{COLLECTION}.archive"))
     }
 
     /// The session documents.

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::store::embedded::EmbeddedStore;
-use crate::store::mongo::MongoStore;
+use crate::store::mongo::{ArchivedAgent, MongoStore};
 use crate::store::{Store, StoreOptions};
 use std::fmt;
 use std::path::PathBuf;
@@ -109,6 +109,43 @@ impl AnyStore {
         match self {
             Self::Mongo(store) => store.count_sessions().await,
             Self::Embedded(store) => store.count_sessions().await,
+        }
+    }
+
+    /// Where the messages of each agent of a session lie; none if there is no such session.
+    ///
+    /// # Errors
+    ///
+    /// `invalid-argument` for a store that has no archive, and those of [`MongoStore::archive_status`].
+    pub async fn archive_status(&self, session_id: &str) -> Result<Option<Vec<ArchivedAgent>>> {
+        self.archiving()?.archive_status(session_id).await
+    }
+
+    /// Moves messages of a session to the archive now; tells how many, none if there is no such session.
+    ///
+    /// # Errors
+    ///
+    /// `invalid-argument` for a store that has no archive, and those of [`MongoStore::archive_run`].
+    pub async fn archive_run(&self, session_id: &str) -> Result<Option<u64>> {
+        self.archiving()?.archive_run(session_id).await
+    }
+
+    /// Folds the archive of a session back into one document; tells how many messages came back, none if there is no such session.
+    ///
+    /// # Errors
+    ///
+    /// `invalid-argument` for a store that has no archive, and those of [`MongoStore::archive_undo`].
+    pub async fn archive_undo(&self, session_id: &str) -> Result<Option<u64>> {
+        self.archiving()?.archive_undo(session_id).await
+    }
+
+    fn archiving(&self) -> Result<&MongoStore> {
+        match self {
+            Self::Mongo(store) => Ok(store),
+            Self::Embedded(_) => {
+                let why = "only MongoDB needs an archive: in this store a history has no size limit as it is";
+                Err(Error::InvalidArgument(String::from(why)))
+            }
         }
     }
 

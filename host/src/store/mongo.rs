@@ -1,34 +1,42 @@
 //! Sessions in MongoDB, in the schema of the reference: one document for each session, written by one atomic command for each call.
 //!
-//! Every command addresses `_id` by equality, so the collection shards on it.
+//! Every command on it addresses `_id` by equality, so the collection shards on it. What is too much for one document lies in the
+//! collection of the [`archive`]; every command on that one addresses `session_id` by equality.
 
 mod agents;
 mod answer;
+mod append;
+mod archive;
 mod connect;
 mod error;
 mod index;
 mod inspect;
+mod lookup;
 mod pipeline;
+mod replace;
 mod transfer;
+mod write;
+
+pub use archive::manage::ArchivedAgent;
 
 use crate::error::{Entity, Error, Result};
-use crate::store::schema::build::{self, MAX_DOCUMENT};
-use crate::store::schema::json::{date, integer, parse_object, parse_value};
+use crate::store::schema::build;
+use crate::store::schema::json::{date, parse_object, parse_value};
 use crate::store::schema::{path, read};
-use crate::store::{Appended, Page, Replacement, Store};
+use crate::store::{Appended, NewMessages, Page, Replacement, Store, StoreOptions};
 use crate::types::{Agent, Feedback, Json, Message, Session, Timestamp};
+use archive::memory::Memory;
 use async_trait::async_trait;
 use error::Failure;
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
-use mongodb::options::{ReadPreference, SelectionCriteria, UpdateModifications};
-use mongodb::{Client, Collection};
+use mongodb::options::{CollectionOptions, ReadPreference, SelectionCriteria};
+use mongodb::{Client, Collection, Database};
 use pipeline::AgentPath;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
-
-/// How often a write that found nothing to write to, for no reason that could be found afterwards, is tried again. Another writer has to
-/// slip in between the write and the look each time for this to run out.
-const ATTEMPTS: usize = 5;
+use tokio::sync::OnceCell;
+use write::{ATTEMPTS, checked_size, contended};
 
 /// How long an owned client may take to finish what it has under way before it is shut down at once.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(10);
@@ -38,10 +46,20 @@ const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(10);
 /// Documents have the schema of the Python `MongoDBSessionRepository`, so both can work on one collection. Writes are acknowledged by a
 /// majority unless the connection string says otherwise. Needs MongoDB 6.0 or newer.
 ///
-/// One session is one document and cannot outgrow 16 MiB; a write that would make it larger is refused as `too-large`.
+/// One session is one document, exactly as the reference has it, until the messages of an agent outgrow
+/// [`StoreOptions::archive_after`]. Then the oldest ones move, in blocks, to documents of a second collection, `<collection>.archive`, and
+/// no call tells the difference; programs that read the documents themselves see the recent messages. Without an archive, and for what else
+/// is in a session, the document's limit of 16 MiB holds: a write that would exceed it is refused as `too-large`, and all else goes on.
 #[derive(Clone)]
 pub struct MongoStore {
     collection: Collection<RawDocumentBuf>,
+    /// Where the oldest messages of long histories are.
+    archive: Collection<RawDocumentBuf>,
+    /// How much of an agent's messages stays in the session's document, in bytes.
+    archive_after: Option<u64>,
+    /// Whether the archive's index is there.
+    archive_index: Arc<OnceCell<()>>,
+    memory: Arc<Memory>,
     /// The client, if it was made here and is to be shut down here.
     owned: Option<Client>,
 }
@@ -56,92 +74,18 @@ impl fmt::Debug for MongoStore {
     }
 }
 
-/// An update of an agent or its messages.
-struct Write<'a> {
-    /// The message that it is about, if it is about one.
-    message_id: Option<i64>,
-    /// Fields that stay away when a message in its way is read.
-    omit: &'a [String],
-    /// What must hold of the session beside its id.
-    condition: Document,
-    update: UpdateModifications,
-    /// What it may add to the session, in bytes.
-    adds: u64,
-}
-
-/// What a look at a session tells about a write that matched nothing.
-struct Diagnosis {
-    /// Whether the agent is there; a thing in its place that is no agent is `corrupt`.
-    agent: bool,
-    message: Option<Message>,
+/// Reads that a write or an archive stands on are of the primary's state.
+fn primary() -> SelectionCriteria {
+    SelectionCriteria::ReadPreference(ReadPreference::Primary)
 }
 
 impl MongoStore {
-    /// Applies an update to the session if `filter` matches it; tells whether it did.
-    async fn update(&self, filter: Document, update: impl Into<UpdateModifications>) -> Result<bool, Failure> {
-        let updated = self.collection.update_one(filter, update).await.map_err(Failure::of)?;
-        Ok(updated.matched_count > 0)
-    }
-
-    /// Applies an update that needs no more than the session.
-    async fn update_session(&self, session_id: &str, update: Document, adds: u64) -> Result<()> {
-        match self.update(doc! { "_id": session_id }, update).await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(Error::NotFound(Entity::Session)),
-            Err(failure) => Err(self.explain(failure, session_id, adds).await),
-        }
-    }
-
-    /// Applies a write to an agent or its messages. Where it matches nothing, `settle` judges by a look at the session: an error, or the
-    /// message that stands in the way, or nothing, when the write could go through now and is tried again.
-    async fn write(
-        &self,
-        session_id: &str,
-        path: &AgentPath,
-        write: Write<'_>,
-        settle: fn(Result<Diagnosis>) -> Result<Option<Message>>,
-    ) -> Result<Option<Message>> {
-        let Write { message_id, omit, condition, update, adds } = write;
-        let mut filter = doc! { "_id": session_id };
-        filter.extend(condition);
-        for _ in 0..ATTEMPTS {
-            match self.update(filter.clone(), update.clone()).await {
-                Ok(true) => return Ok(None),
-                Ok(false) => {
-                    let found = self.diagnose(session_id, path, message_id, omit).await;
-                    if let Some(message) = settle(found)? {
-                        return Ok(Some(message));
-                    }
-                }
-                Err(failure) => return Err(self.explain(failure, session_id, adds).await),
-            }
-        }
-        Err(Error::Unavailable(String::from("the session changed at each attempt to write to it")))
-    }
-
-    /// Looks, on the primary, why a write matched nothing; a session or agent that is not there is the answer already.
-    async fn diagnose(&self, session_id: &str, path: &AgentPath, message_id: Option<i64>, omit: &[String]) -> Result<Diagnosis> {
-        let pipeline = pipeline::diagnose(session_id, path, message_id, omit);
-        let primary = SelectionCriteria::ReadPreference(ReadPreference::Primary);
-        let found = self.aggregate(pipeline, Some(primary)).await?.ok_or(Error::NotFound(Entity::Session))?;
-        let diagnosis = answer::diagnosis(&found)?;
-        if diagnosis.agent { Ok(diagnosis) } else { Err(Error::NotFound(Entity::Agent)) }
-    }
-
-    /// The error for the caller; of a session that would outgrow the server's limit it says by how much.
-    async fn explain(&self, failure: Failure, session_id: &str, adds: u64) -> Error {
-        match failure {
-            Failure::TooLarge => {
-                let pipeline =
-                    vec![doc! { "$match": { "_id": session_id } }, doc! { "$project": { "_id": 0, "size": { "$bsonSize": "$$ROOT" } } }];
-                let stored = match self.aggregate(pipeline, None).await {
-                    Ok(Some(found)) => answer::size(&found),
-                    _ => 0,
-                };
-                Error::TooLarge { size: (stored + adds).max(MAX_DOCUMENT + 1), limit: MAX_DOCUMENT }
-            }
-            other => other.into_error(),
-        }
+    /// A store on a session collection; its archive is beside it.
+    fn new(database: &Database, collection: Collection<RawDocumentBuf>, options: &StoreOptions, owned: Option<Client>) -> Self {
+        let beside = CollectionOptions::builder().write_concern(collection.write_concern().cloned()).selection_criteria(primary()).build();
+        let archive = database.collection_with_options(&format!("{}.archive", collection.name()), beside);
+        let (archive_after, archive_index, memory) = (options.archive_after, Arc::default(), Arc::default());
+        Self { collection, archive, archive_after, archive_index, memory, owned }
     }
 
     /// The one document that an aggregation yields, if any.
@@ -164,11 +108,10 @@ impl MongoStore {
         found.map_err(|error| Failure::of(error).into_error())
     }
 
-    async fn require_session(&self, session_id: &str) -> Result<()> {
-        match self.find(session_id, doc! { "_id": 1 }).await? {
-            Some(_) => Ok(()),
-            None => Err(Error::NotFound(Entity::Session)),
-        }
+    /// Checks that the session is there, at the revision that a write which changes nothing expects.
+    async fn require_session(&self, session_id: &str, expected: Option<u64>) -> Result<()> {
+        let look = self.look(session_id, None, None, &[], None).await?;
+        self.settle(session_id, &look, expected, 0).await
     }
 }
 
@@ -182,11 +125,6 @@ fn on(field: impl Into<String>, condition: Document) -> Document {
     Document::from_iter([(field.into(), Bson::from(condition))])
 }
 
-/// The size of a document as BSON, in bytes, if the server can take it at all.
-fn checked_size(document: &Document) -> Result<u64> {
-    Ok(build::bounded(document)?.as_bytes().len() as u64)
-}
-
 #[async_trait]
 impl Store for MongoStore {
     async fn insert_session(&self, session: Session) -> Result<()> {
@@ -198,26 +136,34 @@ impl Store for MongoStore {
     }
 
     async fn find_session(&self, session_id: &str) -> Result<Option<Session>> {
-        let fields = doc! { "_id": 0, "session_type": 1, "created_at": 1, "updated_at": 1 };
+        let fields = doc! { "_id": 0, "session_type": 1, "created_at": 1, "updated_at": 1, "revision": 1 };
         self.find(session_id, fields).await?.map(|found| read::session(session_id, &found)).transpose()
     }
 
-    async fn insert_agent(&self, session_id: &str, agent: Agent) -> Result<()> {
+    async fn insert_agent(&self, session_id: &str, agent: Agent, expected: Option<u64>) -> Result<()> {
         let path = AgentPath::new(&agent.agent_id);
         let stored = build::agent(&agent)?;
         let adds = checked_size(&stored)?;
         let mut set = Document::new();
         set.insert(path.agent(), stored);
-        let update = doc! { "$set": set, "$max": { "updated_at": date(agent.updated_at) } };
-        let condition = on(path.agent(), doc! { "$exists": false });
-        let write = Write { message_id: None, omit: &[], condition, update: update.into(), adds };
-        self.write(session_id, &path, write, |found| match found {
-            Ok(_) => Err(Error::AlreadyExists(Entity::Agent)),
-            Err(Error::NotFound(Entity::Agent)) => Ok(None),
-            Err(error) => Err(error),
-        })
-        .await
-        .map(drop)
+        let update = doc! { "$set": set, "$max": { "updated_at": date(agent.updated_at) }, "$inc": { "revision": 1_i64 } };
+        for _ in 0..ATTEMPTS {
+            let mut filter = write::session(session_id, expected);
+            filter.extend(on(path.agent(), doc! { "$exists": false }));
+            filter.insert("$expr", write::has_room(adds));
+            match self.update(filter, update.clone()).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => {
+                    let look = self.look(session_id, Some(&path), None, &[], None).await?;
+                    if look.agent {
+                        return Err(Error::AlreadyExists(Entity::Agent));
+                    }
+                    self.settle(session_id, &look, expected, adds).await?;
+                }
+                Err(failure) => self.relieve(failure, session_id, adds).await.map_err(Failure::into_error)?,
+            }
+        }
+        Err(contended())
     }
 
     async fn find_agent(&self, session_id: &str, agent_id: &str) -> Result<Option<Agent>> {
@@ -232,90 +178,91 @@ impl Store for MongoStore {
         }
     }
 
-    async fn replace_agent(&self, session_id: &str, agent_id: &str, data: Replacement) -> Result<()> {
+    async fn replace_agent(&self, session_id: &str, agent_id: &str, data: Replacement, expected: Option<u64>) -> Result<()> {
         let path = AgentPath::new(agent_id);
         let fields = build::agent_data(agent_id, parse_object(&data.fields)?);
         let adds = checked_size(&fields)?;
         let update = pipeline::replace_agent(&path, fields, build::text(data.updated_at)?, data.updated_at, &data.keep);
-        let condition = on(path.agent(), is_object());
-        let write = Write { message_id: None, omit: &[], condition, update: update.into(), adds };
-        self.write(session_id, &path, write, |found| found.map(|_| None)).await.map(drop)
+        for _ in 0..ATTEMPTS {
+            let mut filter = write::session(session_id, expected);
+            filter.extend(on(path.agent(), is_object()));
+            match self.update(filter, update.clone()).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => {
+                    let look = self.look(session_id, Some(&path), None, &[], None).await?;
+                    look.require_agent()?;
+                    self.settle(session_id, &look, expected, 0).await?;
+                }
+                Err(failure) => self.relieve(failure, session_id, adds).await.map_err(Failure::into_error)?,
+            }
+        }
+        Err(contended())
     }
 
-    async fn append_message(&self, session_id: &str, agent_id: &str, message: Message, omit: &[String]) -> Result<Appended> {
-        let path = AgentPath::new(agent_id);
-        let stored = build::message(&message)?;
-        let adds = checked_size(&stored)?;
-        let mut push = Document::new();
-        // `$each`, because `$push` takes the members of a bare document for modifiers of its own.
-        push.insert(path.field("messages"), doc! { "$each": [stored] });
-        let mut latest = doc! { "updated_at": date(message.updated_at) };
-        latest.insert(path.field("updated_at"), date(message.updated_at));
-        let update = doc! { "$push": push, "$max": latest };
-        let mut condition = on(path.agent(), is_object());
-        condition.insert(path.field("messages.message_id"), doc! { "$ne": integer(message.message_id) });
-        let write = Write { message_id: Some(message.message_id), omit, condition, update: update.into(), adds };
-        let taken = self.write(session_id, &path, write, |found| found.map(|found| found.message)).await?;
-        Ok(taken.map_or(Appended::New, Appended::Taken))
+    async fn append_message(
+        &self,
+        session_id: &str,
+        agent_id: &str,
+        message: Message,
+        omit: &[String],
+        expected: Option<u64>,
+    ) -> Result<Appended> {
+        self.append_one(session_id, agent_id, message, omit, expected).await
+    }
+
+    async fn append_messages(&self, session_id: &str, agent_id: &str, messages: NewMessages, expected: Option<u64>) -> Result<i64> {
+        self.append_next(session_id, agent_id, messages, expected).await
     }
 
     async fn find_message(&self, session_id: &str, agent_id: &str, message_id: i64, omit: &[String]) -> Result<Option<Message>> {
-        let pipeline = pipeline::find_message(session_id, &AgentPath::new(agent_id), message_id, omit);
-        match self.aggregate(pipeline, None).await? {
-            Some(found) => answer::message(&found),
-            None => Ok(None),
-        }
+        self.find_one(session_id, agent_id, message_id, omit).await
     }
 
-    async fn replace_message(&self, session_id: &str, agent_id: &str, message_id: i64, body: Replacement) -> Result<()> {
-        let path = AgentPath::new(agent_id);
-        let fields = build::message_fields(message_id, parse_object(&body.fields)?);
-        let adds = checked_size(&fields)?;
-        let update = pipeline::replace_message(&path, message_id, fields, body.updated_at, &body.keep);
-        let condition = on(path.field("messages.message_id"), doc! { "$eq": integer(message_id) });
-        let write = Write { message_id: Some(message_id), omit: &[], condition, update: update.into(), adds };
-        self.write(session_id, &path, write, |found| match found?.message {
-            Some(_) => Ok(None),
-            None => Err(Error::NotFound(Entity::Message)),
-        })
-        .await
-        .map(drop)
+    async fn replace_message(
+        &self,
+        session_id: &str,
+        agent_id: &str,
+        message_id: i64,
+        body: Replacement,
+        expected: Option<u64>,
+    ) -> Result<()> {
+        self.replace(session_id, agent_id, message_id, body, expected).await
     }
 
     async fn list_messages(&self, session_id: &str, agent_id: &str, page: Page, omit: &[String]) -> Result<Vec<Message>> {
-        let Page { offset, limit, .. } = page;
-        if limit == Some(0) {
+        if page.limit == Some(0) {
             return Ok(Vec::new());
         }
-        let pipeline = pipeline::list_messages(session_id, &AgentPath::new(agent_id), offset, limit, omit);
-        match self.aggregate(pipeline, None).await? {
-            Some(found) => answer::page(&found),
-            None => Ok(Vec::new()),
-        }
+        self.list_page(session_id, agent_id, page, omit).await
     }
 
-    async fn set_metadata(&self, session_id: &str, fields: Vec<(String, Json)>, updated_at: Timestamp) -> Result<()> {
+    async fn set_metadata(
+        &self,
+        session_id: &str,
+        fields: Vec<(String, Json)>,
+        updated_at: Timestamp,
+        expected: Option<u64>,
+    ) -> Result<()> {
         if fields.is_empty() {
-            return self.require_session(session_id).await;
+            return self.require_session(session_id, expected).await;
         }
         let mut set = Document::new();
         for (path, value) in &fields {
             set.insert(format!("metadata.{path}"), parse_value(value)?);
         }
         let adds = checked_size(&set)?;
-        let update = doc! { "$set": set, "$max": { "updated_at": date(updated_at) } };
-        match self.update(doc! { "_id": session_id }, update).await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(Error::NotFound(Entity::Session)),
+        let update = doc! { "$set": set, "$max": { "updated_at": date(updated_at) }, "$inc": { "revision": 1_i64 } };
+        match self.update_session(session_id, update, expected, adds, false).await {
             Err(Failure::Refused) => {
-                let metadata = self.find(session_id, doc! { "_id": 0, "metadata": 1 }).await?;
-                // Metadata that is no object is not the path's fault.
+                let metadata = self.find(session_id, doc! { "_id": 0, "metadata": 1, "revision": 1 }).await?;
+                // Metadata that is no object, or a revision that is none, is not the path's fault.
                 if let Some(found) = metadata {
+                    read::revision(read::member(&found, "revision")?)?;
                     answer::require_metadata_object(&found)?;
                 }
                 Err(path::unfit(&fields))
             }
-            Err(failure) => Err(self.explain(failure, session_id, adds).await),
+            done => done.map_err(Failure::into_error),
         }
     }
 
@@ -323,19 +270,24 @@ impl Store for MongoStore {
         self.find(session_id, doc! { "_id": 0, "metadata": 1 }).await?.map(|found| read::metadata(&found)).transpose()
     }
 
-    async fn unset_metadata(&self, session_id: &str, paths: Vec<String>, updated_at: Timestamp) -> Result<()> {
+    async fn unset_metadata(&self, session_id: &str, paths: Vec<String>, updated_at: Timestamp, expected: Option<u64>) -> Result<()> {
         if paths.is_empty() {
-            return self.require_session(session_id).await;
+            return self.require_session(session_id, expected).await;
         }
         let unset: Document = paths.into_iter().map(|path| (format!("metadata.{path}"), Bson::from(""))).collect();
-        self.update_session(session_id, doc! { "$unset": unset, "$max": { "updated_at": date(updated_at) } }, 0).await
+        let update = doc! { "$unset": unset, "$max": { "updated_at": date(updated_at) }, "$inc": { "revision": 1_i64 } };
+        self.update_session(session_id, update, expected, 0, false).await.map_err(Failure::into_error)
     }
 
-    async fn append_feedback(&self, session_id: &str, feedback: Feedback) -> Result<()> {
+    async fn append_feedback(&self, session_id: &str, feedback: Feedback, expected: Option<u64>) -> Result<()> {
         let entry = build::feedback(&feedback)?;
         let adds = checked_size(&entry)?;
-        let update = doc! { "$push": { "feedbacks": { "$each": [entry] } }, "$max": { "updated_at": date(feedback.created_at) } };
-        self.update_session(session_id, update, adds).await
+        let update = doc! {
+            "$push": { "feedbacks": { "$each": [entry] } },
+            "$max": { "updated_at": date(feedback.created_at) },
+            "$inc": { "revision": 1_i64 },
+        };
+        self.update_session(session_id, update, expected, adds, true).await.map_err(Failure::into_error)
     }
 
     async fn list_feedback(&self, session_id: &str, _: usize) -> Result<Vec<Feedback>> {

@@ -23,7 +23,12 @@ const ARCHIVE_AFTER: std::ops::RangeInclusive<u64> = 1024..=8 * 1024 * 1024;
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { database: String::from("database_name"), collection: String::from("collection_name"), metadata_fields: Vec::new(), archive_after: Some(1024 * 1024) }
+        Self {
+            database: String::from("database_name"),
+            collection: String::from("collection_name"),
+            metadata_fields: Vec::new(),
+            archive_after: Some(1024 * 1024),
+        }
     }
 }
 

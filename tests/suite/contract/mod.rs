@@ -19,6 +19,18 @@ macro_rules! contract {
             })+
         }
 
+        /// The same with an archive that begins after a message or two.
+        mod archiving {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() -> anyhow::Result<()> {
+                let database = session_repository_tests::Database::fresh().await?;
+                let repo = database.archiving_repository(1024).await?;
+                super::$name(&repo).await?;
+                repo.close().await;
+                database.drop().await
+            })+
+        }
+
         mod embedded {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() -> anyhow::Result<()> {

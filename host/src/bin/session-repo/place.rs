@@ -28,7 +28,7 @@ impl Place {
     /// The place that the arguments name, or the default one.
     pub(crate) fn of(arguments: StoreArgs) -> session_repository::Result<Self> {
         let StoreArgs { store, database, collection, metadata_fields } = arguments;
-        let options = StoreOptions { database, collection, metadata_fields };
+        let options = StoreOptions { database, collection, metadata_fields, ..StoreOptions::default() };
         options.check()?;
         let is_default = store.is_none();
         let url = match store {

@@ -1,6 +1,7 @@
 //! The parts of the server's answers.
 
-use super::Diagnosis;
+use super::archive::{Archive, count, number};
+use super::write::Look;
 use crate::error::Result;
 use crate::store::schema::read::{self, corrupt, items, member, object};
 use crate::types::{Agent, Feedback, Message};
@@ -33,18 +34,19 @@ pub(super) fn require_metadata_object(found: &RawDocument) -> Result<()> {
     }
 }
 
-pub(super) fn diagnosis(found: &RawDocument) -> Result<Diagnosis> {
+pub(super) fn look(found: &RawDocument) -> Result<Look> {
     let agent = match member(found, "agent")? {
         Some(RawBsonRef::String("object")) => true,
-        Some(RawBsonRef::String("missing")) => false,
+        Some(RawBsonRef::String("missing")) | None => false,
         _ => return Err(corrupt("agent")),
     };
-    Ok(Diagnosis { agent, message: message(found)? })
-}
-
-pub(super) fn size(found: &RawDocument) -> u64 {
-    match found.get("size") {
-        Ok(Some(RawBsonRef::Int32(size))) => u64::try_from(size).unwrap_or_default(),
-        _ => 0,
-    }
+    Ok(Look {
+        revision: read::revision(member(found, "revision")?)?,
+        size: count(found, "size")?,
+        agent,
+        message: message(found)?,
+        repeat: object(found, "repeat")?.map(|append| number(append, "first")?.ok_or_else(|| corrupt("append"))).transpose()?,
+        highest: number(found, "highest")?.unwrap_or(-1),
+        archive: if agent { Archive::of(found)? } else { None },
+    })
 }

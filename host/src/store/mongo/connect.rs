@@ -21,13 +21,13 @@ impl MongoStore {
     /// credentials.
     pub async fn connect(uri: &str, options: StoreOptions) -> Result<Self> {
         let metadata_fields = options.metadata_fields.clone();
-        let (client, collection) = Self::connect_only(uri, options).await?;
-        index::ensure(&collection, metadata_fields).await;
-        Ok(Self { collection, owned: Some(client) })
+        let store = Self::connect_only(uri, options).await?;
+        index::ensure(&store.collection, metadata_fields).await;
+        Ok(store)
     }
 
     /// Connects and ensures nothing.
-    pub(super) async fn connect_only(uri: &str, options: StoreOptions) -> Result<(Client, Collection<RawDocumentBuf>)> {
+    pub(super) async fn connect_only(uri: &str, options: StoreOptions) -> Result<Self> {
         options.check()?;
         let mut client_options = ClientOptions::parse(uri).await.map_err(|error| unusable(uri, &error))?;
         check_acknowledged(client_options.write_concern.as_ref())?;
@@ -51,7 +51,7 @@ impl MongoStore {
             return Err(error);
         }
         let collection = collection(&client, &options)?;
-        Ok((client, collection))
+        Ok(Self::new(&client.database(&options.database), collection, &options, Some(client)))
     }
 
     /// Works with a client of the caller's, which [`close`](crate::Store::close) leaves alone, and ensures the indexes.
@@ -63,8 +63,9 @@ impl MongoStore {
     pub async fn with_client(client: &Client, options: StoreOptions) -> Result<Self> {
         options.check()?;
         let collection = collection(client, &options)?;
-        index::ensure(&collection, options.metadata_fields).await;
-        Ok(Self { collection, owned: None })
+        let store = Self::new(&client.database(&options.database), collection, &options, None);
+        index::ensure(&store.collection, options.metadata_fields).await;
+        Ok(store)
     }
 }
 

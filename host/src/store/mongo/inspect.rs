@@ -30,16 +30,15 @@ fn failed(error: DriverError) -> crate::Error {
 impl MongoStore {
     pub(crate) async fn inspect(uri: &str, options: StoreOptions) -> Result<Report> {
         let fields = index::fields(&options.metadata_fields);
-        let (client, collection) = Self::connect_only(uri, options).await?;
-        let store = Self { collection, owned: Some(client.clone()) };
-        let report = store.report(&client, fields).await;
+        let store = Self::connect_only(uri, options).await?;
+        let report = store.report(fields).await;
         store.close().await;
         report
     }
 
-    async fn report(&self, client: &mongodb::Client, fields: Vec<String>) -> Result<Report> {
+    async fn report(&self, fields: Vec<String>) -> Result<Report> {
         let mut report = Report::default();
-        let admin = client.database("admin");
+        let admin = self.collection.client().database("admin");
         let build = admin.run_command(doc! { "buildInfo": 1 }).await.map_err(failed)?;
         let version = build.get_str("version").unwrap_or("of unknown version");
         report.server = format!("MongoDB {version}");

@@ -1,0 +1,189 @@
+//! What lies where, moving it now, and folding it back into one document: for the people who run a store.
+
+use super::blocks::Found;
+use super::moving::Turn;
+use super::{Archive, count};
+use crate::error::{Error, Result};
+use crate::store::mongo::error::Failure;
+use crate::store::mongo::pipeline::AgentPath;
+use crate::store::mongo::write::{ATTEMPTS, ROOM, contended, session};
+use crate::store::mongo::{MongoStore, primary};
+use crate::store::schema::json::broken;
+use crate::store::schema::read::{self, corrupt, member};
+use mongodb::bson::raw::RawBsonRef;
+use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
+use serde::Serialize;
+
+/// Where the messages of an agent lie.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ArchivedAgent {
+    /// The agent.
+    pub agent_id: String,
+    /// How many of its messages are in the session's document: the newest.
+    pub messages: u64,
+    /// Their size there, in bytes.
+    pub bytes: u64,
+    /// How many are in the archive.
+    pub archived_messages: u64,
+    /// In how many blocks.
+    pub archived_blocks: u64,
+    /// The size of these, in bytes.
+    pub archived_bytes: u64,
+}
+
+impl MongoStore {
+    /// Where the messages of each agent of a session lie; none if there is no such session.
+    ///
+    /// # Errors
+    ///
+    /// Those that any call can end in.
+    pub async fn archive_status(&self, session_id: &str) -> Result<Option<Vec<ArchivedAgent>>> {
+        let Some(mut agents) = self.layout(session_id).await? else { return Ok(None) };
+        for agent in &mut agents {
+            let Some(archive) = self.archive_of(session_id, &AgentPath::new(&agent.agent_id)).await? else { continue };
+            let blocks = vec![
+                doc! { "$match": {
+                    "session_id": session_id,
+                    "_id.archive": archive.id,
+                    "_id.first": { "$lt": i64::try_from(archive.count).unwrap_or(i64::MAX) },
+                } },
+                doc! { "$group": { "_id": Bson::Null, "blocks": { "$sum": 1_i64 }, "bytes": { "$sum": { "$bsonSize": "$$ROOT" } } } },
+            ];
+            let failed = |error| Failure::of(error).into_error();
+            let mut cursor = self.archive.aggregate(blocks).with_type::<RawDocumentBuf>().await.map_err(failed)?;
+            if cursor.advance().await.map_err(failed)? {
+                agent.archived_messages = archive.count;
+                agent.archived_blocks = count(cursor.current(), "blocks")?;
+                agent.archived_bytes = count(cursor.current(), "bytes")?;
+            }
+        }
+        Ok(Some(agents))
+    }
+
+    /// Moves the oldest messages of each agent of a session to the archive now, as appends do when it is time: until those in the document
+    /// have at most [`archive_after`](crate::StoreOptions::archive_after) bytes. Tells how many moved; none if there is no such session.
+    ///
+    /// # Errors
+    ///
+    /// `invalid-argument` where nothing is ever archived, and those that any call can end in.
+    pub async fn archive_run(&self, session_id: &str) -> Result<Option<u64>> {
+        let Some(after) = self.archive_after else {
+            return Err(Error::InvalidArgument(String::from("archive after: is never, so there is nothing to move")));
+        };
+        let Some(agents) = self.layout(session_id).await? else { return Ok(None) };
+        let mut moved = 0;
+        for agent in agents {
+            moved += self.archive_down_to(session_id, &agent.agent_id, after, Turn::Mine).await?;
+        }
+        Ok(Some(moved))
+    }
+
+    /// Folds the archive of each agent back into the session's document, and removes the blocks. Tells how many messages came back; none if
+    /// there is no such session. Appends through a store that archives will move them again.
+    ///
+    /// # Errors
+    ///
+    /// `too-large`, with nothing changed, if it does not fit into one document; those that any call can end in.
+    pub async fn archive_undo(&self, session_id: &str) -> Result<Option<u64>> {
+        let Some(agents) = self.archive_status(session_id).await? else { return Ok(None) };
+        let document = self.look(session_id, None, None, &[], None).await?.size;
+        let size = document + agents.iter().map(|agent| agent.archived_bytes).sum::<u64>();
+        if size > ROOM {
+            return Err(Error::TooLarge { size, limit: ROOM });
+        }
+        let mut back = 0;
+        for agent in agents {
+            back += self.fold_back(session_id, &AgentPath::new(&agent.agent_id)).await?;
+        }
+        self.remove_unused_blocks(session_id).await?;
+        Ok(Some(back))
+    }
+
+    async fn fold_back(&self, session_id: &str, path: &AgentPath) -> Result<u64> {
+        for _ in 0..ATTEMPTS {
+            let Some(archive) = self.archive_of(session_id, path).await? else { return Ok(0) };
+            let mut parts: Vec<Vec<RawDocumentBuf>> = Vec::new();
+            let take = |part| {
+                parts.push(part);
+                Ok(())
+            };
+            let Found::Read(()) = self.archived_at(session_id, &archive, 0..archive.count, &[], take).await? else { continue };
+            let messages = parts.iter().rev().flatten().map(|message| Document::try_from(message).map(Bson::from).map_err(broken));
+            let messages = messages.collect::<Result<Vec<_>>>()?;
+            let mut filter = session(session_id, None);
+            filter.insert(path.field("archive.id"), archive.id);
+            filter.insert(path.field("archive.count"), i64::try_from(archive.count).unwrap_or(i64::MAX));
+            filter.insert(path.field("archive.writes"), archive.writes);
+            let mut set = Document::new();
+            set.insert(path.field("messages"), doc! { "$concatArrays": [{ "$literal": messages }, path.value("messages")] });
+            match self.update(filter, vec![doc! { "$set": set }, doc! { "$unset": path.field("archive") }]).await {
+                Ok(true) => return Ok(archive.count),
+                Ok(false) => {}
+                Err(failure) => return Err(failure.into_error()),
+            }
+        }
+        Err(contended())
+    }
+
+    /// Removes blocks of archives that the session's document does not tell of any more: nobody can ever see them again.
+    async fn remove_unused_blocks(&self, session_id: &str) -> Result<()> {
+        let archives = doc! { "$map": { "input": { "$objectToArray": "$agents" }, "in": "$$this.v.archive.id" } };
+        let pipeline = vec![doc! { "$match": { "_id": session_id } }, doc! { "$project": { "_id": 0, "archives": archives } }];
+        let Some(found) = self.aggregate(pipeline, Some(primary())).await? else { return Ok(()) };
+        let Some(RawBsonRef::Array(archives)) = member(&found, "archives")? else { return Ok(()) };
+        let used = archives.into_iter().filter_map(|id| match id {
+            Ok(RawBsonRef::ObjectId(id)) => Some(Bson::ObjectId(id)),
+            _ => None,
+        });
+        let unused = doc! { "session_id": session_id, "_id.archive": { "$nin": used.collect::<Vec<_>>() } };
+        self.archive.delete_many(unused).await.map(drop).map_err(|error| Failure::of(error).into_error())
+    }
+
+    /// How many messages each agent of a session has in its document, and how large they are.
+    pub(in crate::store::mongo) async fn layout(&self, session_id: &str) -> Result<Option<Vec<ArchivedAgent>>> {
+        let messages = doc! { "$cond": [{ "$isArray": ["$$this.v.messages"] }, "$$this.v.messages", []] };
+        let agent = doc! { "$let": { "vars": { "messages": messages }, "in": {
+            "agent_id": "$$this.k",
+            "messages": { "$size": "$$messages" },
+            "bytes": { "$bsonSize": { "messages": "$$messages" } },
+        } } };
+        let agents = doc! { "$cond": [{ "$eq": [{ "$type": "$agents" }, "object"] }, { "$objectToArray": "$agents" }, []] };
+        let project = doc! { "_id": 0, "agents": { "$map": { "input": agents, "in": agent } } };
+        let pipeline = vec![doc! { "$match": { "_id": session_id } }, doc! { "$project": project }];
+        let Some(found) = self.aggregate(pipeline, Some(primary())).await? else { return Ok(None) };
+        let agents = read::items(&found, "agents", "agent", |agent| {
+            let Some(RawBsonRef::String(agent_id)) = member(agent, "agent_id")? else { return Err(corrupt("agent")) };
+            let (messages, bytes) = (count(agent, "messages")?, count(agent, "bytes")?);
+            Ok(ArchivedAgent { agent_id: agent_id.to_owned(), messages, bytes, ..ArchivedAgent::default() })
+        });
+        agents.map(Some)
+    }
+}
+
+impl MongoStore {
+    /// Reads an agent's history from the archive, in its order, in parts; tells whether all of it could be read as the session's document
+    /// had it.
+    pub(in crate::store::mongo) async fn archived_history(
+        &self,
+        session_id: &str,
+        archive: &Archive,
+        mut take: impl AsyncFnMut(Vec<RawDocumentBuf>) -> Result<()>,
+    ) -> Result<bool> {
+        /// How many messages are read at once.
+        const PART: usize = 1024;
+        for start in (0..archive.count).step_by(PART) {
+            let mut parts: Vec<Vec<RawDocumentBuf>> = Vec::new();
+            let places = start..archive.count.min(start + PART as u64);
+            let collect = |part| {
+                parts.push(part);
+                Ok(())
+            };
+            match self.archived_at(session_id, archive, places, &[], collect).await? {
+                Found::Read(()) => take(parts.into_iter().rev().flatten().collect()).await?,
+                Found::Changed => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,83 @@
+//! What this process remembers of archives. All of it is for speed: nothing that is read or written depends on it.
+
+use super::Archive;
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// How many agents are remembered; then all are forgotten, and learned again.
+const MOST: usize = 4096;
+
+/// Which agent of which session.
+type Key = (String, String);
+
+#[derive(Debug, Default)]
+pub(in crate::store::mongo) struct Memory {
+    archives: Mutex<HashMap<Key, Archive>>,
+    grown: Mutex<HashMap<Key, Growth>>,
+}
+
+#[derive(Debug, Default)]
+struct Growth {
+    /// What was appended since the messages were measured, in bytes; none if they never were.
+    bytes: Option<u64>,
+    /// Whether somebody measures and moves right now.
+    busy: bool,
+}
+
+fn key(session_id: &str, agent_id: &str) -> Key {
+    (session_id.to_owned(), agent_id.to_owned())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is under the lock is whole at every step, so a panic of another holder leaves nothing broken.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Memory {
+    /// The archive as it was seen last, if nothing of it was pending.
+    pub(in crate::store::mongo) fn archive(&self, session_id: &str, agent_id: &str) -> Option<Archive> {
+        lock(&self.archives).get(&key(session_id, agent_id)).cloned()
+    }
+
+    /// Remembers how an archive was seen.
+    pub(in crate::store::mongo) fn saw(&self, session_id: &str, agent_id: &str, archive: Option<&Archive>) {
+        let mut archives = lock(&self.archives);
+        match archive.filter(|archive| archive.redo.is_empty()) {
+            Some(archive) => {
+                if archives.len() >= MOST {
+                    archives.clear();
+                }
+                archives.insert(key(session_id, agent_id), archive.clone());
+            }
+            None if archives.is_empty() => {}
+            None => {
+                archives.remove(&key(session_id, agent_id));
+            }
+        }
+    }
+
+    /// Notes an append, and tells whether the agent's messages are to be measured now, by the caller and by nobody else at the same time:
+    /// the first time that this process sees the agent, and whenever it has grown by `step` bytes.
+    pub(in crate::store::mongo) fn grew(&self, session_id: &str, agent_id: &str, bytes: u64, step: u64) -> bool {
+        let mut grown = lock(&self.grown);
+        if grown.len() >= MOST {
+            // Those who are busy go on, and may meet others; moves bear that.
+            grown.clear();
+        }
+        let growth = grown.entry(key(session_id, agent_id)).or_default();
+        let due = growth.bytes.is_none_or(|before| before + bytes >= step) && !growth.busy;
+        if due {
+            *growth = Growth { bytes: Some(0), busy: true };
+        } else if let Some(before) = &mut growth.bytes {
+            *before += bytes;
+        }
+        due
+    }
+
+    /// Notes that the agent's messages have been measured.
+    pub(in crate::store::mongo) fn measured(&self, session_id: &str, agent_id: &str) {
+        if let Some(growth) = lock(&self.grown).get_mut(&key(session_id, agent_id)) {
+            growth.busy = false;
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Moving the oldest messages of an agent into its archive.
+
+use super::{Archive, count, pipeline};
+use crate::error::{Error, Result};
+use crate::store::mongo::error::Failure;
+use crate::store::mongo::pipeline::AgentPath;
+use crate::store::mongo::{MongoStore, primary};
+use crate::store::schema::read;
+use crate::types::Timestamp;
+use mongodb::IndexModel;
+use mongodb::bson::oid::ObjectId;
+use mongodb::bson::{Document, RawDocumentBuf, doc};
+
+/// How much a block holds, unless one message alone is more: a page of it should cost little, and a move should be worth its commands.
+const BLOCK_BYTES: u64 = 64 * 1024;
+pub(in crate::store::mongo) const BLOCK_MESSAGES: usize = 128;
+
+/// How often a move is tried when its messages change under its hands, before it is left to the next append.
+const ATTEMPTS: usize = 3;
+
+/// What is to be moved, and by whom.
+struct Claim {
+    /// The number that the mover took.
+    fence: i64,
+    archive: ObjectId,
+    /// How many messages are archived already.
+    count: u64,
+    /// The size of the messages in the session's document, in bytes.
+    size: u64,
+    /// The oldest ones.
+    oldest: Vec<RawDocumentBuf>,
+}
+
+/// How a move ended.
+enum Moved {
+    /// So many messages are in the archive now.
+    Done(u64),
+    /// There is nothing to move, or somebody else moves.
+    Nothing,
+    /// The messages have changed meanwhile.
+    Again,
+}
+
+/// Who may move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store::mongo) enum Turn {
+    /// Only when nobody else has begun to a few seconds ago.
+    Polite,
+    /// In any case: whoever else moves has to begin anew.
+    Mine,
+}
+
+impl MongoStore {
+    /// Notes an append of so many bytes, and moves messages to the archive when it is time. What fails here is tried again later: the
+    /// append is done.
+    pub(in crate::store::mongo) async fn appended(&self, session_id: &str, agent_id: &str, bytes: u64) {
+        let Some(after) = self.archive_after else { return };
+        if !self.memory.grew(session_id, agent_id, bytes, (after / 8).min(BLOCK_BYTES)) {
+            return;
+        }
+        let moved = self.archive_down_to(session_id, agent_id, after, Turn::Polite).await;
+        self.memory.measured(session_id, agent_id);
+        if let Err(error) = moved {
+            tracing::warn!(%error, session_id, agent_id, "messages could not be moved to the archive");
+        }
+    }
+
+    /// Moves an agent's oldest messages until those in the session's document have at most `after` bytes; tells how many moved.
+    pub(in crate::store::mongo) async fn archive_down_to(&self, session_id: &str, agent_id: &str, after: u64, turn: Turn) -> Result<u64> {
+        let path = AgentPath::new(agent_id);
+        let mut moved = 0;
+        if self.messages_size(session_id, &path).await? <= after {
+            return Ok(moved);
+        }
+        self.ensure_archive_index().await?;
+        let (mut mine, mut failed) = (None, 0);
+        loop {
+            let Some(claim) = self.claim(session_id, &path, after, turn, mine).await? else { return Ok(moved) };
+            mine = Some(claim.fence);
+            match self.move_block(session_id, agent_id, &path, &claim, after).await? {
+                Moved::Done(messages) => {
+                    moved += messages;
+                    failed = 0;
+                }
+                Moved::Nothing => break,
+                Moved::Again if failed + 1 == ATTEMPTS => break,
+                Moved::Again => failed += 1,
+            }
+        }
+        self.release(session_id, &path, mine).await?;
+        Ok(moved)
+    }
+
+    /// The size of an agent's messages in the session's document, in bytes.
+    async fn messages_size(&self, session_id: &str, path: &AgentPath) -> Result<u64> {
+        let pipeline =
+            vec![doc! { "$match": { "_id": session_id } }, doc! { "$project": { "_id": 0, "size": pipeline::messages_size(path) } }];
+        self.aggregate(pipeline, Some(primary())).await?.map_or(Ok(0), |found| count(&found, "size"))
+    }
+
+    /// Messages in the archive are found by their ids through this index. Nothing is moved before it is there.
+    async fn ensure_archive_index(&self) -> Result<()> {
+        let ensure = async || {
+            // A task of its own, because a driver call must not be dropped midway.
+            let keys = doc! { "_id.archive": 1, "messages.message_id": 1 };
+            let archive = self.archive.clone();
+            let ensuring = tokio::spawn(async move { archive.create_index(IndexModel::builder().keys(keys).build()).await });
+            match ensuring.await {
+                Ok(Ok(_)) => Ok(()),
+                Ok(Err(error)) => Err(Failure::of(error).into_error()),
+                Err(defect) => {
+                    tracing::error!(%defect, "ensuring an index ended without an answer");
+                    Err(Error::Internal(String::from("the store failed")))
+                }
+            }
+        };
+        self.archive_index.get_or_try_init(ensure).await.map(drop)
+    }
+
+    /// Takes a number and the oldest messages, in their order, if there are more than `after` bytes.
+    async fn claim(&self, session_id: &str, path: &AgentPath, after: u64, turn: Turn, mine: Option<i64>) -> Result<Option<Claim>> {
+        let filter = pipeline::claimable(session_id, path, after, turn == Turn::Mine, mine);
+        let claimed = self.collection.find_one_and_update(filter, pipeline::claim(path, ObjectId::new()));
+        let claimed = claimed.projection(pipeline::claimed(path)).return_document(mongodb::options::ReturnDocument::After);
+        let Some(found) = claimed.await.map_err(|error| Failure::of(error).into_error())? else { return Ok(None) };
+        let archive = Archive::claimed(&found)?.ok_or_else(|| read::corrupt("archive"))?;
+        let oldest = read::items(&found, "oldest", "message", |message| Ok(message.to_owned()))?;
+        Ok(Some(Claim { fence: archive.fence, archive: archive.id, count: archive.count, size: count(&found, "size")?, oldest }))
+    }
+
+    /// Moves as many of the oldest messages as fit in a block.
+    async fn move_block(&self, session_id: &str, agent_id: &str, path: &AgentPath, claim: &Claim, after: u64) -> Result<Moved> {
+        let limit = BLOCK_BYTES.min(after.div_ceil(2)).min(claim.size);
+        let (mut bytes, mut messages) = (0, Vec::new());
+        for message in &claim.oldest {
+            bytes += message.as_bytes().len() as u64;
+            if bytes > limit && !messages.is_empty() {
+                break;
+            }
+            messages.push(message.clone());
+        }
+        let Some(newest) = messages.last() else { return Ok(Moved::Nothing) };
+        let latest = read::stamp(newest, "created_at")?;
+        let mut top = -1;
+        for message in &messages {
+            top = read::message_id(message)?.unwrap_or(-1).max(top);
+        }
+        let moved = messages.len() as u64;
+        if !self.write_block(session_id, agent_id, claim, &messages).await? {
+            return Ok(Moved::Nothing);
+        }
+        let filter = pipeline::unchanged(session_id, path, (claim.archive, claim.fence, claim.count), &messages)?;
+        let commit = pipeline::archive_oldest(path, claim.count + moved, messages.len(), top, latest.map(|Timestamp(latest)| latest));
+        match self.update(filter, commit).await {
+            Ok(true) => Ok(Moved::Done(moved)),
+            Ok(false) => Ok(Moved::Again),
+            Err(failure) => Err(failure.into_error()),
+        }
+    }
+
+    /// Writes the block that comes next; tells whether it did, or a mover with a higher number was there.
+    async fn write_block(&self, session_id: &str, agent_id: &str, claim: &Claim, messages: &[RawDocumentBuf]) -> Result<bool> {
+        let first = i64::try_from(claim.count).map_err(|_| read::corrupt("archive"))?;
+        let id = doc! { "archive": claim.archive, "first": first };
+        let block = block(id.clone(), session_id, agent_id, claim.fence, first, messages);
+        let filter = doc! { "_id": id, "session_id": session_id, "fence": { "$lt": claim.fence } };
+        match self.archive.replace_one(filter, block).upsert(true).await.map_err(Failure::of) {
+            Ok(_) => Ok(true),
+            Err(Failure::DuplicateKey) => Ok(false),
+            Err(failure) => Err(failure.into_error()),
+        }
+    }
+
+    /// Lets others move at once, where this mover took a number and moved nothing.
+    async fn release(&self, session_id: &str, path: &AgentPath, fence: Option<i64>) -> Result<()> {
+        let Some(fence) = fence else { return Ok(()) };
+        let mut filter = doc! { "_id": session_id };
+        filter.insert(path.field("archive.fence"), fence);
+        let mut unset = Document::new();
+        unset.insert(path.field("archive.claimed"), "");
+        self.update(filter, doc! { "$unset": unset }).await.map(drop).map_err(Failure::into_error)
+    }
+
+    /// Moves messages of any agents of a session to the archive until `adds` more bytes fit into its document.
+    pub(in crate::store::mongo) async fn make_room(&self, session_id: &str, size: u64, adds: u64, limit: u64) -> Result<()> {
+        let too_large = || Error::TooLarge { size: size.saturating_add(adds), limit };
+        if self.archive_after.is_none() || adds > limit {
+            return Err(too_large());
+        }
+        let mut agents = self.layout(session_id).await?.unwrap_or_default();
+        agents.sort_by_key(|agent| std::cmp::Reverse(agent.bytes));
+        let mut left = size.saturating_add(adds);
+        let mut moved = 0;
+        for agent in agents {
+            if left <= limit {
+                break;
+            }
+            // Once that it has to be done, it is done for a while: down to a block for each agent.
+            moved += self.archive_down_to(session_id, &agent.agent_id, BLOCK_BYTES, Turn::Mine).await?;
+            left = left.saturating_sub(agent.bytes.saturating_sub(BLOCK_BYTES));
+        }
+        if moved == 0 { Err(too_large()) } else { Ok(()) }
+    }
+}
+
+/// A block as it is stored. What tells of the messages stands before them, so that it is found without reading them.
+pub(in crate::store::mongo) fn block(
+    id: Document,
+    session_id: &str,
+    agent_id: &str,
+    fence: i64,
+    first: i64,
+    messages: &[RawDocumentBuf],
+) -> RawDocumentBuf {
+    use mongodb::bson::{RawArrayBuf, rawdoc};
+    let mut array = RawArrayBuf::new();
+    for message in messages {
+        array.push(message.clone());
+    }
+    let count = i64::try_from(messages.len()).unwrap_or(i64::MAX);
+    let id = RawDocumentBuf::try_from(&id).unwrap_or_default();
+    rawdoc! {
+        "_id": id,
+        "session_id": session_id,
+        "agent_id": agent_id,
+        "last": first + count - 1,
+        "fence": fence,
+        "writes": 0_i64,
+        "messages": array,
+    }
+}

@@ -1,0 +1,200 @@
+//! Replacing a message, wherever it lies.
+
+use super::archive::blocks::{Archived, Found};
+use super::archive::{Archive, Patch};
+use super::pipeline::{self, AgentPath, First};
+use super::write::{ATTEMPTS, checked_size, contended, session};
+use super::{MongoStore, on};
+use crate::error::{Entity, Error, Result};
+use crate::store::Replacement;
+use crate::store::mongo::error::Failure;
+use crate::store::schema::build::{self, MAX_DOCUMENT};
+use crate::store::schema::json::{broken, date, integer, parse_object};
+use mongodb::bson::{Bson, DateTime, Document, RawDocumentBuf, doc};
+use mongodb::options::UpdateModifications;
+
+/// The largest new version of an archived message that may lie in the session's document until the next one, in bytes.
+const SMALL_REDO: usize = 4096;
+
+impl MongoStore {
+    /// Replaces the own fields of a message.
+    pub(super) async fn replace(
+        &self,
+        session_id: &str,
+        agent_id: &str,
+        message_id: i64,
+        body: Replacement,
+        expected: Option<u64>,
+    ) -> Result<()> {
+        let path = AgentPath::new(agent_id);
+        let fields = build::message_fields(message_id, parse_object(&body.fields)?);
+        let adds = checked_size(&fields)?;
+        let update = pipeline::replace_message(&path, message_id, fields.clone(), body.updated_at, &body.keep, First::Stored);
+        // An archive in which the message is not, whatever ids it has.
+        let mut searched: Option<Document> = None;
+        for _ in 0..ATTEMPTS {
+            let mut filter = session(session_id, expected);
+            filter.extend(on(path.field("messages.message_id"), doc! { "$eq": integer(message_id) }));
+            match &searched {
+                Some(archive) => filter.extend(archive.clone()),
+                None => filter.extend(on(path.field("archive.top"), doc! { "$not": { "$gte": message_id } })),
+            }
+            match self.update(filter, update.clone()).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(failure) => {
+                    self.relieve(failure, session_id, adds).await.map_err(Failure::into_error)?;
+                    continue;
+                }
+            }
+            let look = self.look(session_id, Some(&path), Some(message_id), &[], None).await?;
+            look.require_agent()?;
+            searched = None;
+            let mut archived = Vec::new();
+            if let Some(archive) = look.archive.as_ref().filter(|archive| archive.may_hold(message_id)) {
+                match self.archived(session_id, archive, message_id).await? {
+                    Found::Changed => continue,
+                    Found::Read(found) => archived = found,
+                }
+                if archived.is_empty() {
+                    let mut same = unmoved(&path, archive);
+                    same.insert(path.field("archive.count"), i64::try_from(archive.count).unwrap_or(i64::MAX));
+                    searched = Some(same);
+                }
+            }
+            if archived.is_empty() && look.message.is_none() {
+                // It may have been folded back out of the archive between the two looks.
+                if searched.is_some() && self.archive_of(session_id, &path).await? != look.archive {
+                    continue;
+                }
+                return Err(Error::NotFound(Entity::Message));
+            }
+            self.settle(session_id, &look, expected, 0).await?;
+            let Some(archive) = look.archive.filter(|_| !archived.is_empty()) else { continue };
+            let redo = new_versions(archived, &fields, &body, message_id)?;
+            if self
+                .replace_archived(session_id, &path, (message_id, &fields, &body), expected, archive, redo, look.message.is_some())
+                .await?
+            {
+                return Ok(());
+            }
+        }
+        Err(contended())
+    }
+
+    /// Replaces messages in the archive, and their copies in the session's document if there can be any; tells whether it did, or the
+    /// archive has changed.
+    #[allow(clippy::too_many_arguments, reason = "they are the write's own, and the archive's as it was found")]
+    async fn replace_archived(
+        &self,
+        session_id: &str,
+        path: &AgentPath,
+        (message_id, fields, body): (i64, &Document, &Replacement),
+        expected: Option<u64>,
+        mut archive: Archive,
+        redo: Vec<(Document, Patch)>,
+        copies: bool,
+    ) -> Result<bool> {
+        // The update before this one makes way for it only when the blocks have it.
+        self.redo(session_id, &archive).await?;
+        let mut filter = session(session_id, expected);
+        filter.extend(unmoved(path, &archive));
+        archive.writes += 1;
+        let patches = redo.iter().map(|(_, patch)| patch.stored().map(Bson::from)).collect::<Result<Vec<_>>>()?;
+        let adds: usize = redo.iter().map(|(_, patch)| patch.message.as_bytes().len()).sum();
+        let update: UpdateModifications = match redo.first().filter(|_| copies) {
+            Some((first, _)) => {
+                let first = First::Archived(first.clone());
+                let mut update = pipeline::replace_message(path, message_id, fields.clone(), body.updated_at, &body.keep, first);
+                let mut set = Document::new();
+                set.insert(path.field("archive.writes"), archive.writes);
+                set.insert(path.field("archive.redo"), doc! { "$literal": patches });
+                update.push(doc! { "$set": set });
+                update.into()
+            }
+            None => {
+                let mut set = Document::new();
+                set.insert(path.field("archive.writes"), archive.writes);
+                set.insert(path.field("archive.redo"), patches);
+                let mut latest = doc! { "updated_at": date(body.updated_at) };
+                latest.insert(path.field("updated_at"), date(body.updated_at));
+                doc! { "$set": set, "$max": latest, "$inc": { "revision": 1_i64 } }.into()
+            }
+        };
+        match self.update(filter, update).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(false),
+            Err(failure) => {
+                self.relieve(failure, session_id, adds as u64).await.map_err(Failure::into_error)?;
+                return Ok(false);
+            }
+        }
+        archive.redo = redo.into_iter().map(|(_, patch)| patch).collect();
+        // It is done. What fails from here on is done again by the next update of the archive; until then `redo` counts.
+        let settled = async {
+            self.redo(session_id, &archive).await?;
+            if adds > SMALL_REDO { self.forget_redo(session_id, path, &archive).await } else { Ok(()) }
+        };
+        if let Err(error) = settled.await {
+            tracing::warn!(%error, session_id, "a block of the archive could not be brought up to date");
+        }
+        Ok(true)
+    }
+
+    /// Takes an update that the blocks have out of the session's document.
+    async fn forget_redo(&self, session_id: &str, path: &AgentPath, archive: &Archive) -> Result<()> {
+        let mut filter = session(session_id, None);
+        filter.extend(unmoved(path, archive));
+        let mut unset = Document::new();
+        unset.insert(path.field("archive.redo"), "");
+        self.update(filter, doc! { "$unset": unset }).await.map(drop).map_err(Failure::into_error)
+    }
+}
+
+/// Matches if the archive has had no update since it was found.
+fn unmoved(path: &AgentPath, archive: &Archive) -> Document {
+    let mut same = Document::new();
+    same.insert(path.field("archive.id"), archive.id);
+    same.insert(path.field("archive.writes"), archive.writes);
+    same
+}
+
+/// The new version of an archived message and of each exact copy of it, with the message as it is stored.
+fn new_versions(archived: Vec<Archived>, fields: &Document, body: &Replacement, message_id: i64) -> Result<Vec<(Document, Patch)>> {
+    let mut versions: Vec<(Document, Patch)> = Vec::new();
+    let mut own: Option<RawDocumentBuf> = None;
+    for Archived { first, at, block_size, message } in archived {
+        let stored = Document::try_from(&message).map_err(broken)?;
+        let mut unstamped = stored.clone();
+        unstamped.remove("created_at");
+        unstamped.remove("updated_at");
+        // As it is written: a number that is none (NaN) equals itself here.
+        let unstamped = build::serialized(&unstamped)?;
+        if own.get_or_insert_with(|| unstamped.clone()).as_bytes() != unstamped.as_bytes() {
+            continue;
+        }
+        let mut new = fields.clone();
+        new.insert("message_id", integer(message_id));
+        if let Some(created) = stored.get("created_at") {
+            new.insert("created_at", created.clone());
+        }
+        let now = DateTime::from_millis(body.updated_at.0);
+        let updated = match stored.get("updated_at") {
+            Some(Bson::DateTime(updated)) => (*updated).max(now),
+            _ => now,
+        };
+        new.insert("updated_at", updated);
+        for name in &body.keep {
+            if let Some(value) = stored.get(name) {
+                new.insert(name, value.clone());
+            }
+        }
+        let new = build::bounded(&new)?;
+        let size = block_size + new.as_bytes().len() as u64;
+        if size > MAX_DOCUMENT + message.as_bytes().len() as u64 {
+            return Err(Error::TooLarge { size: size - message.as_bytes().len() as u64, limit: MAX_DOCUMENT });
+        }
+        versions.push((stored, Patch { first, at, message: new }));
+    }
+    Ok(versions)
+}

@@ -1,0 +1,142 @@
+//! What all writes share: the conditions on the session, and the look at it when an attempt has matched nothing.
+
+use super::error::Failure;
+use super::pipeline::{self, AgentPath};
+use super::{MongoStore, answer, primary};
+use crate::error::{Entity, Error, Result};
+use crate::store::mongo::archive::Archive;
+use crate::store::schema::build::{self, MAX_DOCUMENT};
+use crate::types::Message;
+use mongodb::bson::{Bson, Document, doc};
+use mongodb::options::UpdateModifications;
+
+/// How often a write that found nothing to write to, for no reason that could be found afterwards, is tried again. Another writer has to
+/// slip in between the write and the look each time for this to run out.
+pub(super) const ATTEMPTS: usize = 8;
+
+/// How large appends may make a session's document, in bytes. What is left of the server's limit keeps the session usable: other writes,
+/// and what stands around each, still fit.
+pub(super) const ROOM: u64 = MAX_DOCUMENT - 64 * 1024;
+
+/// What a look at a session tells about a write that matched nothing.
+pub(super) struct Look {
+    pub(super) revision: u64,
+    /// The size of the session's document, in bytes.
+    pub(super) size: u64,
+    /// Whether the agent is there; a thing in its place that is no agent is `corrupt`.
+    pub(super) agent: bool,
+    /// The message in the document that has the id.
+    pub(super) message: Option<Message>,
+    /// What the append with the key returned.
+    pub(super) repeat: Option<i64>,
+    /// The highest id of a message of the agent.
+    pub(super) highest: i64,
+    pub(super) archive: Option<Archive>,
+}
+
+impl Look {
+    pub(super) fn require_agent(&self) -> Result<()> {
+        if self.agent { Ok(()) } else { Err(Error::NotFound(Entity::Agent)) }
+    }
+}
+
+/// A condition on a session: its id, and the revision that is expected.
+pub(super) fn session(session_id: &str, expected: Option<u64>) -> Document {
+    let mut filter = doc! { "_id": session_id };
+    match expected {
+        None => {}
+        // Nobody has written through this store yet.
+        Some(0) => {
+            filter.insert("revision", doc! { "$in": [0_i64, Bson::Null] });
+        }
+        // What is beyond all numbers is no session's revision.
+        Some(revision) => {
+            filter.insert("revision", i64::try_from(revision).unwrap_or(-1));
+        }
+    }
+    filter
+}
+
+/// A condition on the size of a session's document: there is room for an append of so many bytes.
+pub(super) fn has_room(adds: u64) -> Document {
+    let most = i64::try_from(ROOM).unwrap_or(i64::MAX) - i64::try_from(adds).unwrap_or(i64::MAX);
+    doc! { "$lte": [{ "$bsonSize": "$$ROOT" }, most] }
+}
+
+/// The size of a document as BSON, in bytes, if the server can take it at all.
+pub(super) fn checked_size(document: &Document) -> Result<u64> {
+    Ok(build::bounded(document)?.as_bytes().len() as u64)
+}
+
+/// Why a write gave up.
+pub(super) fn contended() -> Error {
+    Error::Unavailable(String::from("the session changed at each attempt to write to it"))
+}
+
+impl MongoStore {
+    /// Applies an update to the session if `filter` matches it; tells whether it did.
+    pub(super) async fn update(&self, filter: Document, update: impl Into<UpdateModifications>) -> Result<bool, Failure> {
+        let updated = self.collection.update_one(filter, update).await.map_err(Failure::of)?;
+        Ok(updated.matched_count > 0)
+    }
+
+    /// Looks, on the primary, why a write matched nothing; a session that is not there is the answer already.
+    pub(super) async fn look(
+        &self,
+        session_id: &str,
+        path: Option<&AgentPath>,
+        message_id: Option<i64>,
+        omit: &[String],
+        key: Option<&str>,
+    ) -> Result<Look> {
+        let pipeline = pipeline::look(session_id, path, message_id, omit, key);
+        let found = self.aggregate(pipeline, Some(primary())).await?.ok_or(Error::NotFound(Entity::Session))?;
+        answer::look(&found)
+    }
+
+    /// Judges by a look what else stands in the way of a write that adds so many bytes; makes room for it where that is possible. If it
+    /// returns, the write could go through now.
+    pub(super) async fn settle(&self, session_id: &str, look: &Look, expected: Option<u64>, adds: u64) -> Result<()> {
+        if expected.is_some_and(|expected| expected != look.revision) {
+            return Err(Error::Stale { current: look.revision });
+        }
+        if adds > 0 && look.size.saturating_add(adds) > ROOM {
+            return self.make_room(session_id, look.size, adds, ROOM).await;
+        }
+        Ok(())
+    }
+
+    /// Applies an update that needs no more than the session. One that is an append minds the room that is left.
+    pub(super) async fn update_session(
+        &self,
+        session_id: &str,
+        update: Document,
+        expected: Option<u64>,
+        adds: u64,
+        is_append: bool,
+    ) -> Result<(), Failure> {
+        for _ in 0..ATTEMPTS {
+            let mut filter = session(session_id, expected);
+            if is_append {
+                filter.insert("$expr", has_room(adds));
+            }
+            match self.update(filter, update.clone()).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => {
+                    let look = self.look(session_id, None, None, &[], None).await.map_err(Failure::Other)?;
+                    self.settle(session_id, &look, expected, if is_append { adds } else { 0 }).await.map_err(Failure::Other)?;
+                }
+                Err(failure) => self.relieve(failure, session_id, adds).await?,
+            }
+        }
+        Err(Failure::Other(contended()))
+    }
+
+    /// Makes room where the server found that a session would outgrow its limit; any other failure stays one.
+    pub(super) async fn relieve(&self, failure: Failure, session_id: &str, adds: u64) -> Result<(), Failure> {
+        let Failure::TooLarge = failure else { return Err(failure) };
+        let look = self.look(session_id, None, None, &[], None).await.map_err(Failure::Other)?;
+        let size = look.size.max((MAX_DOCUMENT + 1).saturating_sub(adds));
+        self.make_room(session_id, size, adds, MAX_DOCUMENT).await.map_err(Failure::Other)
+    }
+}
