@@ -108,6 +108,20 @@ async fn a_file_of_an_older_version_gets_what_it_lacks() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn keys_of_a_session_that_is_not_imported_as_a_whole_leave_nothing() -> anyhow::Result<()> {
+    let disk = Disk::empty();
+    let store = EmbeddedStore::on_backend(disk.clone(), StoreOptions::default()).await?;
+    let begun = r#"{"_id":"s","agents":{"a":{"appends":[{"key":"k","first":0}],"messages":[{"message_id":0},5"#;
+    let imported = AnyStore::Embedded(store.clone()).import(std::io::Cursor::new(begun)).await?;
+    assert_eq!((imported.new, imported.refused), (0, 1));
+    store.close().await;
+    let database = Database::builder().create_with_backend(disk)?;
+    let appends = database.begin_read()?.open_table(TableDefinition::<(u64, u64), &[u8]>::new("appends"))?;
+    assert_eq!(redb::ReadableTableMetadata::len(&appends)?, 0);
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_highest_id_is_kept_where_ids_went_down() -> anyhow::Result<()> {
     let disk = Disk::empty();
     let store = EmbeddedStore::on_backend(disk.clone(), StoreOptions::default()).await?;
@@ -119,7 +133,8 @@ async fn the_highest_id_is_kept_where_ids_went_down() -> anyhow::Result<()> {
     for next in 1001..1010 {
         assert_eq!(append(&store, 1, 1, None).await?, next);
     }
-    for (created, next) in [(5, 1010), (1006, 1011), (2000, 2001), (6, 2002)] {
+    // The position of 1017 tells its id.
+    for (created, next) in [(5, 1010), (1006, 1011), (1017, 1018), (6, 1019), (2000, 2001), (7, 2002)] {
         store.append_message("s", "a", message(created, 1, "{}"), &[], None).await?;
         assert_eq!(append(&store, 1, 1, None).await?, next);
     }
