@@ -81,6 +81,8 @@ async fn a_file_of_an_older_version_gets_what_it_lacks() -> anyhow::Result<()> {
     for id in [3, 9, 4] {
         store.append_message("s", "a", message(id, id, "{}"), &[], None).await?;
     }
+    let other = r#"{"_id":"t","agents":{"a":{"appends":[]}}}"#;
+    assert_eq!(AnyStore::Embedded(store.clone()).import(std::io::Cursor::new(other)).await?.new, 1);
     store.close().await;
     let database = Database::builder().create_with_backend(disk.clone())?;
     let transaction = database.begin_write()?;
@@ -95,6 +97,7 @@ async fn a_file_of_an_older_version_gets_what_it_lacks() -> anyhow::Result<()> {
     while let Some(piece) = pieces.recv().await {
         piece?;
     }
+    drop(pieces);
     assert_eq!(messages(&store).await?.len(), 3);
     for _ in 0..2 {
         assert_eq!(append(&store, 2, 5, Some("k")).await?, 10);
@@ -133,8 +136,8 @@ async fn the_highest_id_is_kept_where_ids_went_down() -> anyhow::Result<()> {
     for next in 1001..1010 {
         assert_eq!(append(&store, 1, 1, None).await?, next);
     }
-    // The position of 1017 tells its id.
-    for (created, next) in [(5, 1010), (1006, 1011), (1017, 1018), (6, 1019), (2000, 2001), (7, 2002)] {
+    // The position of 1018 tells its id; 1006 is there already.
+    for (created, next) in [(5, 1010), (1006, 1011), (1018, 1019), (6, 1020), (2000, 2001), (7, 2002)] {
         store.append_message("s", "a", message(created, 1, "{}"), &[], None).await?;
         assert_eq!(append(&store, 1, 1, None).await?, next);
     }

@@ -84,6 +84,32 @@ async fn revisions_keep_their_place_and_their_types() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn a_revision_is_a_whole_number_of_any_type_or_corrupt() -> anyhow::Result<()> {
+    let read = [(Bson::Int64(5), 5), (Bson::Int32(5), 5), (Bson::Double(5.0), 5), (Bson::Null, 0), (Bson::Int64(1 << 60), 1 << 60)];
+    let corrupt = [Bson::Int64(-1), Bson::Int32(-1), Bson::Double(0.5), Bson::Double(-5.0), Bson::from("5"), Bson::from(doc! {})];
+    let mut sessions = sessions(vec![Bson::Null; read.len() + corrupt.len()]);
+    let stored = read.iter().map(|(stored, _)| stored).chain(&corrupt);
+    sessions.iter_mut().zip(stored).for_each(|(session, stored)| drop(session.insert("revision", stored.clone())));
+    let store = store(&sessions).await?;
+    let seam = store.clone().into_store();
+    for (session, (stored, revision)) in sessions.iter().zip(&read) {
+        let id = session.get_str("_id")?;
+        assert_eq!(seam.find_session(id).await?.map(|session| session.revision), Some(*revision), "{stored}");
+        seam.unset_metadata(id, vec![String::from("k")], Timestamp(0), Some(*revision)).await?;
+        assert_eq!(seam.find_session(id).await?.map(|session| session.revision), Some(revision + 1), "{stored}");
+    }
+    let before = super::dump(&store).await?;
+    for (session, stored) in sessions.iter().skip(read.len()).zip(&corrupt) {
+        let id = session.get_str("_id")?;
+        assert!(matches!(seam.find_session(id).await, Err(Error::Corrupt(_))), "{stored}");
+        let written = seam.unset_metadata(id, vec![String::from("k")], Timestamp(0), None).await;
+        assert!(matches!(written, Err(Error::Corrupt(_))), "{stored}: {written:?}");
+    }
+    assert_eq!(super::dump(&store).await?, before);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_key_that_came_with_a_session_is_known() -> anyhow::Result<()> {
     let store = store(&sessions(remembered())).await?;
     for (session_id, key, first) in [("2", "k", 1), ("3", "k", i64::MAX), ("3", "$k.\0\"é", 0), ("4", "k", 1), ("4", "l", 7), ("5", "0", 0)]
