@@ -6,7 +6,7 @@ use mongodb::event::EventHandler;
 use mongodb::event::command::CommandEvent;
 use mongodb::options::ClientOptions;
 use serde_json::json;
-use session_repository::{MongoStore, Repository};
+use session_repository::{MongoStore, Repository, StoreOptions};
 use session_repository_tests::{COLLECTION, Database, mongodb_uri};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
@@ -76,14 +76,30 @@ pub(crate) async fn watched(database: &Database) -> anyhow::Result<(Repository, 
     Ok((Repository::builder(store).build()?, watch))
 }
 
+/// A store of its own, with its commands watched.
+pub(crate) async fn watched_store(options: StoreOptions) -> anyhow::Result<(MongoStore, Watch)> {
+    let mut client = ClientOptions::parse(mongodb_uri()?).await?;
+    let watch = Watch::on(&mut client);
+    let store = MongoStore::with_client(&Client::with_options(client)?, options).await?;
+    watch.take();
+    Ok((store, watch))
+}
+
 /// The `_id` to which a command is addressed, if it is to one.
-fn addressed_to(seen: &Seen) -> Option<&Bson> {
+pub(crate) fn addressed_to(seen: &Seen) -> Option<&Bson> {
+    filter(seen)?.get("_id")
+}
+
+/// What a command looks for, or the document that it brings.
+pub(crate) fn filter(seen: &Seen) -> Option<&Document> {
     let first = |list: &str| seen.command.get_array(list).ok()?.first()?.as_document();
     match seen.name.as_str() {
-        "insert" => first("documents")?.get("_id"),
-        "update" => first("updates")?.get_document("q").ok()?.get("_id"),
-        "find" => seen.command.get_document("filter").ok()?.get("_id"),
-        "aggregate" => first("pipeline")?.get_document("$match").ok()?.get("_id"),
+        "insert" => first("documents"),
+        "update" => first("updates")?.get_document("q").ok(),
+        "delete" => first("deletes")?.get_document("q").ok(),
+        "find" => seen.command.get_document("filter").ok(),
+        "findAndModify" => seen.command.get_document("query").ok(),
+        "aggregate" => first("pipeline")?.get_document("$match").ok(),
         _ => None,
     }
 }

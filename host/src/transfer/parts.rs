@@ -157,6 +157,11 @@ impl<'de, T: Take> Visitor<'de> for Agent<'_, T> {
                 continue;
             }
             let value = map.next_value_seed(Value(Extended::default()))?;
+            if name == "archive" && is_archive(&value) {
+                return Err(de::Error::custom(
+                    "the older messages of an agent are in an archive and not in this dump; `session-repo export` writes whole sessions",
+                ));
+            }
             if name == "agent_data" && !matches!(value, Bson::Document(_) | Bson::Null) {
                 return Err(de::Error::custom("`agent_data` must be an object"));
             }
@@ -164,6 +169,11 @@ impl<'de, T: Take> Visitor<'de> for Agent<'_, T> {
         }
         Ok(())
     }
+}
+
+/// Whether the field tells of messages that lie elsewhere, as in a document that was copied out of MongoDB.
+fn is_archive(value: &Bson) -> bool {
+    value.as_document().is_some_and(|archive| archive.get_object_id("id").is_ok() && archive.contains_key("count"))
 }
 
 /// A field that is a list of documents, each a part of its own.

@@ -1,6 +1,7 @@
 //! Appending messages, under ids of the caller's or the next ones.
 
 use super::archive::blocks::Found;
+use super::archive::number;
 use super::pipeline::{self, AgentPath};
 use super::write::{ATTEMPTS, checked_size, contended, has_room, session};
 use super::{MongoStore, is_object, on};
@@ -11,11 +12,17 @@ use crate::store::schema::json::{date, integer, parse_object};
 use crate::store::schema::read::{self, corrupt};
 use crate::store::{Appended, NewMessages, REMEMBERED_APPENDS};
 use crate::types::Message;
+use mongodb::bson::raw::RawDocument;
 use mongodb::bson::{Document, doc};
 use mongodb::options::ReturnDocument;
 
 /// What the fields that the server adds to a new message may take, in bytes.
 const ADDED: u64 = 64;
+
+/// The size of the agent's messages after an append, if it was to measure them.
+fn measured(found: &RawDocument) -> Result<Option<u64>> {
+    Ok(number(found, "size")?.map(|size| u64::try_from(size).unwrap_or_default()))
+}
 
 impl MongoStore {
     /// Appends a message unless its id is taken, in the session's document or in the archive.
@@ -49,12 +56,14 @@ impl MongoStore {
             let mut latest = doc! { "updated_at": date(message.updated_at) };
             latest.insert(path.field("updated_at"), date(message.updated_at));
             let update = doc! { "$push": push, "$max": latest, "$inc": { "revision": 1_i64 } };
-            match self.update(filter, update).await {
-                Ok(true) => {
-                    self.appended(session_id, agent_id, adds).await;
+            let measures = self.measures(session_id, agent_id);
+            let append = self.collection.find_one_and_update(filter, update);
+            match append.projection(pipeline::appended(&path, measures)).return_document(ReturnDocument::After).await.map_err(Failure::of) {
+                Ok(Some(found)) => {
+                    self.appended(session_id, agent_id, adds, measured(&found)?).await;
                     return Ok(Appended::New);
                 }
-                Ok(false) => {}
+                Ok(None) => {}
                 Err(failure) => {
                     self.relieve(failure, session_id, adds).await.map_err(Failure::into_error)?;
                     continue;
@@ -114,11 +123,12 @@ impl MongoStore {
                 filter.extend(on(path.field("appends.key"), doc! { "$ne": key }));
             }
             filter.insert("$expr", has_room(adds));
+            let measures = self.measures(session_id, agent_id);
             let append = self.collection.find_one_and_update(filter, update.clone());
-            match append.projection(pipeline::last_id(&path)).return_document(ReturnDocument::After).await.map_err(Failure::of) {
+            match append.projection(pipeline::appended(&path, measures)).return_document(ReturnDocument::After).await.map_err(Failure::of) {
                 Ok(Some(found)) => {
-                    let last = super::archive::number(&found, "last")?.ok_or_else(|| corrupt("message"))?;
-                    self.appended(session_id, agent_id, adds).await;
+                    let last = number(&found, "last")?.ok_or_else(|| corrupt("message"))?;
+                    self.appended(session_id, agent_id, adds, measured(&found)?).await;
                     return Ok(last - (count - 1));
                 }
                 Ok(None) => {}

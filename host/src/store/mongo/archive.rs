@@ -87,9 +87,16 @@ impl Archive {
         self.count > 0 && message_id <= self.top
     }
 
-    /// Whether what was read of the blocks, when the archive was in the other state, is what they hold in this one.
+    /// Whether what was read of the blocks, in the other state of the archive, is what they hold in this one.
     pub(super) fn same_blocks(&self, other: &Self) -> bool {
-        self.id == other.id && self.writes == other.writes && self.redo.is_empty() && other.redo.is_empty()
+        self.id == other.id && self.writes == other.writes
+    }
+
+    /// Whether the last update may lie in the session's document until the next one.
+    pub(super) fn is_small(&self) -> bool {
+        /// The most that its new messages may have, in bytes.
+        const SMALL: usize = 4096;
+        self.redo.iter().map(|patch| patch.message.as_bytes().len()).sum::<usize>() <= SMALL
     }
 }
 

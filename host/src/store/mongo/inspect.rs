@@ -116,7 +116,10 @@ impl MongoStore {
         let agents = doc! { "$cond": [{ "$eq": [{ "$type": "$agents" }, "object"] }, { "$objectToArray": "$agents" }, []] };
         let messages = doc! { "$sum": { "$map": {
             "input": "$agents",
-            "in": { "$cond": [{ "$isArray": "$$this.v.messages" }, { "$size": "$$this.v.messages" }, 0] },
+            "in": { "$add": [
+                { "$cond": [{ "$isArray": "$$this.v.messages" }, { "$size": "$$this.v.messages" }, 0] },
+                { "$ifNull": ["$$this.v.archive.count", 0] },
+            ] },
         } } };
         let is_time = |field: &str| doc! { "$in": [{ "$type": field }, ["date", "string"]] };
         let is_readable = doc! { "$and": [{ "$isNumber": "$$this.message_id" }, is_time("$$this.created_at")] };
@@ -165,7 +168,9 @@ impl MongoStore {
         if let Ok(largest) = found.get_document("largest") {
             let (size, id) = (count(largest, "size"), largest.get_str("id").unwrap_or_default());
             if size * 100 > MAX_DOCUMENT * NEARLY_FULL {
-                report.problems.push(format!("session {id:?} has {size} bytes of at most {MAX_DOCUMENT}: its writes will soon be refused"));
+                let unless = if self.archive_after.is_some() { ", unless its messages are archived" } else { "" };
+                let full = format!("session {id:?} has {size} bytes of at most {MAX_DOCUMENT}: its writes will soon be refused{unless}");
+                report.problems.push(full);
             }
         }
         Ok(count(&found, "sessions"))

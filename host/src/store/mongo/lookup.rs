@@ -4,7 +4,7 @@
 //! archive before; the blocks' answer counts only if the document then tells the same of the archive.
 
 use super::archive::Archive;
-use super::archive::blocks::Found;
+use super::archive::blocks::{Archived, Found, Newer};
 use super::pipeline::{self, AgentPath};
 use super::write::{ATTEMPTS, contended};
 use super::{MongoStore, answer, primary};
@@ -23,14 +23,8 @@ impl MongoStore {
             // What a secondary says can be older than the blocks.
             let from = (attempt > 0).then(primary);
             let guess = self.memory.archive(session_id, agent_id).filter(|archive| archive.may_hold(message_id));
-            let early = async {
-                match &guess {
-                    Some(archive) => Some(self.archived(session_id, archive, message_id).await),
-                    None => None,
-                }
-            };
             let document = self.aggregate(pipeline::find_message(session_id, &path, message_id, omit), from);
-            let (found, early) = tokio::join!(document, early);
+            let (found, early) = tokio::join!(document, self.guessed(session_id, &guess, message_id));
             let Some(found) = found? else { return Ok(None) };
             let archive = Archive::of(&found)?;
             self.memory.saw(session_id, agent_id, archive.as_ref());
@@ -50,6 +44,14 @@ impl MongoStore {
             }
         }
         Err(contended())
+    }
+
+    /// Looks for an id in an archive that may have changed since it was seen.
+    pub(super) async fn guessed(&self, session_id: &str, guess: &Option<Archive>, message_id: i64) -> Option<Result<Found<Vec<Archived>>>> {
+        match guess {
+            Some(archive) => Some(self.archived(session_id, archive, message_id).await),
+            None => None,
+        }
     }
 
     /// Lists a page of the history: the archive, and behind it the messages of the session's document.
@@ -106,7 +108,7 @@ impl MongoStore {
             }
             Ok(())
         };
-        Ok(match self.archived_at(session_id, archive, places, omit, take).await? {
+        Ok(match self.archived_at(session_id, archive, places, omit, Newer::Refused, take).await? {
             Found::Read(()) => Found::Read(parts.into_iter().rev().flatten().collect()),
             Found::Changed => Found::Changed,
         })

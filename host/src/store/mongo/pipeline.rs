@@ -13,6 +13,11 @@ impl AgentPath {
         Self(format!("agents.{agent_id}"))
     }
 
+    /// The agent's id.
+    pub(super) fn agent_id(&self) -> &str {
+        self.0.strip_prefix("agents.").unwrap_or_default()
+    }
+
     /// The agent itself.
     pub(super) fn agent(&self) -> &str {
         &self.0
@@ -203,10 +208,20 @@ pub(super) fn append_messages(
     vec![doc! { "$set": first }, doc! { "$set": then }]
 }
 
-/// The id of the last message, as the field `last`.
-pub(super) fn last_id(path: &AgentPath) -> Document {
+/// What an append answers: the id of the last message, and the size of all in the document if they are to be measured.
+pub(super) fn appended(path: &AgentPath, measures: bool) -> Document {
     let last = doc! { "$let": { "vars": { "last": { "$last": path.value("messages") } }, "in": "$$last.message_id" } };
-    doc! { "_id": 0, "last": { "$toLong": last } }
+    let mut projection = doc! { "_id": 0, "last": last };
+    if measures {
+        projection.insert("size", messages_size(path));
+    }
+    projection
+}
+
+/// The size of an agent's messages in the session's document, in bytes.
+pub(super) fn messages_size(path: &AgentPath) -> Document {
+    let messages = path.value("messages");
+    doc! { "$cond": [{ "$isArray": [&messages] }, { "$bsonSize": { "messages": messages } }, 0] }
 }
 
 /// An agent's messages in the order of their times, equal times as they were appended, or a cut of them.

@@ -13,9 +13,6 @@ use crate::store::schema::json::{broken, date, integer, parse_object};
 use mongodb::bson::{Bson, DateTime, Document, RawDocumentBuf, doc};
 use mongodb::options::UpdateModifications;
 
-/// The largest new version of an archived message that may lie in the session's document until the next one, in bytes.
-const SMALL_REDO: usize = 4096;
-
 impl MongoStore {
     /// Replaces the own fields of a message.
     pub(super) async fn replace(
@@ -33,26 +30,38 @@ impl MongoStore {
         // An archive in which the message is not, whatever ids it has.
         let mut searched: Option<Document> = None;
         for _ in 0..ATTEMPTS {
-            let mut filter = session(session_id, expected);
-            filter.extend(on(path.field("messages.message_id"), doc! { "$eq": integer(message_id) }));
-            match &searched {
-                Some(archive) => filter.extend(archive.clone()),
-                None => filter.extend(on(path.field("archive.top"), doc! { "$not": { "$gte": message_id } })),
-            }
-            match self.update(filter, update.clone()).await {
-                Ok(true) => return Ok(()),
-                Ok(false) => {}
-                Err(failure) => {
-                    self.relieve(failure, session_id, adds).await.map_err(Failure::into_error)?;
-                    continue;
+            // Where this process has seen the message's archive, it looks there at once.
+            let guess = self.memory.archive(session_id, agent_id).filter(|archive| searched.is_none() && archive.may_hold(message_id));
+            if guess.is_none() {
+                let mut filter = session(session_id, expected);
+                filter.extend(on(path.field("messages.message_id"), doc! { "$eq": integer(message_id) }));
+                match &searched {
+                    Some(archive) => filter.extend(archive.clone()),
+                    None => filter.extend(on(path.field("archive.top"), doc! { "$not": { "$gte": message_id } })),
+                }
+                match self.update(filter, update.clone()).await {
+                    Ok(true) => return Ok(()),
+                    Ok(false) => {}
+                    Err(failure) => {
+                        self.relieve(failure, session_id, adds).await.map_err(Failure::into_error)?;
+                        continue;
+                    }
                 }
             }
-            let look = self.look(session_id, Some(&path), Some(message_id), &[], None).await?;
+            let (look, early) =
+                tokio::join!(self.look(session_id, Some(&path), Some(message_id), &[], None), self.guessed(session_id, &guess, message_id));
+            let look = look?;
+            self.memory.saw(session_id, agent_id, look.archive.as_ref());
             look.require_agent()?;
             searched = None;
             let mut archived = Vec::new();
             if let Some(archive) = look.archive.as_ref().filter(|archive| archive.may_hold(message_id)) {
-                match self.archived(session_id, archive, message_id).await? {
+                let same = guess.is_some_and(|guess| guess.same_blocks(archive) && guess.count == archive.count);
+                let blocks = match early.filter(|_| same) {
+                    Some(early) => early?,
+                    None => self.archived(session_id, archive, message_id).await?,
+                };
+                match blocks {
                     Found::Changed => continue,
                     Found::Read(found) => archived = found,
                 }
@@ -131,9 +140,10 @@ impl MongoStore {
         }
         archive.redo = redo.into_iter().map(|(_, patch)| patch).collect();
         // It is done. What fails from here on is done again by the next update of the archive; until then `redo` counts.
+        self.memory.saw(session_id, path.agent_id(), Some(&archive));
         let settled = async {
             self.redo(session_id, &archive).await?;
-            if adds > SMALL_REDO { self.forget_redo(session_id, path, &archive).await } else { Ok(()) }
+            if archive.is_small() { Ok(()) } else { self.forget_redo(session_id, path, &archive).await }
         };
         if let Err(error) = settled.await {
             tracing::warn!(%error, session_id, "a block of the archive could not be brought up to date");

@@ -1,15 +1,17 @@
-//! Dumps of a collection, and loading them.
+//! Dumps of a collection, and loading them. A dump has whole sessions: what is archived stands where it belongs.
+
+mod assembly;
+mod whole;
 
 use super::MongoStore;
 use super::error::{DUPLICATE_KEY, Failure};
 use crate::error::{Error, Result};
-use crate::store::schema::build::{MAX_DOCUMENT, serialized};
-use crate::store::schema::extended;
 use crate::store::schema::read::corrupt;
 use crate::transfer::parts::Part;
 use crate::transfer::{Dumped, Imported};
+use assembly::{Assembled, Assembly, Blocks};
 use mongodb::bson::raw::RawBsonRef;
-use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
+use mongodb::bson::{RawDocumentBuf, doc};
 use mongodb::error::ErrorKind;
 use tokio::sync::mpsc;
 
@@ -35,13 +37,10 @@ impl MongoStore {
         while cursor.advance().await.map_err(failed)? {
             let document = cursor.current();
             let Ok(Some(RawBsonRef::String(session_id))) = document.get("_id") else { return Err(corrupt("session")) };
-            let mut text = String::with_capacity(2 * document.as_bytes().len());
-            extended::write_session(&mut text, document)?;
-            text.push('\n');
-            for piece in [Dumped::Text(text), Dumped::Session(session_id.to_owned())] {
-                if chunks.send(Ok(piece)).await.is_err() {
-                    return Ok(());
-                }
+            if !self.dump_session(session_id, document, chunks).await?
+                || chunks.send(Ok(Dumped::Session(session_id.to_owned()))).await.is_err()
+            {
+                return Ok(());
             }
         }
         Ok(())
@@ -50,40 +49,75 @@ impl MongoStore {
     /// Stores the sessions whose parts come.
     pub(crate) async fn load(&self, mut batches: mpsc::Receiver<Vec<Part>>) -> Result<Imported> {
         let mut imported = Imported::default();
-        let (mut assembly, mut documents, mut bytes) = (Assembly::default(), Vec::new(), 0);
+        let (mut assembly, mut sessions, mut bytes) = (self.assembly(), Vec::new(), 0);
         while let Some(parts) = batches.recv().await {
             for part in parts {
                 match part {
-                    Part::End => match std::mem::take(&mut assembly).finish() {
-                        Ok(document) => {
-                            bytes += document.as_bytes().len();
-                            documents.push(document);
+                    Part::End => {
+                        let (assembled, blocks) = std::mem::replace(&mut assembly, self.assembly()).finish();
+                        self.insert_blocks(blocks).await?;
+                        match assembled {
+                            Ok(session) => {
+                                bytes += session.document.as_bytes().len();
+                                sessions.push(session);
+                            }
+                            Err((session, why)) => {
+                                self.remove_blocks(&session).await?;
+                                imported.refuse(why);
+                            }
                         }
-                        Err(why) => imported.refuse(why),
-                    },
+                    }
                     Part::Broken(why) => {
-                        assembly = Assembly::default();
+                        let broken = std::mem::replace(&mut assembly, self.assembly());
+                        self.remove_blocks(&broken.blocks_so_far()).await?;
                         imported.refuse(why);
                     }
-                    part => assembly.add(part),
+                    part => {
+                        assembly.add(part);
+                        self.insert_blocks(assembly.full_blocks()).await?;
+                    }
                 }
-                if documents.len() >= BATCH || bytes >= BATCH_BYTES {
-                    self.insert(std::mem::take(&mut documents), &mut imported).await?;
+                if sessions.len() >= BATCH || bytes >= BATCH_BYTES {
+                    self.insert(std::mem::take(&mut sessions), &mut imported).await?;
                     bytes = 0;
                 }
             }
         }
-        self.insert(documents, &mut imported).await?;
+        // The reader may have gone away in the middle of a session.
+        self.remove_blocks(&assembly.blocks_so_far()).await?;
+        self.insert(sessions, &mut imported).await?;
         Ok(imported)
     }
 
+    fn assembly(&self) -> Assembly {
+        Assembly::new(self.archive_after)
+    }
+
+    /// Inserts blocks of sessions that are not there yet, so that nobody sees them.
+    async fn insert_blocks(&self, blocks: Vec<RawDocumentBuf>) -> Result<()> {
+        if blocks.is_empty() {
+            return Ok(());
+        }
+        self.ensure_archive_index().await?;
+        self.archive.insert_many(blocks).await.map(drop).map_err(|error| Failure::of(error).into_error())
+    }
+
+    /// Removes the blocks of a session that was not stored.
+    async fn remove_blocks(&self, blocks: &Blocks) -> Result<()> {
+        if blocks.archives.is_empty() {
+            return Ok(());
+        }
+        let filter = doc! { "session_id": &blocks.session_id, "_id.archive": { "$in": &blocks.archives } };
+        self.archive.delete_many(filter).await.map(drop).map_err(|error| Failure::of(error).into_error())
+    }
+
     /// Inserts documents; those whose id is taken are compared with what is there.
-    async fn insert(&self, batch: Vec<RawDocumentBuf>, imported: &mut Imported) -> Result<()> {
+    async fn insert(&self, batch: Vec<Assembled>, imported: &mut Imported) -> Result<()> {
         if batch.is_empty() {
             return Ok(());
         }
         let count = batch.len() as u64;
-        let failures = match self.collection.insert_many(&batch).ordered(false).await {
+        let failures = match self.collection.insert_many(batch.iter().map(|session| &session.document)).ordered(false).await {
             Ok(_) => Vec::new(),
             Err(error) => match error.kind.as_ref() {
                 ErrorKind::InsertMany(failure) if failure.write_concern_error.is_none() => failure.write_errors.clone().unwrap_or_default(),
@@ -92,8 +126,9 @@ impl MongoStore {
         };
         imported.new += count - failures.len() as u64;
         for failure in failures {
-            let Some(document) = batch.get(failure.index) else { continue };
-            let Ok(Some(RawBsonRef::String(session_id))) = document.get("_id") else { continue };
+            let Some(session) = batch.get(failure.index) else { continue };
+            let session_id = session.blocks.session_id.as_str();
+            self.remove_blocks(&session.blocks).await?;
             if super::error::is_not_now(failure.code) {
                 return Err(Error::Unavailable(String::from("the store is stopping or changing its primary")));
             }
@@ -103,7 +138,7 @@ impl MongoStore {
                 None
             };
             match stored {
-                Some(stored) if stored.as_bytes() == document.as_bytes() => imported.same += 1,
+                Some(stored) if self.is_same(session, &stored).await? => imported.same += 1,
                 Some(_) => imported.differs(session_id),
                 // Also for an index of somebody's that has the document's values already.
                 None => {
@@ -113,93 +148,5 @@ impl MongoStore {
             }
         }
         Ok(())
-    }
-}
-
-/// A session document, as far as its parts have come.
-#[derive(Default)]
-struct Assembly {
-    session_id: String,
-    document: Document,
-    feedback: Vec<Bson>,
-    /// The agents that are complete, and the one that is not.
-    agents: Document,
-    agent: Option<(String, Document, Vec<Bson>)>,
-    /// About how many bytes it has; no more are kept than the server takes.
-    bytes: u64,
-}
-
-impl Assembly {
-    fn add(&mut self, part: Part) {
-        if self.bytes > MAX_DOCUMENT && !matches!(part, Part::Session(_)) {
-            return;
-        }
-        match part {
-            Part::Session(id) => {
-                self.document.insert("_id", id.clone());
-                self.session_id = id;
-            }
-            Part::Field(name, value) => {
-                self.count(&name, &value);
-                self.document.insert(name, value);
-            }
-            Part::Agent(agent_id) => {
-                self.end_agent();
-                self.agent = Some((agent_id, Document::new(), Vec::new()));
-            }
-            Part::AgentField(name, value) => {
-                self.count(&name, &value);
-                if let Some((_, agent, _)) = &mut self.agent {
-                    agent.insert(name, value);
-                }
-            }
-            Part::Message(message) => {
-                let message = Bson::Document(message);
-                self.count("", &message);
-                if let Some((_, _, messages)) = &mut self.agent {
-                    messages.push(message);
-                }
-            }
-            Part::Feedback(entry) => {
-                let entry = Bson::Document(entry);
-                self.count("", &entry);
-                self.feedback.push(entry);
-            }
-            Part::End | Part::Broken(_) => {}
-        }
-    }
-
-    fn count(&mut self, name: &str, value: &Bson) {
-        let size = serialized(&Document::from_iter([(name.to_owned(), value.clone())])).map_or(0, |raw| raw.as_bytes().len());
-        self.bytes += size as u64;
-    }
-
-    fn end_agent(&mut self) {
-        if let Some((agent_id, mut agent, messages)) = self.agent.take() {
-            fill(&mut agent, "messages", Bson::Array(messages));
-            self.agents.insert(agent_id, agent);
-        }
-    }
-
-    /// The whole document, or why there is none.
-    fn finish(mut self) -> Result<RawDocumentBuf, String> {
-        self.end_agent();
-        for (name, value) in [("agents", Bson::Document(self.agents)), ("feedbacks", Bson::Array(self.feedback))] {
-            fill(&mut self.document, name, value);
-        }
-        let refused = |error: Error| format!("session {:?}: {error}", self.session_id);
-        if self.bytes > MAX_DOCUMENT {
-            return Err(refused(Error::TooLarge { size: self.bytes, limit: MAX_DOCUMENT }));
-        }
-        let document = serialized(&self.document).map_err(refused)?;
-        let size = document.as_bytes().len() as u64;
-        if size > MAX_DOCUMENT { Err(refused(Error::TooLarge { size, limit: MAX_DOCUMENT })) } else { Ok(document) }
-    }
-}
-
-/// Puts what came in parts into its field, if that is there and not null.
-fn fill(document: &mut Document, name: &str, parts: Bson) {
-    if let Some(place @ (Bson::Document(_) | Bson::Array(_))) = document.get_mut(name) {
-        *place = parts;
     }
 }

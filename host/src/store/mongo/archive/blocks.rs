@@ -24,6 +24,15 @@ pub(in crate::store::mongo) enum Found<T> {
     Changed,
 }
 
+/// What becomes of blocks that had an update which the session's document, as it was read, did not tell of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store::mongo) enum Newer {
+    /// They are read as they are: for those who read for so long that there will be some.
+    Taken,
+    /// They say that the archive has changed.
+    Refused,
+}
+
 /// A message in a block.
 #[derive(Debug)]
 pub(in crate::store::mongo) struct Archived {
@@ -123,6 +132,7 @@ impl MongoStore {
         archive: &Archive,
         places: Range<u64>,
         omit: &[String],
+        newer: Newer,
         mut take: impl FnMut(Vec<RawDocumentBuf>) -> Result<()> + Send,
     ) -> Result<Found<()>> {
         let (mut end, mut most) = (places.end, FIRST_BLOCKS);
@@ -136,10 +146,12 @@ impl MongoStore {
                 let first = first_of(&block)?;
                 let from = first.max(places.start);
                 let messages = raw_messages(&block)?;
-                if is_newer(&block, archive)? || from + messages.len() as u64 != end {
+                let is_newer = is_newer(&block, archive)?;
+                if is_newer && newer == Newer::Refused || from + messages.len() as u64 != end {
                     return Ok(Found::Changed);
                 }
-                take(with_patches(archive, first, usize::try_from(from - first).unwrap_or(usize::MAX), messages))?;
+                let from_block = usize::try_from(from - first).unwrap_or(usize::MAX);
+                take(if is_newer { messages } else { with_patches(archive, first, from_block, messages) })?;
                 end = from;
             }
             most = (most * 2).min(MOST_BLOCKS);

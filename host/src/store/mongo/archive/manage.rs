@@ -1,6 +1,6 @@
 //! What lies where, moving it now, and folding it back into one document: for the people who run a store.
 
-use super::blocks::Found;
+use super::blocks::{Found, Newer};
 use super::moving::Turn;
 use super::{Archive, count};
 use crate::error::{Error, Result};
@@ -73,7 +73,7 @@ impl MongoStore {
         };
         let Some(agents) = self.layout(session_id).await? else { return Ok(None) };
         let mut moved = 0;
-        for agent in agents {
+        for agent in agents.into_iter().filter(|agent| agent.bytes > after) {
             moved += self.archive_down_to(session_id, &agent.agent_id, after, Turn::Mine).await?;
         }
         Ok(Some(moved))
@@ -108,7 +108,9 @@ impl MongoStore {
                 parts.push(part);
                 Ok(())
             };
-            let Found::Read(()) = self.archived_at(session_id, &archive, 0..archive.count, &[], take).await? else { continue };
+            let Found::Read(()) = self.archived_at(session_id, &archive, 0..archive.count, &[], Newer::Refused, take).await? else {
+                continue;
+            };
             let messages = parts.iter().rev().flatten().map(|message| Document::try_from(message).map(Bson::from).map_err(broken));
             let messages = messages.collect::<Result<Vec<_>>>()?;
             let mut filter = session(session_id, None);
@@ -162,28 +164,26 @@ impl MongoStore {
 }
 
 impl MongoStore {
-    /// Reads an agent's history from the archive, in its order, in parts; tells whether all of it could be read as the session's document
-    /// had it.
-    pub(in crate::store::mongo) async fn archived_history(
+    /// Reads the archived messages from a position on, some at a time; for those who read a whole history, however long that takes.
+    pub(in crate::store::mongo) async fn archived_from(
         &self,
         session_id: &str,
         archive: &Archive,
-        mut take: impl AsyncFnMut(Vec<RawDocumentBuf>) -> Result<()>,
-    ) -> Result<bool> {
+        from: u64,
+    ) -> Result<Vec<RawDocumentBuf>> {
         /// How many messages are read at once.
-        const PART: usize = 1024;
-        for start in (0..archive.count).step_by(PART) {
-            let mut parts: Vec<Vec<RawDocumentBuf>> = Vec::new();
-            let places = start..archive.count.min(start + PART as u64);
-            let collect = |part| {
-                parts.push(part);
-                Ok(())
-            };
-            match self.archived_at(session_id, archive, places, &[], collect).await? {
-                Found::Read(()) => take(parts.into_iter().rev().flatten().collect()).await?,
-                Found::Changed => return Ok(false),
-            }
+        const PART: u64 = 1024;
+        let mut parts: Vec<Vec<RawDocumentBuf>> = Vec::new();
+        let collect = |part| {
+            parts.push(part);
+            Ok(())
+        };
+        let places = from..archive.count.min(from + PART);
+        match self.archived_at(session_id, archive, places, &[], Newer::Taken, collect).await? {
+            Found::Read(()) => Ok(parts.into_iter().rev().flatten().collect()),
+            Found::Changed => Err(Error::Unavailable(format!(
+                "the messages of session {session_id:?} were taken out of the archive while they were read"
+            ))),
         }
-        Ok(true)
     }
 }

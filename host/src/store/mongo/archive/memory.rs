@@ -20,8 +20,8 @@ pub(in crate::store::mongo) struct Memory {
 struct Growth {
     /// What was appended since the messages were measured, in bytes; none if they never were.
     bytes: Option<u64>,
-    /// Whether somebody measures and moves right now.
-    busy: bool,
+    /// Whether somebody moves messages right now.
+    moving: bool,
 }
 
 fn key(session_id: &str, agent_id: &str) -> Key {
@@ -34,7 +34,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Memory {
-    /// The archive as it was seen last, if nothing of it was pending.
+    /// The archive as it was seen last.
     pub(in crate::store::mongo) fn archive(&self, session_id: &str, agent_id: &str) -> Option<Archive> {
         lock(&self.archives).get(&key(session_id, agent_id)).cloned()
     }
@@ -42,7 +42,7 @@ impl Memory {
     /// Remembers how an archive was seen.
     pub(in crate::store::mongo) fn saw(&self, session_id: &str, agent_id: &str, archive: Option<&Archive>) {
         let mut archives = lock(&self.archives);
-        match archive.filter(|archive| archive.redo.is_empty()) {
+        match archive.filter(|archive| archive.is_small()) {
             Some(archive) => {
                 if archives.len() >= MOST {
                     archives.clear();
@@ -56,28 +56,35 @@ impl Memory {
         }
     }
 
-    /// Notes an append, and tells whether the agent's messages are to be measured now, by the caller and by nobody else at the same time:
-    /// the first time that this process sees the agent, and whenever it has grown by `step` bytes.
-    pub(in crate::store::mongo) fn grew(&self, session_id: &str, agent_id: &str, bytes: u64, step: u64) -> bool {
+    /// Whether the next append to the agent should measure its messages: the first time that this process sees the agent, and whenever it
+    /// has grown by `step` bytes.
+    pub(in crate::store::mongo) fn is_due(&self, session_id: &str, agent_id: &str, step: u64) -> bool {
+        let grown = lock(&self.grown);
+        grown.get(&key(session_id, agent_id)).is_none_or(|growth| growth.bytes.is_none_or(|bytes| bytes >= step) && !growth.moving)
+    }
+
+    /// Notes an append of so many bytes, which measured the messages or did not.
+    pub(in crate::store::mongo) fn grew(&self, session_id: &str, agent_id: &str, bytes: u64, measured: bool) {
         let mut grown = lock(&self.grown);
         if grown.len() >= MOST {
-            // Those who are busy go on, and may meet others; moves bear that.
+            // Those who move go on, and may meet others; moves bear that.
             grown.clear();
         }
         let growth = grown.entry(key(session_id, agent_id)).or_default();
-        let due = growth.bytes.is_none_or(|before| before + bytes >= step) && !growth.busy;
-        if due {
-            *growth = Growth { bytes: Some(0), busy: true };
-        } else if let Some(before) = &mut growth.bytes {
-            *before += bytes;
-        }
-        due
+        growth.bytes = if measured { Some(0) } else { growth.bytes.map(|before| before + bytes) };
     }
 
-    /// Notes that the agent's messages have been measured.
-    pub(in crate::store::mongo) fn measured(&self, session_id: &str, agent_id: &str) {
+    /// Begins to move messages of an agent, unless another task of this process does.
+    pub(in crate::store::mongo) fn begin_to_move(&self, session_id: &str, agent_id: &str) -> bool {
+        let mut grown = lock(&self.grown);
+        let growth = grown.entry(key(session_id, agent_id)).or_default();
+        !std::mem::replace(&mut growth.moving, true)
+    }
+
+    /// Ends what [`begin_to_move`](Self::begin_to_move) began.
+    pub(in crate::store::mongo) fn end_to_move(&self, session_id: &str, agent_id: &str) {
         if let Some(growth) = lock(&self.grown).get_mut(&key(session_id, agent_id)) {
-            growth.busy = false;
+            growth.moving = false;
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use super::{Archive, count, pipeline};
 use crate::error::{Error, Result};
+use crate::store::mongo::MongoStore;
 use crate::store::mongo::error::Failure;
 use crate::store::mongo::pipeline::AgentPath;
-use crate::store::mongo::{MongoStore, primary};
 use crate::store::schema::read;
 use crate::types::Timestamp;
 use mongodb::IndexModel;
@@ -12,7 +12,7 @@ use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Document, RawDocumentBuf, doc};
 
 /// How much a block holds, unless one message alone is more: a page of it should cost little, and a move should be worth its commands.
-const BLOCK_BYTES: u64 = 64 * 1024;
+pub(in crate::store::mongo) const BLOCK_BYTES: u64 = 64 * 1024;
 pub(in crate::store::mongo) const BLOCK_MESSAGES: usize = 128;
 
 /// How often a move is tried when its messages change under its hands, before it is left to the next append.
@@ -51,15 +51,21 @@ pub(in crate::store::mongo) enum Turn {
 }
 
 impl MongoStore {
-    /// Notes an append of so many bytes, and moves messages to the archive when it is time. What fails here is tried again later: the
-    /// append is done.
-    pub(in crate::store::mongo) async fn appended(&self, session_id: &str, agent_id: &str, bytes: u64) {
+    /// Whether an append should measure the agent's messages, so that they can be moved when it is time.
+    pub(in crate::store::mongo) fn measures(&self, session_id: &str, agent_id: &str) -> bool {
+        self.archive_after.is_some_and(|after| self.memory.is_due(session_id, agent_id, (after / 8).min(BLOCK_BYTES)))
+    }
+
+    /// Notes an append of so many bytes, and the size of the messages after it if it measured them; moves messages to the archive when it
+    /// is time. What fails here is tried again later: the append is done.
+    pub(in crate::store::mongo) async fn appended(&self, session_id: &str, agent_id: &str, bytes: u64, measured: Option<u64>) {
         let Some(after) = self.archive_after else { return };
-        if !self.memory.grew(session_id, agent_id, bytes, (after / 8).min(BLOCK_BYTES)) {
+        self.memory.grew(session_id, agent_id, bytes, measured.is_some());
+        if measured.is_none_or(|size| size <= after) || !self.memory.begin_to_move(session_id, agent_id) {
             return;
         }
         let moved = self.archive_down_to(session_id, agent_id, after, Turn::Polite).await;
-        self.memory.measured(session_id, agent_id);
+        self.memory.end_to_move(session_id, agent_id);
         if let Err(error) = moved {
             tracing::warn!(%error, session_id, agent_id, "messages could not be moved to the archive");
         }
@@ -69,9 +75,6 @@ impl MongoStore {
     pub(in crate::store::mongo) async fn archive_down_to(&self, session_id: &str, agent_id: &str, after: u64, turn: Turn) -> Result<u64> {
         let path = AgentPath::new(agent_id);
         let mut moved = 0;
-        if self.messages_size(session_id, &path).await? <= after {
-            return Ok(moved);
-        }
         self.ensure_archive_index().await?;
         let (mut mine, mut failed) = (None, 0);
         loop {
@@ -91,15 +94,8 @@ impl MongoStore {
         Ok(moved)
     }
 
-    /// The size of an agent's messages in the session's document, in bytes.
-    async fn messages_size(&self, session_id: &str, path: &AgentPath) -> Result<u64> {
-        let pipeline =
-            vec![doc! { "$match": { "_id": session_id } }, doc! { "$project": { "_id": 0, "size": pipeline::messages_size(path) } }];
-        self.aggregate(pipeline, Some(primary())).await?.map_or(Ok(0), |found| count(&found, "size"))
-    }
-
     /// Messages in the archive are found by their ids through this index. Nothing is moved before it is there.
-    async fn ensure_archive_index(&self) -> Result<()> {
+    pub(in crate::store::mongo) async fn ensure_archive_index(&self) -> Result<()> {
         let ensure = async || {
             // A task of its own, because a driver call must not be dropped midway.
             let keys = doc! { "_id.archive": 1, "messages.message_id": 1 };
@@ -191,7 +187,7 @@ impl MongoStore {
         agents.sort_by_key(|agent| std::cmp::Reverse(agent.bytes));
         let mut left = size.saturating_add(adds);
         let mut moved = 0;
-        for agent in agents {
+        for agent in agents.into_iter().filter(|agent| agent.bytes > BLOCK_BYTES) {
             if left <= limit {
                 break;
             }

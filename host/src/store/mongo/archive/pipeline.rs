@@ -1,7 +1,7 @@
 //! The commands of moves, as documents. All data stands in `$literal`.
 
 use crate::error::Result;
-use crate::store::mongo::pipeline::{AgentPath, in_order};
+use crate::store::mongo::pipeline::{AgentPath, in_order, messages_size};
 use crate::store::mongo::{is_object, on};
 use crate::store::schema::json::broken;
 use mongodb::bson::oid::ObjectId;
@@ -10,12 +10,6 @@ use std::time::Duration;
 
 /// How long others leave a mover alone. Its death costs no more than that, and its life does not depend on it.
 const TURN: Duration = Duration::from_secs(5);
-
-/// The size of an agent's messages in the session's document, in bytes.
-pub(super) fn messages_size(path: &AgentPath) -> Document {
-    let messages = path.value("messages");
-    doc! { "$cond": [{ "$isArray": [&messages] }, { "$bsonSize": { "messages": messages } }, 0] }
-}
 
 /// Matches if the agent has more than `after` bytes of messages and nobody moves them, or `mine` is the number of who does.
 pub(super) fn claimable(session_id: &str, path: &AgentPath, after: u64, anyway: bool, mine: Option<i64>) -> Document {

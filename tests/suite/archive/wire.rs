@@ -1,0 +1,105 @@
+//! What the archive's commands are: addressed to one shard, found through an index, and as few as the cost allows.
+
+use super::{History, body};
+use crate::driver::{Seen, Watch, addressed_to, filter, watched_store};
+use mongodb::bson::{Bson, Document, doc};
+use session_repository::{Repository, Store, StoreOptions};
+use session_repository_tests::COLLECTION;
+
+const ARCHIVE: &str = "sessions.archive";
+
+/// What was sent since the last look: each command goes to one shard, sessions by `_id` and blocks by `session_id`.
+fn sent(watch: &Watch) -> Vec<Seen> {
+    let seen = watch.take();
+    for command in &seen {
+        match command.command.get_str(&command.name) {
+            Ok(COLLECTION) => assert_eq!(addressed_to(command), Some(&Bson::from("s")), "{command:?}"),
+            Ok(ARCHIVE) if command.name == "createIndexes" => {}
+            Ok(ARCHIVE) => assert_eq!(filter(command).and_then(|filter| filter.get("session_id")), Some(&Bson::from("s")), "{command:?}"),
+            other => panic!("a command on {other:?}: {command:?}"),
+        }
+    }
+    seen
+}
+
+fn names(seen: &[Seen]) -> Vec<(&str, &str)> {
+    let mut names: Vec<_> = seen.iter().map(|seen| (seen.name.as_str(), seen.command.get_str(&seen.name).unwrap_or_default())).collect();
+    names.sort_unstable();
+    names
+}
+
+/// How many keys and documents of the archive a command looks at, as the server explains it.
+async fn examined(history: &History, seen: &Seen) -> anyhow::Result<(i64, i64)> {
+    let mut command = Document::new();
+    for (name, value) in &seen.command {
+        if !["lsid", "$db", "$clusterTime", "txnNumber", "writeConcern", "$readPreference"].contains(&name.as_str()) {
+            command.insert(name, value);
+        }
+    }
+    let database = history.database.documents().client().database(&history.database.name);
+    let explained = database.run_command(doc! { "explain": command, "verbosity": "executionStats" }).await?;
+    let text = explained.to_string();
+    assert!(!text.contains("COLLSCAN") && text.contains("IXSCAN") || text.contains("IDHACK"), "{text}");
+    let stats = explained.get_document("executionStats").or_else(|_| {
+        let stages = explained.get_array("stages").ok().and_then(|stages| stages.first()).and_then(Bson::as_document);
+        stages.map_or(Ok(&explained), |first| first.get_document("$cursor")?.get_document("executionStats"))
+    })?;
+    let number = |name: &str| stats.get(name).and_then(|value| value.as_i64().or(value.as_i32().map(i64::from))).unwrap_or(-1);
+    Ok((number("totalKeysExamined"), number("totalDocsExamined")))
+}
+
+#[tokio::test]
+async fn reads_and_updates_of_the_archive() -> anyhow::Result<()> {
+    let history = History::of(4096, 2000).await?;
+    let (store, watch) = watched_store(StoreOptions { archive_after: Some(4096), ..history.database.options() }).await?;
+    let repo = Repository::builder(store).build()?;
+    let both = [("aggregate", COLLECTION), ("aggregate", ARCHIVE)];
+    for offset in [0, 7, 1000, 1001, 1900] {
+        repo.messages().list("s", "a", Some(10), offset).await?;
+        let seen = sent(&watch);
+        assert_eq!(names(&seen), both, "the page at {offset}");
+        for command in seen.iter().filter(|seen| seen.command.get_str("aggregate").is_ok_and(|on| on == ARCHIVE)) {
+            let (keys, documents) = examined(&history, command).await?;
+            assert!(keys <= 3 && documents <= 2, "the page at {offset} looks at {keys} keys and {documents} documents");
+        }
+    }
+    repo.messages().list("s", "a", Some(10), 1990).await?;
+    assert_eq!(names(&sent(&watch)), [("aggregate", COLLECTION)]);
+
+    repo.messages().read("s", "a", 1000).await?;
+    let seen = sent(&watch);
+    assert_eq!(names(&seen), both);
+    for command in seen.iter().filter(|seen| seen.command.get_str("aggregate").is_ok_and(|on| on == ARCHIVE)) {
+        let (keys, documents) = examined(&history, command).await?;
+        assert!(keys <= 2 && documents == 1, "a read looks at {keys} keys and {documents} documents");
+    }
+    repo.messages().read("s", "a", 1999).await?;
+    assert_eq!(names(&sent(&watch)), [("aggregate", COLLECTION)]);
+
+    repo.messages().append("s", "a", body(1), None).await?;
+    sent(&watch);
+    repo.messages().append("s", "a", body(2), None).await?;
+    assert_eq!(names(&sent(&watch)), [("findAndModify", COLLECTION)]);
+    repo.messages().update("s", "a", 1000, body(3)).await?;
+    let seen = sent(&watch);
+    let updates: Vec<_> = seen.iter().filter(|seen| seen.name == "update").collect();
+    assert_eq!(updates.len(), 2, "an update in the archive writes two documents: {seen:#?}");
+    repo.close().await;
+    history.end().await
+}
+
+#[tokio::test]
+async fn moves_status_run_and_undo() -> anyhow::Result<()> {
+    let history = History::of(1024 * 1024, 150).await?;
+    let (store, watch) = watched_store(StoreOptions { archive_after: Some(8192), ..history.database.options() }).await?;
+    store.archive_run("s").await?;
+    let seen = sent(&watch);
+    let moves = seen.iter().filter(|seen| seen.command.get_str("update").is_ok_and(|on| on == ARCHIVE)).count();
+    let commits = seen.iter().filter(|seen| seen.command.get_str("update").is_ok_and(|on| on == COLLECTION)).count();
+    assert!(moves >= 3 && moves == commits, "{:?}", names(&seen));
+    store.archive_status("s").await?;
+    store.archive_undo("s").await?;
+    assert!(!sent(&watch).is_empty());
+    store.close().await;
+    history.end().await
+}
