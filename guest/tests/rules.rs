@@ -1,9 +1,11 @@
 //! The rules, natively: what is refused and where, what is stripped, what is kept.
 
-use session_repository_component::body::{agent_update, feedback, message_update, new_agent, new_message, same_content};
+use session_repository_component::body::{agent_update, appended_message, feedback, message_update, new_agent, new_message, same_content};
 use session_repository_component::json::{object, same};
 use session_repository_component::stamp::milliseconds;
-use session_repository_component::validate::{AgentId, Invalid, Page, SessionId, message_id, metadata, metadata_keys, session_type};
+use session_repository_component::validate::{
+    AgentId, Invalid, Page, SessionId, idempotency_key, message_count, message_id, metadata, metadata_keys, session_type,
+};
 
 fn agent_id() -> Result<AgentId, Invalid> {
     AgentId::parse(String::from("a"))
@@ -148,6 +150,25 @@ fn what_the_component_sets_is_stripped_and_the_rest_stays_as_written() -> Result
 }
 
 #[test]
+fn an_appended_message_brings_no_id_of_its_own() -> Result<(), Invalid> {
+    let stamped = r#"{"created_at": 1, "k" : 1.50, "updated_at": {"x": 1}, "latency_ms": 7, "l": "\u00e9"}"#;
+    assert_eq!(appended_message(stamped.to_owned(), "message")?, r#"{"k":1.50,"latency_ms":7,"l":"\u00e9"}"#);
+    assert_eq!(appended_message(String::from(r#"{ "k" : 1 }"#), "message")?, r#"{ "k" : 1 }"#, "the rest stays as written");
+    assert_eq!(appended_message(String::from(r#"{"k": {"message_id": 1}}"#), "message")?, r#"{"k": {"message_id": 1}}"#);
+    for id in [r#"{"message_id": 0}"#, r#"{"k": 1, "message_id": null}"#, r#"{"message\u005fid": 1}"#] {
+        let refused = appended_message(id.to_owned(), "messages[3]");
+        assert!(refused.is_err_and(|Invalid(message)| message.starts_with("messages[3].message_id: ")), "{id}");
+    }
+    for text in ["[]", "{", "", "null"] {
+        assert!(
+            appended_message(text.to_owned(), "messages[3]").is_err_and(|Invalid(message)| message.starts_with("messages[3]")),
+            "{text}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
 fn an_agent_update_keeps_config_that_it_does_not_bring() -> Result<(), Invalid> {
     let update = agent_update(String::from(r#"{"model": "m", "system_prompt": null, "state": null}"#), &agent_id()?)?;
     assert_eq!((update.fields.as_str(), update.keep), (r#"{"model":"m","state":null}"#, vec![String::from("prompt_metadata")]));
@@ -186,6 +207,24 @@ fn ids_have_bounds() {
     assert!(message_id(-1).is_err());
     assert_eq!(session_type(None).as_deref(), Ok("default"));
     assert!(session_type(Some("x".repeat(513))).is_err());
+}
+
+#[test]
+fn idempotency_keys_have_bounds() {
+    assert_eq!(idempotency_key(None), Ok(None));
+    for good in [String::from("0"), String::from("$a.b "), "x".repeat(256)] {
+        assert_eq!(idempotency_key(Some(good.clone())), Ok(Some(good)));
+    }
+    for bad in [String::new(), "x".repeat(257), format!("x{}", "é".repeat(128)), String::from("a\0b")] {
+        assert!(idempotency_key(Some(bad)).is_err_and(|Invalid(message)| message.starts_with("idempotency_key: ")));
+    }
+}
+
+#[test]
+fn one_call_appends_one_to_a_thousand_messages() {
+    assert_eq!((message_count(1), message_count(1000)), (Ok(()), Ok(())));
+    assert!(message_count(0).is_err_and(|Invalid(message)| message == "messages: must not be empty"));
+    assert!(message_count(1001).is_err_and(|Invalid(message)| message.contains("1001") && message.contains("1000")));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What the store in a file promises beyond the contract of all stores: it survives crashes, shares syncs, and guards its file.
 
+mod appends;
 mod child;
 mod disk;
 mod format;

@@ -1,5 +1,6 @@
 //! Sessions move between stores as text, and are afterwards what they were, byte by byte.
 
+mod appends;
 mod broken;
 mod idempotent;
 mod interrupted;

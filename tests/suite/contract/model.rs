@@ -41,7 +41,7 @@ contract! {
 
     async fn what_disagreed_once_agrees(repo) {
         for (number, calls) in kept().into_iter().enumerate() {
-            let operations: Vec<_> = calls.into_iter().map(|call| Operation { on: SESSIONS[0], call }).collect();
+            let operations: Vec<_> = calls.into_iter().map(|call| Operation::new(SESSIONS[0], call)).collect();
             agrees(repo, &operations).await.with_context(|| format!("sequence {number}"))?;
         }
     }
@@ -90,9 +90,10 @@ async fn agrees(repo: &Repository, operations: &[Operation]) -> anyhow::Result<(
 
 async fn agree(repo: &Repository, suffix: &str, operation: &Operation, reference: &mut Reference, times: &mut Times) -> anyhow::Result<()> {
     let begun = now()?;
-    let answered = perform::perform(repo, suffix, operation).await;
+    let revision = operation.expected.at(reference.revision(operation.on));
+    let answered = perform::perform(repo, suffix, operation, revision).await;
     let tick = times.add(begun..=now()?);
-    let expected = reference.answer(tick, operation);
+    let expected = reference.answer(tick, operation, revision);
     match (&expected, &answered) {
         (Ok(expected), Ok(answered)) => {
             ensure!(answered.value == expected.value, "{operation:?}\n  answers {}\n instead of {}", answered.value, expected.value);

@@ -3,15 +3,24 @@
 use super::disk::Disk;
 use super::message;
 use proptest::prelude::*;
-use session_repository::{Agent, Appended, EmbeddedStore, Message, Page, Session, Store, StoreOptions, Timestamp};
+use session_repository::{Agent, Appended, EmbeddedStore, Error, Message, NewMessages, Page, Session, Store, StoreOptions, Timestamp};
 use tokio::runtime::Builder;
 
+/// The id of a message and when it comes, or how many come at once and get the next ids.
+type Append = (std::result::Result<i64, u8>, i64);
+
 /// The ids and the times of messages: both often equal, often rising, anything else now and then.
-fn appends() -> impl Strategy<Value = Vec<(i64, i64)>> {
-    let id = prop_oneof![4 => -5..25_i64, 1 => any::<i64>(), 1 => Just(i64::MIN), 1 => Just(i64::MAX)];
+fn appends() -> impl Strategy<Value = Vec<Append>> {
+    let id = prop_oneof![
+        8 => (-5..25_i64).prop_map(Ok),
+        4 => (1..4_u8).prop_map(Err),
+        1 => any::<i64>().prop_map(Ok),
+        1 => prop_oneof![Just(i64::MIN), Just(i64::MAX), Just(i64::MAX - 3)].prop_map(Ok),
+    ];
     let time = prop_oneof![6 => 0..8_i64, 1 => -1_000_000..1_000_000_i64];
     let scattered = prop::collection::vec((id, time), 0..40);
-    let rising = (any::<i32>(), 0..40_i64).prop_map(|(first, count)| (0..count).map(|n| (i64::from(first) + n, n / 3)).collect::<Vec<_>>());
+    let rising =
+        (any::<i32>(), 0..40_i64).prop_map(|(first, count)| (0..count).map(|n| (Ok(i64::from(first) + n), n / 3)).collect::<Vec<_>>());
     (rising, scattered).prop_map(|(mut rising, scattered)| {
         rising.extend(scattered);
         rising
@@ -26,8 +35,15 @@ async fn with_agent(store: &EmbeddedStore) -> anyhow::Result<()> {
 }
 
 /// Appends messages. `expected` is what is to be there, in the order in which it is to be listed.
-async fn append(store: &EmbeddedStore, appends: &[(i64, i64)], expected: &mut Vec<Message>) -> anyhow::Result<()> {
+async fn append(store: &EmbeddedStore, appends: &[Append], expected: &mut Vec<Message>) -> anyhow::Result<()> {
     for (id, time) in appends {
+        let id = match id {
+            Ok(id) => id,
+            Err(count) => {
+                append_next(store, *count, *time, expected).await?;
+                continue;
+            }
+        };
         let message = message(*id, *time, &format!(r#"{{"length":{}}}"#, expected.len()));
         let appended = store.append_message("s", "a", message.clone(), &[], None).await?;
         match expected.iter().find(|known| known.message_id == *id) {
@@ -40,6 +56,22 @@ async fn append(store: &EmbeddedStore, appends: &[(i64, i64)], expected: &mut Ve
             }
         }
     }
+    Ok(())
+}
+
+/// Appends so many messages under the next ids.
+async fn append_next(store: &EmbeddedStore, count: u8, time: i64, expected: &mut Vec<Message>) -> anyhow::Result<()> {
+    let new = NewMessages { bodies: vec!["{}".into(); count.into()], created_at: Timestamp(time), idempotency_key: None };
+    let answer = store.append_messages("s", "a", new, None).await;
+    let highest = expected.iter().map(|message| message.message_id).max();
+    let first = highest.map_or(Some(0), |highest| highest.max(-1).checked_add(1));
+    let Some((first, last)) = first.and_then(|first| Some((first, first.checked_add(i64::from(count) - 1)?))) else {
+        assert!(matches!(answer, Err(Error::InvalidArgument(_))), "{answer:?}");
+        return Ok(());
+    };
+    assert_eq!(answer?, first);
+    let time = expected.last().map_or(time, |newest| newest.created_at.0.max(time));
+    expected.extend((first..=last).map(|id| message(id, time, "{}")));
     Ok(())
 }
 
@@ -64,7 +96,7 @@ async fn check(store: &EmbeddedStore, expected: &[Message]) -> anyhow::Result<()
 }
 
 /// Appends messages in two parts, the second one after the store was opened again.
-async fn append_and_check(appends: &[(i64, i64)]) -> anyhow::Result<()> {
+async fn append_and_check(appends: &[Append]) -> anyhow::Result<()> {
     let disk = Disk::empty();
     let mut expected = Vec::new();
     let (first, second) = appends.split_at(appends.len() / 2);

@@ -7,7 +7,7 @@ use session_repository::{AnyStore, Dumped, Message, Store};
 use session_repository_tests::Database;
 
 /// Sends documents from MongoDB to a file store and from there to another database, by text each time.
-async fn round_trip(documents: Vec<Document>) -> anyhow::Result<()> {
+pub(super) async fn round_trip(documents: Vec<Document>) -> anyhow::Result<()> {
     let (desk, source, target) = (Desk::new()?, Database::fresh().await?, Database::fresh().await?);
     source.documents().insert_many(&documents).await?;
     let (from, file, to) = (Site::mongo(&source)?, desk.file_site("sessions.store"), Site::mongo(&target)?);

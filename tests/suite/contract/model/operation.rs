@@ -9,6 +9,37 @@ use serde_json::{Map, Value, json};
 pub(super) struct Operation {
     pub(super) on: &'static str,
     pub(super) call: Call,
+    pub(super) expected: Expected,
+}
+
+/// The revision that a call expects, by that which the session is at.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Expected {
+    Any,
+    Current,
+    Earlier,
+    Later,
+    Last,
+}
+
+impl Operation {
+    pub(super) fn new(on: &'static str, call: Call) -> Self {
+        Self { on, call, expected: Expected::Any }
+    }
+}
+
+impl Expected {
+    /// The argument for a session at a revision.
+    pub(super) fn at(self, current: u64) -> Option<u64> {
+        match self {
+            Self::Any => None,
+            Self::Current => Some(current),
+            // Before the first revision there is none.
+            Self::Earlier => Some(current.checked_sub(1).unwrap_or(current + 2)),
+            Self::Later => Some(current + 1),
+            Self::Last => Some(u64::MAX),
+        }
+    }
 }
 
 /// A call; agents are named by their ids, messages by theirs.
@@ -20,6 +51,8 @@ pub(super) enum Call {
     ReadAgent(&'static str),
     UpdateAgent(&'static str, Body),
     CreateMessage(&'static str, i64, Body),
+    Append { agent: &'static str, body: Body, key: Option<&'static str> },
+    AppendMany { agent: &'static str, bodies: Vec<Body>, key: Option<&'static str> },
     ReadMessage(&'static str, i64),
     UpdateMessage(&'static str, i64, Body),
     ListMessages { agent: &'static str, limit: Option<i64>, offset: i64 },
@@ -40,7 +73,7 @@ pub(super) fn operations() -> impl Strategy<Value = Vec<Operation>> {
     let prepared = prop_oneof![1 => Just(0), 1 => Just(1), 8 => Just(2)];
     (prepared, prop::collection::vec(operation(), 0..60)).prop_map(|(prepared, random)| {
         let calls = [Call::CreateSession(None), Call::CreateAgent(AGENTS[0], Body::Sound(Map::new()))];
-        let preparation = calls.into_iter().take(prepared).map(|call| Operation { on: SESSIONS[0], call });
+        let preparation = calls.into_iter().take(prepared).map(|call| Operation::new(SESSIONS[0], call));
         preparation.chain(random).collect()
     })
 }
@@ -51,11 +84,17 @@ fn operation() -> impl Strategy<Value = Operation> {
         4 => one_of(SESSIONS),
         1 => one_of(["", "s\0"]),
     ];
-    (on, call()).prop_map(|(on, call)| Operation { on, call })
+    let expected = prop_oneof![
+        12 => Just(Expected::Any),
+        6 => Just(Expected::Current),
+        3 => one_of([Expected::Earlier, Expected::Later, Expected::Last]),
+    ];
+    (on, call(), expected).prop_map(|(on, call, expected)| Operation { on, call, expected })
 }
 
 fn call() -> impl Strategy<Value = Call> {
     let session_type = || one_of([None, Some("chat"), Some(""), Some("$type")]);
+    let bodies = prop_oneof![8 => prop::collection::vec(body(), 1..4), 1 => Just(Vec::new())];
     prop_oneof![
         3 => session_type().prop_map(Call::CreateSession),
         2 => Just(Call::ReadSession),
@@ -63,6 +102,8 @@ fn call() -> impl Strategy<Value = Call> {
         2 => agent().prop_map(Call::ReadAgent),
         4 => (agent(), body()).prop_map(|(agent, body)| Call::UpdateAgent(agent, body)),
         10 => (agent(), message(), body()).prop_map(|(agent, id, body)| Call::CreateMessage(agent, id, body)),
+        6 => (agent(), body(), key()).prop_map(|(agent, body, key)| Call::Append { agent, body, key }),
+        6 => (agent(), bodies, key()).prop_map(|(agent, bodies, key)| Call::AppendMany { agent, bodies, key }),
         2 => (agent(), message()).prop_map(|(agent, id)| Call::ReadMessage(agent, id)),
         4 => (agent(), message(), body()).prop_map(|(agent, id, body)| Call::UpdateMessage(agent, id, body)),
         3 => page(),
@@ -86,8 +127,18 @@ fn agent() -> impl Strategy<Value = &'static str> {
 fn message() -> impl Strategy<Value = i64> {
     prop_oneof![
         12 => Just(1),
-        12 => one_of([1, 0, 2, i64::from(i32::MAX) + 1, i64::MAX]),
+        12 => one_of([1, 0, 2, 3, 7, i64::from(i32::MAX) + 1]),
+        1 => one_of([i64::MAX, i64::MAX - 2]),
         1 => one_of([-1, i64::MIN]),
+    ]
+}
+
+/// The idempotency key of an append: few, so that they are met again.
+fn key() -> impl Strategy<Value = Option<&'static str>> {
+    prop_oneof![
+        8 => Just(None),
+        8 => one_of([Some("k"), Some("l"), Some("$k.0")]),
+        1 => one_of([Some(""), Some("k\0")]),
     ]
 }
 

@@ -1,36 +1,54 @@
 //! Operations, performed on a repository.
 
+use super::body::Body;
 use super::operation::{Call, Operation};
 use super::told::{Answer, Told};
 use serde_json::{Value, json};
 use session_repository::{Error, Json, Message, Repository, Session, Timestamp};
 
-/// Performs an operation. The session's id gets a suffix, so that each sequence has sessions of its own in one store.
-pub(super) async fn perform(repo: &Repository, suffix: &str, Operation { on, call }: &Operation) -> Answer<Timestamp> {
+/// Performs an operation, bound to a revision if there is one. The session's id gets a suffix, so that each sequence has sessions of its
+/// own in one store.
+pub(super) async fn perform(
+    repo: &Repository,
+    suffix: &str,
+    Operation { on, call, .. }: &Operation,
+    expected: Option<u64>,
+) -> Answer<Timestamp> {
+    macro_rules! bound {
+        ($($calls:ident)+) => {
+            $(let $calls = match expected {
+                Some(revision) => repo.$calls().if_revision(revision),
+                None => repo.$calls(),
+            };)+
+        };
+    }
+    bound!(sessions agents messages metadata feedback);
     // An empty id is to stay one.
     let on = if on.is_empty() { String::new() } else { format!("{on}{suffix}") };
     let answer = match call {
-        Call::CreateSession(session_type) => repo.sessions().create(on, *session_type).await.map(|created| session(created, suffix)),
-        Call::ReadSession => repo.sessions().read(on).await.map(|found| found.map_or_else(Told::nothing, |found| session(found, suffix))),
-        Call::CreateAgent(agent, body) => repo.agents().create(on, *agent, body.text()).await.map(nothing),
-        Call::ReadAgent(agent) => repo.agents().read(on, *agent).await.map(|found| {
+        Call::CreateSession(session_type) => sessions.create(on, *session_type).await.map(|created| session(created, suffix)),
+        Call::ReadSession => sessions.read(on).await.map(|found| found.map_or_else(Told::nothing, |found| session(found, suffix))),
+        Call::CreateAgent(agent, body) => agents.create(on, *agent, body.text()).await.map(nothing),
+        Call::ReadAgent(agent) => agents.read(on, *agent).await.map(|found| {
             found.map_or_else(Told::nothing, |found| Told::agent(&found.agent_id, value(&found.data), found.created_at, found.updated_at))
         }),
-        Call::UpdateAgent(agent, body) => repo.agents().update(on, *agent, body.text()).await.map(nothing),
-        Call::CreateMessage(agent, id, body) => repo.messages().create(on, *agent, *id, body.text()).await.map(nothing),
-        Call::ReadMessage(agent, id) => repo.messages().read(on, *agent, *id).await.map(|found| found.map_or_else(Told::nothing, message)),
-        Call::UpdateMessage(agent, id, body) => repo.messages().update(on, *agent, *id, body.text()).await.map(nothing),
+        Call::UpdateAgent(agent, body) => agents.update(on, *agent, body.text()).await.map(nothing),
+        Call::CreateMessage(agent, id, body) => messages.create(on, *agent, *id, body.text()).await.map(nothing),
+        Call::Append { agent, body, key } => messages.append(on, *agent, body.text(), *key).await.map(Told::message_id),
+        Call::AppendMany { agent, bodies, key } => {
+            messages.append_many(on, *agent, bodies.iter().map(Body::text), *key).await.map(Told::message_id)
+        }
+        Call::ReadMessage(agent, id) => messages.read(on, *agent, *id).await.map(|found| found.map_or_else(Told::nothing, message)),
+        Call::UpdateMessage(agent, id, body) => messages.update(on, *agent, *id, body.text()).await.map(nothing),
         Call::ListMessages { agent, limit, offset } => {
-            repo.messages().list(on, *agent, *limit, *offset).await.map(|page| Told::list(page.into_iter().map(message)))
+            messages.list(on, *agent, *limit, *offset).await.map(|page| Told::list(page.into_iter().map(message)))
         }
-        Call::UpdateMetadata(fields) => repo.metadata().update(on, fields.text()).await.map(nothing),
-        Call::GetMetadata => {
-            repo.metadata().get(on).await.map(|found| found.map_or_else(Told::nothing, |found| Told::metadata(value(&found))))
-        }
-        Call::DeleteMetadata(keys) => repo.metadata().delete(on, keys.clone()).await.map(nothing),
-        Call::AddFeedback(body) => repo.feedback().add(on, body.text()).await.map(nothing),
+        Call::UpdateMetadata(fields) => metadata.update(on, fields.text()).await.map(nothing),
+        Call::GetMetadata => metadata.get(on).await.map(|found| found.map_or_else(Told::nothing, |found| Told::metadata(value(&found)))),
+        Call::DeleteMetadata(keys) => metadata.delete(on, keys.clone()).await.map(nothing),
+        Call::AddFeedback(body) => feedback.add(on, body.text()).await.map(nothing),
         Call::ListFeedback => {
-            let listed = repo.feedback().list(on).await;
+            let listed = feedback.list(on).await;
             listed.map(|entries| Told::list(entries.into_iter().map(|entry| Told::feedback(value(&entry.body), entry.created_at))))
         }
     };
@@ -46,7 +64,7 @@ fn nothing((): ()) -> Told<Timestamp> {
 
 fn session(session: Session, suffix: &str) -> Told<Timestamp> {
     let id = session.session_id.strip_suffix(suffix).unwrap_or(&session.session_id);
-    Told::session(id, &session.session_type, session.created_at, session.updated_at)
+    Told::session(id, &session.session_type, session.revision, session.created_at, session.updated_at)
 }
 
 fn message(message: Message) -> Told<Timestamp> {

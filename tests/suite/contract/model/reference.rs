@@ -21,9 +21,12 @@ const CONFIG: [&str; 3] = ["model", "system_prompt", "prompt_metadata"];
 pub(super) struct Reference {
     sessions: BTreeMap<String, Session>,
     now: Tick,
+    /// The revision that the operation expects.
+    expected: Option<u64>,
 }
 
 struct Session {
+    revision: u64,
     session_type: String,
     created_at: Tick,
     updated_at: Tick,
@@ -37,6 +40,8 @@ struct Agent {
     created_at: Tick,
     updated_at: Tick,
     messages: Vec<Message>,
+    /// The keys of appends, and the first id of each. No sequence has so many that one is forgotten.
+    keys: BTreeMap<&'static str, i64>,
 }
 
 /// Without its metrics, which nothing returns.
@@ -49,8 +54,8 @@ struct Message {
 
 impl Reference {
     /// Performs an operation, at a time that is later than all before it.
-    pub(super) fn answer(&mut self, now: Tick, Operation { on, call }: &Operation) -> Answer<Tick> {
-        self.now = now;
+    pub(super) fn answer(&mut self, now: Tick, Operation { on, call, .. }: &Operation, expected: Option<u64>) -> Answer<Tick> {
+        (self.now, self.expected) = (now, expected);
         check(!on.is_empty() && on.len() <= 512 && !on.contains('\0'))?;
         match call {
             Call::CreateSession(session_type) => self.create_session(on, session_type.unwrap_or("default")),
@@ -59,6 +64,8 @@ impl Reference {
             Call::ReadAgent(agent) => Ok(self.agent(on, agent)?.map_or_else(Told::nothing, |found| found.told(agent))),
             Call::UpdateAgent(agent, body) => self.update_agent(on, agent, body),
             Call::CreateMessage(agent, id, body) => self.create_message(on, agent, *id, body),
+            Call::Append { agent, body, key } => self.append(on, agent, &[body], *key),
+            Call::AppendMany { agent, bodies, key } => self.append(on, agent, &bodies.iter().collect::<Vec<_>>(), *key),
             Call::ReadMessage(agent, id) => {
                 let agent = self.agent(on, agent)?;
                 check(*id >= 0)?;
@@ -83,20 +90,25 @@ impl Reference {
         }
     }
 
+    /// The revision of a session; 0 if there is none.
+    pub(super) fn revision(&self, on: &str) -> u64 {
+        self.sessions.get(on).map_or(0, |session| session.revision)
+    }
+
     /// Reads of all that is there, and of agents and sessions that are not.
     pub(super) fn reads(&self) -> Vec<Operation> {
         let mut reads = Vec::new();
         for on in SESSIONS {
             let Some(session) = self.sessions.get(on) else {
-                reads.push(Operation { on, call: Call::ReadSession });
+                reads.push(Operation::new(on, Call::ReadSession));
                 continue;
             };
-            reads.extend([Call::ReadSession, Call::GetMetadata, Call::ListFeedback].map(|call| Operation { on, call }));
+            reads.extend([Call::ReadSession, Call::GetMetadata, Call::ListFeedback].map(|call| Operation::new(on, call)));
             for agent in AGENTS {
-                reads.push(Operation { on, call: Call::ReadAgent(agent) });
+                reads.push(Operation::new(on, Call::ReadAgent(agent)));
                 if let Some(found) = session.agents.get(agent) {
-                    reads.push(Operation { on, call: Call::ListMessages { agent, limit: None, offset: 0 } });
-                    reads.extend(found.messages.iter().map(|message| Operation { on, call: Call::ReadMessage(agent, message.id) }));
+                    reads.push(Operation::new(on, Call::ListMessages { agent, limit: None, offset: 0 }));
+                    reads.extend(found.messages.iter().map(|message| Operation::new(on, Call::ReadMessage(agent, message.id))));
                 }
             }
         }
@@ -108,7 +120,11 @@ impl Reference {
         if self.sessions.contains_key(on) {
             return Err(Error::AlreadyExists(Entity::Session));
         }
+        if let Some(1..) = self.expected {
+            return Err(Error::Stale { current: 0 });
+        }
         let session = Session {
+            revision: 0,
             session_type: session_type.to_owned(),
             created_at: self.now,
             updated_at: self.now,
@@ -128,7 +144,9 @@ impl Reference {
         if self.session(on)?.agents.contains_key(id) {
             return Err(Error::AlreadyExists(Entity::Agent));
         }
-        self.written(on)?.agents.insert(id.to_owned(), Agent { data, created_at: now, updated_at: now, messages: Vec::new() });
+        self.written(on)?
+            .agents
+            .insert(id.to_owned(), Agent { data, created_at: now, updated_at: now, messages: Vec::new(), keys: BTreeMap::new() });
         Ok(Told::nothing())
     }
 
@@ -160,6 +178,29 @@ impl Reference {
         Ok(Told::nothing())
     }
 
+    fn append(&mut self, on: &str, agent: &str, bodies: &[&Body], key: Option<&'static str>) -> Answer<Tick> {
+        check_agent(agent)?;
+        check(key.is_none_or(|key| !key.is_empty() && !key.contains('\0')) && !bodies.is_empty())?;
+        let mut fields = Vec::new();
+        for body in bodies {
+            check(!own(body, &[])?.contains_key("message_id"))?;
+            fields.push(message_body(body, 0)?);
+        }
+        let found = self.session(on)?.agents.get(agent).ok_or(Error::NotFound(Entity::Agent))?;
+        if let Some(first) = key.and_then(|key| found.keys.get(key)) {
+            return Ok(Told::message_id(*first));
+        }
+        self.expect(on)?;
+        let highest = found.messages.iter().map(|message| message.id).max();
+        let first = highest.map_or(Some(0), |highest| highest.checked_add(1)).ok_or_else(invalid)?;
+        let last = i64::try_from(fields.len()).ok().and_then(|count| first.checked_add(count - 1)).ok_or_else(invalid)?;
+        let now = self.now;
+        let agent = self.written_agent(on, agent)?;
+        agent.messages.extend((first..=last).zip(fields).map(|(id, body)| Message { id, body, created_at: now, updated_at: now }));
+        agent.keys.extend(key.map(|key| (key, first)));
+        Ok(Told::message_id(first))
+    }
+
     fn update_message(&mut self, on: &str, agent: &str, id: i64, body: &Body) -> Answer<Tick> {
         check_agent(agent)?;
         let body = message_body(body, id)?;
@@ -186,6 +227,7 @@ impl Reference {
         }
         sorted.sort_by(|(one, _), (other, _)| paths::order(one, other));
         check(!paths::overlap(&sorted.iter().map(|(path, _)| path).collect::<Vec<_>>()))?;
+        self.expect(on)?;
         let mut metadata = self.session(on)?.metadata.clone();
         for (path, value) in sorted {
             paths::set(&mut metadata, &path, value.clone()).ok_or_else(invalid)?;
@@ -202,9 +244,10 @@ impl Reference {
         if paths::overlap(&paths.iter().collect::<Vec<_>>()) {
             return Err(invalid());
         }
-        self.session(on)?;
-        for path in paths {
-            paths::unset(&mut self.written(on)?.metadata, &path);
+        self.expect(on)?;
+        if !paths.is_empty() {
+            let session = self.written(on)?;
+            paths.iter().for_each(|path| paths::unset(&mut session.metadata, path));
         }
         Ok(Told::nothing())
     }
@@ -218,10 +261,18 @@ impl Reference {
         Ok(self.sessions.get(on).and_then(|session| session.agents.get(id)))
     }
 
+    /// Whether a session is at the revision that the operation expects.
+    fn expect(&self, on: &str) -> Result<(), Error> {
+        let current = self.session(on)?.revision;
+        if self.expected.is_some_and(|expected| expected != current) { Err(Error::Stale { current }) } else { Ok(()) }
+    }
+
     /// A session that is written to now.
     fn written(&mut self, on: &str) -> Result<&mut Session, Error> {
+        self.expect(on)?;
         let session = self.sessions.get_mut(on).ok_or(Error::NotFound(Entity::Session))?;
         session.updated_at = self.now;
+        session.revision += 1;
         Ok(session)
     }
 
@@ -239,7 +290,7 @@ impl Reference {
 
 impl Session {
     fn told(&self, id: &str) -> Told<Tick> {
-        Told::session(id, &self.session_type, self.created_at, self.updated_at)
+        Told::session(id, &self.session_type, self.revision, self.created_at, self.updated_at)
     }
 }
 

@@ -19,8 +19,13 @@ impl<T> Told<T> {
         Self { value: Value::Null, times: Vec::new() }
     }
 
-    pub(super) fn session(id: &str, session_type: &str, created_at: T, updated_at: T) -> Self {
-        Self { value: json!({"id": id, "type": session_type}), times: vec![created_at, updated_at] }
+    pub(super) fn session(id: &str, session_type: &str, revision: u64, created_at: T, updated_at: T) -> Self {
+        Self { value: json!({"id": id, "type": session_type, "revision": revision}), times: vec![created_at, updated_at] }
+    }
+
+    /// The answer of an append.
+    pub(super) fn message_id(id: i64) -> Self {
+        Self { value: json!(id), times: Vec::new() }
     }
 
     pub(super) fn agent(id: &str, data: Value, created_at: T, updated_at: T) -> Self {
