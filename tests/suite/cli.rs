@@ -18,7 +18,7 @@ impl Cli<'_> {
     pub(crate) async fn command(&self, arguments: &[&str]) -> anyhow::Result<Command> {
         let mut command = Command::new(program().await?);
         command.args(arguments).args(["--database", &self.database.name, "--collection", COLLECTION]);
-        command.env("SESSION_REPO_STORE", mongodb_uri()?).stdin(Stdio::null());
+        command.env("SESSION_REPO_STORE", mongodb_uri()?).env_remove("SESSION_REPO_ARCHIVE_AFTER").stdin(Stdio::null());
         Ok(command)
     }
 
