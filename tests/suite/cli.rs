@@ -1,5 +1,8 @@
 //! The subcommands, run as people run them.
 
+mod append;
+mod archive;
+
 use serde_json::{Value, json};
 use session_repository_tests::{COLLECTION, Database, Mongod, mongodb_uri, program};
 use std::process::{Output, Stdio};
@@ -15,7 +18,7 @@ impl Cli<'_> {
     pub(crate) async fn command(&self, arguments: &[&str]) -> anyhow::Result<Command> {
         let mut command = Command::new(program().await?);
         command.args(arguments).args(["--database", &self.database.name, "--collection", COLLECTION]);
-        command.env("SESSION_REPO_STORE", mongodb_uri()?).stdin(Stdio::null());
+        command.env("SESSION_REPO_STORE", mongodb_uri()?).env_remove("SESSION_REPO_ARCHIVE_AFTER").stdin(Stdio::null());
         Ok(command)
     }
 
@@ -76,6 +79,7 @@ async fn people_get_text() -> anyhow::Result<()> {
     let cli = Cli { database: &database };
     let created = cli.ok(&["session", "create", "s"]).await?;
     assert!(created.starts_with("session_id: s\nsession_type: default\ncreated_at: 2"), "{created}");
+    assert!(created.ends_with("\nrevision: 0\n") && cli.ok(&["session", "read", "s"]).await? == created, "{created}");
     cli.ok(&["agent", "create", "s", "a"]).await?;
     cli.ok(&["message", "create", "s", "a", "1", r#"{"role": "user", "content": "Hi\u001b[31m!"}"#]).await?;
     cli.ok(&["message", "create", "s", "a", "2", r#"{"message": {"role": "assistant", "content": [{"text": "Hello"}]}}"#]).await?;
@@ -145,9 +149,10 @@ async fn every_help_text_shows_an_example() -> anyhow::Result<()> {
     for (group, commands) in [
         ("session", vec!["create", "read"]),
         ("agent", vec!["create", "read", "update"]),
-        ("message", vec!["create", "read", "update", "list"]),
+        ("message", vec!["append", "create", "read", "update", "list"]),
         ("metadata", vec!["set", "get", "delete"]),
         ("feedback", vec!["add", "list"]),
+        ("archive", vec!["status", "run", "undo"]),
     ] {
         for command in commands {
             let text = help(&[group, command]).await?;
@@ -159,7 +164,13 @@ async fn every_help_text_shows_an_example() -> anyhow::Result<()> {
         let text = help(&[command]).await?;
         assert!(text.contains("Example") && text.contains(&format!("session-repo {command}")), "{text}");
     }
-    assert!(help(&[]).await?.contains("Examples"));
+    let text = help(&[]).await?;
+    assert!(text.contains("Examples"));
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let archive = text.split_once("--archive-after").map(|(_, help)| help).unwrap_or_default();
+    for part in ["In MongoDB:", "never", "16 MiB", "SESSION_REPO_ARCHIVE_AFTER", "[default: 1MiB]"] {
+        assert!(archive.contains(part), "{part}: {text}");
+    }
     Ok(())
 }
 

@@ -16,14 +16,26 @@ async fn each_script_names_all_subcommands_and_its_shell_takes_it() -> anyhow::R
         .filter(|name| name.starts_with(|c: char| c.is_ascii_lowercase()) && *name != "session-repo")
         .map(str::to_owned)
         .collect();
-    for known in ["exec", "show", "export", "import", "check", "completions", "session", "agent", "message", "metadata", "feedback"] {
+    for known in
+        ["exec", "show", "export", "import", "check", "archive", "completions", "session", "agent", "message", "metadata", "feedback"]
+    {
         ensure!(commands.iter().any(|command| command == known), "{known} is not in {commands:?}");
     }
     for shell in ["bash", "zsh", "fish"] {
         let ran = finish(&mut desk.bare(&["completions", shell]).await?, None).await?;
         let script = ran.ok()?.to_owned();
         ensure!(ran.stderr.is_empty(), "{}", ran.stderr);
-        for word in commands.iter().map(String::as_str).chain(["--store", "--resume", "--json", "--follow", "--metadata-field"]) {
+        for word in commands.iter().map(String::as_str).chain([
+            "--store",
+            "--resume",
+            "--json",
+            "--follow",
+            "--metadata-field",
+            "--archive-after",
+            "--if-revision",
+            "append",
+            "undo",
+        ]) {
             let word = if shell == "fish" { word.trim_start_matches("--") } else { word };
             ensure!(script.contains(word), "{shell} is not told of {word}");
         }
@@ -71,7 +83,14 @@ async fn bash_completes_subcommands_and_options() -> anyhow::Result<()> {
     let desk = Desk::new()?;
     let script = finish(&mut desk.bare(&["completions", "bash"]).await?, None).await?.ok()?.to_owned();
     let path = write(&desk, "complete", &script)?;
-    for (line, expected) in [("", "show"), ("session ''", "create"), ("exec --con", "--concurrency"), ("message list --lim", "--limit")] {
+    for (line, expected) in [
+        ("", "show"),
+        ("session ''", "create"),
+        ("message ap", "append"),
+        ("archive ''", "status"),
+        ("exec --con", "--concurrency"),
+        ("message list --lim", "--limit"),
+    ] {
         let ask = format!(
             "source {}; COMP_WORDS=(session-repo {line}); [ ${{#COMP_WORDS[@]}} -gt 1 ] || COMP_WORDS+=(''); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
              $(complete -p session-repo | sed 's/.*-F \\([^ ]*\\).*/\\1/') session-repo \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD - 1]}}\"; \

@@ -4,7 +4,7 @@ mod archive;
 mod protocol;
 mod writes;
 
-use crate::run::{Desk, Site};
+use crate::run::{Desk, Site, finish};
 use anyhow::Context;
 use mongodb::bson::DateTime;
 use serde_json::{Value, json};
@@ -165,6 +165,20 @@ async fn every_call_answers_in_its_shape() -> anyhow::Result<()> {
     assert_eq!(timeless(&results[30]), session);
     assert_eq!(agent_updated, message_updated);
     database.drop().await
+}
+
+#[tokio::test]
+async fn the_help_names_every_call() -> anyhow::Result<()> {
+    let ran = finish(&mut Desk::new()?.bare(&["exec", "--help"]).await?, None).await?;
+    for (call, args) in every_call() {
+        let line = ran.ok()?.lines().find(|line| line.split_whitespace().next() == Some(call));
+        assert!(line.is_some_and(|line| line.contains("session_id")), "{call}: {}", ran.text()?);
+        for (name, _) in args.as_object().into_iter().flatten() {
+            assert!(ran.text()?.contains(name), "{name}: {}", ran.text()?);
+        }
+    }
+    assert!(ran.text()?.contains("expected_revision") && ran.text()?.contains("stale"), "{}", ran.text()?);
+    Ok(())
 }
 
 /// The same without its times, which must be such.

@@ -61,6 +61,7 @@ async fn every_command_does_what_the_readme_says() -> anyhow::Result<()> {
         let mut shell = Command::new("sh");
         shell.args(["-c", &command]).current_dir(home.path()).env("PATH", &path).stdin(Stdio::null());
         shell.env("HOME", home.path()).env("XDG_DATA_HOME", home.path().join("data")).env_remove("SESSION_REPO_STORE");
+        shell.env_remove("SESSION_REPO_ARCHIVE_AFTER");
         Ok(shell.output().await?)
     };
     let mut session_repo = 0;

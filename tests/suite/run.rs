@@ -84,7 +84,8 @@ impl Desk {
     /// The program, without a store.
     pub(crate) async fn bare(&self, arguments: &[&str]) -> anyhow::Result<Command> {
         let mut command = Command::new(program().await?);
-        command.args(arguments).env_remove("SESSION_REPO_STORE").env_remove("RUST_LOG").current_dir(self.0.path());
+        command.args(arguments).env_remove("RUST_LOG").current_dir(self.0.path());
+        command.env_remove("SESSION_REPO_STORE").env_remove("SESSION_REPO_ARCHIVE_AFTER");
         command.env("HOME", self.path("home")).env("XDG_DATA_HOME", self.path("home/data"));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         Ok(command)

@@ -208,3 +208,28 @@ async fn appended_messages_stay_as_they_are_written() -> anyhow::Result<()> {
     })
     .await
 }
+
+#[tokio::test]
+async fn pipelined_appends_get_the_ids_of_their_order() -> anyhow::Result<()> {
+    on_every_store(async |site| {
+        const SESSIONS: usize = 3;
+        let mut requests = Vec::new();
+        for session in 0..SESSIONS {
+            requests.push(("sessions.create", json!({"session_id": format!("s-{session}")})));
+            requests.push(("agents.create", json!({"session_id": format!("s-{session}"), "agent": {"agent_id": "a"}})));
+        }
+        for n in 0..100 {
+            for session in 0..SESSIONS {
+                requests.push(("messages.append", json!({"session_id": format!("s-{session}"), "agent_id": "a", "message": {"n": n}})));
+            }
+        }
+        let run = run(site, &[], lines(&requests)).await?;
+        let answers = run.by_id();
+        for (id, (_, args)) in requests.iter().enumerate().skip(2 * SESSIONS) {
+            let answer = answers.get(&id.to_string()).map(|answer| &answer["result"]);
+            assert_eq!(answer, Some(&json!({"message_id": args["message"]["n"]})), "{args}");
+        }
+        Ok(())
+    })
+    .await
+}
