@@ -140,8 +140,8 @@ impl Messages<'_> {
         )
     }
 
-    /// Appends a message under the next id and returns that. With an idempotency key it can be repeated safely: the key is remembered for
-    /// the agent's next 256 appends at least.
+    /// Appends a message under the next id and returns that. With an idempotency key it can be repeated safely: an agent remembers the
+    /// keys of its last 256 appends that had one, at least.
     ///
     /// # Errors
     ///

@@ -171,7 +171,8 @@ async fn every_command_addresses_one_session_and_every_call_is_one_command() -> 
 #[tokio::test]
 async fn a_page_costs_a_page_and_metrics_stay_in_the_database() -> anyhow::Result<()> {
     let database = Database::fresh().await?;
-    let (repo, watch) = watched(&database).await?;
+    let (store, watch) = watched_store(StoreOptions { archive_after: None, ..database.options() }).await?;
+    let repo = Repository::builder(store).build()?;
     repo.sessions().create("s", None).await?;
     repo.agents().create("s", "a", "{}").await?;
     let stored: Vec<_> = (0..10_000_i32)

@@ -161,7 +161,8 @@ async fn bad_connection_strings_and_options_are_refused_without_credentials() ->
 #[tokio::test]
 async fn a_session_that_would_outgrow_a_document_is_too_large_and_stays_usable() -> anyhow::Result<()> {
     let database = Database::fresh().await?;
-    let repo = database.repository().await?;
+    let store = MongoStore::connect(&mongodb_uri()?, StoreOptions { archive_after: None, ..database.options() }).await?;
+    let repo = Repository::builder(store).build()?;
     repo.sessions().create("s", None).await?;
     repo.agents().create("s", "a", "{}").await?;
     let large = format!(r#"{{"content": "{}"}}"#, "x".repeat(6 * 1024 * 1024));

@@ -35,6 +35,8 @@ async fn a_session_document_has_the_schema_of_the_reference() -> anyhow::Result<
         ("metadata", "EmbeddedDocument"),
         ("feedbacks", "Array"),
         ("agents", "EmbeddedDocument"),
+        // The one field that is ours.
+        ("revision", "Int64"),
     ];
     assert_eq!(shape(&document), expected(&fields));
     assert_eq!((document.get_str("_id")?, document.get_str("session_id")?, document.get_str("session_type")?), ("s", "s", "chat"));

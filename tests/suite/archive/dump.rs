@@ -3,7 +3,7 @@
 use super::{History, body};
 use crate::transfer::{dump, load};
 use mongodb::bson::{Document, doc};
-use session_repository::{AnyStore, EmbeddedStore, Repository, Store, StoreOptions};
+use session_repository::{AnyStore, EmbeddedStore, Repository, StoreOptions};
 use session_repository_tests::Database;
 
 async fn blocks(database: &Database) -> anyhow::Result<u64> {

@@ -40,7 +40,7 @@ async fn without_an_archive_a_full_session_refuses_appends_and_stays_usable() ->
         }
     };
     assert_eq!(stored, 15);
-    assert!(refused.0 > refused.1 && refused.1 < 16 * MIB as u64, "{refused:?}");
+    assert!(refused.0 > refused.1 && refused.1 == 16 * MIB as u64, "{refused:?}");
     assert_eq!(too_large(repo.messages().create("s", "a", 99, of_size(MIB)).await).1, refused.1);
     too_large(repo.feedback().add("s", of_size(MIB)).await);
     too_large(repo.agents().create("s", "b", of_size(MIB)).await);

@@ -58,7 +58,12 @@ impl MongoStore {
             let update = doc! { "$push": push, "$max": latest, "$inc": { "revision": 1_i64 } };
             let measures = self.measures(session_id, agent_id);
             let append = self.collection.find_one_and_update(filter, update);
-            match append.projection(pipeline::appended(&path, measures)).return_document(ReturnDocument::After).await.map_err(Failure::of) {
+            match append
+                .projection(pipeline::appended(&path, measures))
+                .return_document(ReturnDocument::After)
+                .await
+                .map_err(Failure::of_update)
+            {
                 Ok(Some(found)) => {
                     self.appended(session_id, agent_id, adds, measured(&found)?).await;
                     return Ok(Appended::New);
@@ -125,7 +130,12 @@ impl MongoStore {
             filter.insert("$expr", has_room(adds));
             let measures = self.measures(session_id, agent_id);
             let append = self.collection.find_one_and_update(filter, update.clone());
-            match append.projection(pipeline::appended(&path, measures)).return_document(ReturnDocument::After).await.map_err(Failure::of) {
+            match append
+                .projection(pipeline::appended(&path, measures))
+                .return_document(ReturnDocument::After)
+                .await
+                .map_err(Failure::of_update)
+            {
                 Ok(Some(found)) => {
                     let last = number(&found, "last")?.ok_or_else(|| corrupt("message"))?;
                     self.appended(session_id, agent_id, adds, measured(&found)?).await;

@@ -31,6 +31,16 @@ const NAMESPACE_NOT_FOUND: i32 = 26;
 
 impl Failure {
     pub(super) fn of(error: DriverError) -> Self {
+        Self::judge(error, false)
+    }
+
+    /// What an error of a command means that updates and answers with what it made: the server says in one way that it does not know the
+    /// command and that the update does not fit.
+    pub(super) fn of_update(error: DriverError) -> Self {
+        Self::judge(error, true)
+    }
+
+    fn judge(error: DriverError, updates: bool) -> Self {
         let other = match server_code(&error) {
             Some(code) if DOCUMENT_TOO_LARGE.contains(&code) => return Failure::TooLarge,
             Some(DUPLICATE_KEY) => return Failure::DuplicateKey,
@@ -52,6 +62,10 @@ impl Failure {
                 | ErrorKind::ConnectionPoolCleared { .. }
                 | ErrorKind::DnsResolve { .. }
                 | ErrorKind::Shutdown => Error::Unavailable(String::from("the store cannot be reached")),
+                ErrorKind::Command(_) if updates && !error.contains_label("RetryableWriteError") => {
+                    tracing::debug!(%error, "the server refused an update");
+                    return Failure::Refused;
+                }
                 _ if error.contains_label("RetryableWriteError") => {
                     Error::Unavailable(String::from("the store is stopping or changing its primary"))
                 }

@@ -201,7 +201,8 @@ pub(super) fn append_messages(
     if let Some(key) = key {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
         let first = doc! { "$toLong": { "$subtract": [last("message_id"), count - 1] } };
-        let appends = doc! { "$concatArrays": [array(path.value("appends")), [{ "key": { "$literal": key }, "first": first }]] };
+        let appends =
+            doc! { "$concatArrays": [{ "$ifNull": [path.value("appends"), []] }, [{ "key": { "$literal": key }, "first": first }]] };
         let remembered = i32::try_from(remembered).unwrap_or(i32::MAX);
         then.insert(path.field("appends"), doc! { "$slice": [appends, -remembered] });
     }
@@ -220,8 +221,14 @@ pub(super) fn appended(path: &AgentPath, measures: bool) -> Document {
 
 /// The size of an agent's messages in the session's document, in bytes.
 pub(super) fn messages_size(path: &AgentPath) -> Document {
-    let messages = path.value("messages");
-    doc! { "$cond": [{ "$isArray": [&messages] }, { "$bsonSize": { "messages": messages } }, 0] }
+    array_size(&path.value("messages"))
+}
+
+/// The size of an array, in bytes, without what is around it.
+pub(super) fn array_size(array: &str) -> Document {
+    /// The size of a document that has one field, named `a`, and an empty array in it.
+    const AROUND: i32 = 13;
+    doc! { "$cond": [{ "$isArray": [array] }, { "$subtract": [{ "$bsonSize": { "a": array } }, AROUND] }, 0] }
 }
 
 /// An agent's messages in the order of their times, equal times as they were appended, or a cut of them.

@@ -14,9 +14,9 @@ use mongodb::options::UpdateModifications;
 /// slip in between the write and the look each time for this to run out.
 pub(super) const ATTEMPTS: usize = 8;
 
-/// How large appends may make a session's document, in bytes. What is left of the server's limit keeps the session usable: other writes,
-/// and what stands around each, still fit.
-pub(super) const ROOM: u64 = MAX_DOCUMENT - 64 * 1024;
+/// What appends leave free of the largest document, in bytes, so that a full session stays usable: other writes, and what stands around
+/// each, still fit.
+pub(super) const RESERVE: u64 = 64 * 1024;
 
 /// What a look at a session tells about a write that matched nothing.
 pub(super) struct Look {
@@ -59,7 +59,7 @@ pub(super) fn session(session_id: &str, expected: Option<u64>) -> Document {
 
 /// A condition on the size of a session's document: there is room for an append of so many bytes.
 pub(super) fn has_room(adds: u64) -> Document {
-    let most = i64::try_from(ROOM).unwrap_or(i64::MAX) - i64::try_from(adds).unwrap_or(i64::MAX);
+    let most = i64::try_from(MAX_DOCUMENT - RESERVE).unwrap_or(i64::MAX) - i64::try_from(adds).unwrap_or(i64::MAX);
     doc! { "$lte": [{ "$bsonSize": "$$ROOT" }, most] }
 }
 
@@ -100,10 +100,8 @@ impl MongoStore {
         if expected.is_some_and(|expected| expected != look.revision) {
             return Err(Error::Stale { current: look.revision });
         }
-        if adds > 0 && look.size.saturating_add(adds) > ROOM {
-            return self.make_room(session_id, look.size, adds, ROOM).await;
-        }
-        Ok(())
+        let size = look.size.saturating_add(adds).saturating_add(RESERVE);
+        if adds > 0 && size > MAX_DOCUMENT { self.make_room(session_id, size, adds).await } else { Ok(()) }
     }
 
     /// Applies an update that needs no more than the session. One that is an append minds the room that is left.
@@ -136,7 +134,7 @@ impl MongoStore {
     pub(super) async fn relieve(&self, failure: Failure, session_id: &str, adds: u64) -> Result<(), Failure> {
         let Failure::TooLarge = failure else { return Err(failure) };
         let look = self.look(session_id, None, None, &[], None).await.map_err(Failure::Other)?;
-        let size = look.size.max((MAX_DOCUMENT + 1).saturating_sub(adds));
-        self.make_room(session_id, size, adds, MAX_DOCUMENT).await.map_err(Failure::Other)
+        let size = look.size.saturating_add(adds).max(MAX_DOCUMENT + 1);
+        self.make_room(session_id, size, adds).await.map_err(Failure::Other)
     }
 }

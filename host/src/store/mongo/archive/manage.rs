@@ -5,9 +5,10 @@ use super::moving::Turn;
 use super::{Archive, count};
 use crate::error::{Error, Result};
 use crate::store::mongo::error::Failure;
-use crate::store::mongo::pipeline::AgentPath;
-use crate::store::mongo::write::{ATTEMPTS, ROOM, contended, session};
+use crate::store::mongo::pipeline::{AgentPath, array_size};
+use crate::store::mongo::write::{ATTEMPTS, RESERVE, contended, session};
 use crate::store::mongo::{MongoStore, primary};
+use crate::store::schema::build::MAX_DOCUMENT;
 use crate::store::schema::json::broken;
 use crate::store::schema::read::{self, corrupt, member};
 use mongodb::bson::raw::RawBsonRef;
@@ -88,9 +89,9 @@ impl MongoStore {
     pub async fn archive_undo(&self, session_id: &str) -> Result<Option<u64>> {
         let Some(agents) = self.archive_status(session_id).await? else { return Ok(None) };
         let document = self.look(session_id, None, None, &[], None).await?.size;
-        let size = document + agents.iter().map(|agent| agent.archived_bytes).sum::<u64>();
-        if size > ROOM {
-            return Err(Error::TooLarge { size, limit: ROOM });
+        let size = document + agents.iter().map(|agent| agent.archived_bytes).sum::<u64>() + RESERVE;
+        if size > MAX_DOCUMENT {
+            return Err(Error::TooLarge { size, limit: MAX_DOCUMENT });
         }
         let mut back = 0;
         for agent in agents {
@@ -144,12 +145,12 @@ impl MongoStore {
 
     /// How many messages each agent of a session has in its document, and how large they are.
     pub(in crate::store::mongo) async fn layout(&self, session_id: &str) -> Result<Option<Vec<ArchivedAgent>>> {
-        let messages = doc! { "$cond": [{ "$isArray": ["$$this.v.messages"] }, "$$this.v.messages", []] };
-        let agent = doc! { "$let": { "vars": { "messages": messages }, "in": {
+        let messages = "$$this.v.messages";
+        let agent = doc! {
             "agent_id": "$$this.k",
-            "messages": { "$size": "$$messages" },
-            "bytes": { "$bsonSize": { "messages": "$$messages" } },
-        } } };
+            "messages": { "$cond": [{ "$isArray": [messages] }, { "$size": messages }, 0] },
+            "bytes": array_size(messages),
+        };
         let agents = doc! { "$cond": [{ "$eq": [{ "$type": "$agents" }, "object"] }, { "$objectToArray": "$agents" }, []] };
         let project = doc! { "_id": 0, "agents": { "$map": { "input": agents, "in": agent } } };
         let pipeline = vec![doc! { "$match": { "_id": session_id } }, doc! { "$project": project }];

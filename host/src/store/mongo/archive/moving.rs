@@ -1,10 +1,12 @@
 //! Moving the oldest messages of an agent into its archive.
 
-use super::{Archive, count, pipeline};
+use super::{Archive, pipeline};
 use crate::error::{Error, Result};
 use crate::store::mongo::MongoStore;
 use crate::store::mongo::error::Failure;
 use crate::store::mongo::pipeline::AgentPath;
+use crate::store::mongo::write::RESERVE;
+use crate::store::schema::build::MAX_DOCUMENT;
 use crate::store::schema::read;
 use crate::types::Timestamp;
 use mongodb::IndexModel;
@@ -18,6 +20,9 @@ pub(in crate::store::mongo) const BLOCK_MESSAGES: usize = 128;
 /// How often a move is tried when its messages change under its hands, before it is left to the next append.
 const ATTEMPTS: usize = 3;
 
+/// How many blocks an append moves at most; the next ones go on. Only a history that another program made has more to move.
+const BLOCKS_AT_ONCE: usize = 8;
+
 /// What is to be moved, and by whom.
 struct Claim {
     /// The number that the mover took.
@@ -25,9 +30,7 @@ struct Claim {
     archive: ObjectId,
     /// How many messages are archived already.
     count: u64,
-    /// The size of the messages in the session's document, in bytes.
-    size: u64,
-    /// The oldest ones.
+    /// The oldest messages in the session's document: as many as a block takes.
     oldest: Vec<RawDocumentBuf>,
 }
 
@@ -77,13 +80,14 @@ impl MongoStore {
         let mut moved = 0;
         self.ensure_archive_index().await?;
         let (mut mine, mut failed) = (None, 0);
-        loop {
-            let Some(claim) = self.claim(session_id, &path, after, turn, mine).await? else { return Ok(moved) };
+        let most = if turn == Turn::Polite { BLOCKS_AT_ONCE } else { usize::MAX };
+        for _ in 0..most {
+            let Some(claim) = self.claim(session_id, &path, after, turn, mine).await? else { break };
             mine = Some(claim.fence);
-            match self.move_block(session_id, agent_id, &path, &claim, after).await? {
+            match self.move_block(session_id, agent_id, &path, claim).await? {
                 Moved::Done(messages) => {
                     moved += messages;
-                    failed = 0;
+                    (mine, failed) = (None, 0);
                 }
                 Moved::Nothing => break,
                 Moved::Again if failed + 1 == ATTEMPTS => break,
@@ -117,35 +121,28 @@ impl MongoStore {
     async fn claim(&self, session_id: &str, path: &AgentPath, after: u64, turn: Turn, mine: Option<i64>) -> Result<Option<Claim>> {
         let filter = pipeline::claimable(session_id, path, after, turn == Turn::Mine, mine);
         let claimed = self.collection.find_one_and_update(filter, pipeline::claim(path, ObjectId::new()));
-        let claimed = claimed.projection(pipeline::claimed(path)).return_document(mongodb::options::ReturnDocument::After);
-        let Some(found) = claimed.await.map_err(|error| Failure::of(error).into_error())? else { return Ok(None) };
+        let block = BLOCK_BYTES.min(after.div_ceil(2));
+        let claimed = claimed.projection(pipeline::claimed(path, block)).return_document(mongodb::options::ReturnDocument::After);
+        let Some(found) = claimed.await.map_err(|error| Failure::of_update(error).into_error())? else { return Ok(None) };
         let archive = Archive::claimed(&found)?.ok_or_else(|| read::corrupt("archive"))?;
         let oldest = read::items(&found, "oldest", "message", |message| Ok(message.to_owned()))?;
-        Ok(Some(Claim { fence: archive.fence, archive: archive.id, count: archive.count, size: count(&found, "size")?, oldest }))
+        Ok(Some(Claim { fence: archive.fence, archive: archive.id, count: archive.count, oldest }))
     }
 
-    /// Moves as many of the oldest messages as fit in a block.
-    async fn move_block(&self, session_id: &str, agent_id: &str, path: &AgentPath, claim: &Claim, after: u64) -> Result<Moved> {
-        let limit = BLOCK_BYTES.min(after.div_ceil(2)).min(claim.size);
-        let (mut bytes, mut messages) = (0, Vec::new());
-        for message in &claim.oldest {
-            bytes += message.as_bytes().len() as u64;
-            if bytes > limit && !messages.is_empty() {
-                break;
-            }
-            messages.push(message.clone());
-        }
+    /// Moves what was claimed.
+    async fn move_block(&self, session_id: &str, agent_id: &str, path: &AgentPath, claim: Claim) -> Result<Moved> {
+        let messages = &claim.oldest;
         let Some(newest) = messages.last() else { return Ok(Moved::Nothing) };
         let latest = read::stamp(newest, "created_at")?;
         let mut top = -1;
-        for message in &messages {
+        for message in messages {
             top = read::message_id(message)?.unwrap_or(-1).max(top);
         }
         let moved = messages.len() as u64;
-        if !self.write_block(session_id, agent_id, claim, &messages).await? {
+        if !self.write_block(session_id, agent_id, &claim, messages).await? {
             return Ok(Moved::Nothing);
         }
-        let filter = pipeline::unchanged(session_id, path, (claim.archive, claim.fence, claim.count), &messages)?;
+        let filter = pipeline::unchanged(session_id, path, (claim.archive, claim.fence, claim.count), messages)?;
         let commit = pipeline::archive_oldest(path, claim.count + moved, messages.len(), top, latest.map(|Timestamp(latest)| latest));
         match self.update(filter, commit).await {
             Ok(true) => Ok(Moved::Done(moved)),
@@ -177,18 +174,17 @@ impl MongoStore {
         self.update(filter, doc! { "$unset": unset }).await.map(drop).map_err(Failure::into_error)
     }
 
-    /// Moves messages of any agents of a session to the archive until `adds` more bytes fit into its document.
-    pub(in crate::store::mongo) async fn make_room(&self, session_id: &str, size: u64, adds: u64, limit: u64) -> Result<()> {
-        let too_large = || Error::TooLarge { size: size.saturating_add(adds), limit };
-        if self.archive_after.is_none() || adds > limit {
+    /// Moves messages of any agents of a session to the archive, where a write that adds some bytes would make its document too large.
+    pub(in crate::store::mongo) async fn make_room(&self, session_id: &str, size: u64, adds: u64) -> Result<()> {
+        let too_large = || Error::TooLarge { size, limit: MAX_DOCUMENT };
+        if self.archive_after.is_none() || adds.saturating_add(RESERVE) > MAX_DOCUMENT {
             return Err(too_large());
         }
         let mut agents = self.layout(session_id).await?.unwrap_or_default();
         agents.sort_by_key(|agent| std::cmp::Reverse(agent.bytes));
-        let mut left = size.saturating_add(adds);
-        let mut moved = 0;
+        let (mut left, mut moved) = (size, 0);
         for agent in agents.into_iter().filter(|agent| agent.bytes > BLOCK_BYTES) {
-            if left <= limit {
+            if left <= MAX_DOCUMENT {
                 break;
             }
             // Once that it has to be done, it is done for a while: down to a block for each agent.

@@ -48,11 +48,24 @@ pub(super) fn claim(path: &AgentPath, new: ObjectId) -> Vec<Document> {
     vec![doc! { "$set": set }]
 }
 
-/// The archive, the size of the messages and the oldest ones.
-pub(super) fn claimed(path: &AgentPath) -> Document {
+/// The archive, and the oldest messages: as many as fit in a block of so many bytes, and one at least.
+pub(super) fn claimed(path: &AgentPath, block: u64) -> Document {
     let most = i32::try_from(super::moving::BLOCK_MESSAGES).unwrap_or(i32::MAX);
-    let oldest = doc! { "$slice": [path.value("messages"), most] };
-    doc! { "_id": 0, "archive": path.value("archive"), "size": messages_size(path), "oldest": oldest }
+    let size = doc! { "$cond": [{ "$eq": [{ "$type": "$$this" }, "object"] }, { "$bsonSize": "$$this" }, 0] };
+    let fits = doc! { "$lte": [{ "$add": ["$$value.bytes", "$$this"] }, i64::try_from(block).unwrap_or(i64::MAX)] };
+    let taken = doc! { "$reduce": {
+        "input": { "$map": { "input": "$$oldest", "in": size } },
+        "initialValue": { "bytes": 0, "messages": 0 },
+        "in": {
+            "bytes": { "$add": ["$$value.bytes", "$$this"] },
+            "messages": { "$add": ["$$value.messages", { "$cond": [fits, 1, 0] }] },
+        },
+    } };
+    let oldest = doc! { "$let": {
+        "vars": { "oldest": { "$slice": [path.value("messages"), most] } },
+        "in": { "$let": { "vars": { "taken": taken }, "in": { "$slice": ["$$oldest", { "$max": [1, "$$taken.messages"] }] } } },
+    } };
+    doc! { "_id": 0, "archive": path.value("archive"), "oldest": oldest }
 }
 
 /// Matches if the archive is as the mover found it, the oldest messages are the given ones, and none of the others is older than the

@@ -161,6 +161,10 @@ impl MongoStore {
         if stored.as_bytes() == session.document.as_bytes() {
             return Ok(true);
         }
+        // Where nothing is archived, the order of the messages is the documents' own.
+        if !has_archive(stored)? && session.blocks.archives.is_empty() {
+            return Ok(false);
+        }
         if head(stored)?.as_bytes() != head(&session.document)?.as_bytes() {
             return Ok(false);
         }
