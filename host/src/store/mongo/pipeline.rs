@@ -125,7 +125,8 @@ pub(super) fn look(
     if let Some(path) = path {
         project.insert("agent", doc! { "$type": format!("${}", path.agent()) });
         project.insert("archive", path.value("archive"));
-        project.insert("highest", highest_id(path));
+        let is_agent = doc! { "$eq": [{ "$type": format!("${}", path.agent()) }, "object"] };
+        project.insert("highest", doc! { "$cond": [is_agent, highest_id(path), -1] });
         if let Some(message_id) = message_id {
             project.insert("message", first_message(path, message_id));
         }
