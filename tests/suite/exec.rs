@@ -1,6 +1,8 @@
 //! The `exec` protocol, spoken to the real program.
 
+mod archive;
 mod protocol;
+mod writes;
 
 use crate::run::{Desk, Site};
 use anyhow::Context;
@@ -88,6 +90,11 @@ fn every_call() -> Vec<(&'static str, Value)> {
         ("feedback.add", json!({"session_id": "s", "feedback": {"rating": "up", "created_at": 1}})),
         ("feedback.list", json!({"session_id": "s"})),
         ("feedback.list", json!({"session_id": "nobody"})),
+        ("agents.create", json!({"session_id": "t", "agent": {"agent_id": "a"}})),
+        ("messages.append", json!({"session_id": "t", "agent_id": "a", "message": {"role": "user", "n": 1.0}})),
+        ("messages.append-many", json!({"session_id": "t", "agent_id": "a", "messages": [{"n": 2}, {"n": 3}], "idempotency_key": "k"})),
+        ("messages.list", json!({"session_id": "t", "agent_id": "a"})),
+        ("sessions.read", json!({"session_id": "t"})),
     ]
 }
 
@@ -114,9 +121,9 @@ async fn every_call_answers_in_its_shape() -> anyhow::Result<()> {
     let results: Vec<_> = run.responses.iter().map(|response| response["result"].clone()).collect();
     let stamp = |index: usize, field: &str| run.responses[index]["result"][field].clone();
     let expected = [
-        json!({"session_id": "s", "session_type": "default", "created_at": created, "updated_at": created}),
-        json!({"session_id": "t", "session_type": "default", "created_at": stamp(1, "created_at"), "updated_at": stamp(1, "created_at")}),
-        json!({"session_id": "u", "session_type": "chat", "created_at": stamp(2, "created_at"), "updated_at": stamp(2, "created_at")}),
+        json!({"session_id": "s", "session_type": "default", "created_at": created, "updated_at": created, "revision": 0}),
+        json!({"session_id": "t", "session_type": "default", "created_at": stamp(1, "created_at"), "updated_at": stamp(1, "created_at"), "revision": 0}),
+        json!({"session_id": "u", "session_type": "chat", "created_at": stamp(2, "created_at"), "updated_at": stamp(2, "created_at"), "revision": 0}),
         results[2].clone(),
         json!(null),
         json!(null),
@@ -140,8 +147,22 @@ async fn every_call_answers_in_its_shape() -> anyhow::Result<()> {
         json!(null),
         json!([{"rating": "up", "created_at": feedback_created}]),
         json!([]),
+        json!(null),
+        json!({"message_id": 0}),
+        json!({"first_message_id": 1}),
+        results[29].clone(),
+        results[30].clone(),
     ];
     assert_eq!(results, expected);
+    let bodies = [json!({"role": "user", "n": 1.0}), json!({"n": 2}), json!({"n": 3})];
+    let messages = (0..).zip(bodies).map(|(id, body)| {
+        let mut message = json!({"message_id": id, "created_at": true, "updated_at": true});
+        message.as_object_mut().into_iter().for_each(|message| message.extend(body.as_object().cloned().unwrap_or_default()));
+        message
+    });
+    assert_eq!(timeless(&results[29]), Value::from_iter(messages));
+    let session = json!({"session_id": "t", "session_type": "default", "created_at": true, "updated_at": true, "revision": 3});
+    assert_eq!(timeless(&results[30]), session);
     assert_eq!(agent_updated, message_updated);
     database.drop().await
 }

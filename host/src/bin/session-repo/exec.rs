@@ -3,6 +3,7 @@
 mod lines;
 mod request;
 
+use crate::interfaces::Interfaces;
 use crate::wire::{self, Subject};
 use anyhow::Context;
 use lines::{Line, Lines};
@@ -142,10 +143,9 @@ impl Turn {
 
 /// Makes a call; its result as JSON text.
 async fn call(repository: &Repository, request: Request) -> session_repository::Result<String> {
-    let Subject { session_id, agent_id, message_id } = request.subject;
+    let Subject { session_id, agent_id, message_id, .. } = request.subject;
     let (agent_id, message_id) = (agent_id.unwrap_or_default(), message_id.unwrap_or_default());
-    let (sessions, agents, messages) = (repository.sessions(), repository.agents(), repository.messages());
-    let (metadata, feedback) = (repository.metadata(), repository.feedback());
+    let Interfaces { sessions, agents, messages, metadata, feedback } = Interfaces::of(repository, request.expected_revision);
     let null = |()| String::from("null");
     let or_null = |found: Option<String>| found.unwrap_or_else(|| String::from("null"));
     match request.call {
@@ -155,6 +155,13 @@ async fn call(repository: &Repository, request: Request) -> session_repository::
         Call::AgentsRead => Ok(or_null(agents.read(session_id, agent_id).await?.as_ref().map(wire::agent))),
         Call::AgentsUpdate { agent } => agents.update(session_id, agent_id, agent.get()).await.map(null),
         Call::MessagesCreate { message } => messages.create(session_id, agent_id, message_id, message.get()).await.map(null),
+        Call::MessagesAppend { message, idempotency_key } => {
+            messages.append(session_id, agent_id, message.get(), idempotency_key.as_deref()).await.map(wire::appended)
+        }
+        Call::MessagesAppendMany { messages: bodies, idempotency_key } => {
+            let bodies = bodies.iter().map(|body| body.get());
+            messages.append_many(session_id, agent_id, bodies, idempotency_key.as_deref()).await.map(wire::appended_many)
+        }
         Call::MessagesRead => Ok(or_null(messages.read(session_id, agent_id, message_id).await?.as_ref().map(wire::message))),
         Call::MessagesUpdate { message } => messages.update(session_id, agent_id, message_id, message.get()).await.map(null),
         Call::MessagesList { limit, offset } => Ok(wire::list(&messages.list(session_id, agent_id, limit, offset).await?, wire::message)),

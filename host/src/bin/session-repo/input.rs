@@ -15,3 +15,11 @@ pub(crate) fn text(argument: String) -> anyhow::Result<String> {
         None => Ok(argument),
     }
 }
+
+/// The texts that several arguments stand for.
+pub(crate) fn texts(arguments: Vec<String>) -> anyhow::Result<Vec<String>> {
+    if arguments.iter().filter(|argument| *argument == "-").count() > 1 {
+        anyhow::bail!("stdin can stand for one argument only");
+    }
+    arguments.into_iter().map(text).collect()
+}

@@ -2,11 +2,13 @@
 
 #![forbid(unsafe_code)]
 
+mod archive;
 mod args;
 mod check;
 mod command;
 mod exec;
 mod input;
+mod interfaces;
 mod json;
 mod output;
 mod place;
@@ -83,6 +85,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Show { session, follow } => show::run(&place, &session, follow).await,
         Command::Export { file, resume } => transfer::export(&place, file, resume).await,
         Command::Import { file } => transfer::import(&place, file).await,
+        Command::Archive(command) => archive::run(&place, command).await,
         Command::Check { output } => check::run(&place, output.json).await,
         Command::Completions { .. } => Ok(()),
     }

@@ -4,7 +4,7 @@ use crate::json::{self, Members};
 use crate::wire;
 use anyhow::Context;
 use serde_json::value::RawValue;
-use session_repository::{Agent, Feedback, Json, Message, Session};
+use session_repository::{Agent, ArchivedAgent, Feedback, Json, Message, Session};
 use std::borrow::Cow;
 use std::io::{self, ErrorKind, Write};
 use terminal_size::Width;
@@ -58,20 +58,25 @@ pub(crate) fn done(json: bool) -> anyhow::Result<()> {
     if json { print("null") } else { Ok(()) }
 }
 
+/// Prints a JSON object, as it is or one member on a line.
+pub(crate) fn object(object: &str, json: bool) -> anyhow::Result<()> {
+    if json { print(object) } else { print_members(object) }
+}
+
 pub(crate) fn session(session: &Session, json: bool) -> anyhow::Result<()> {
-    if json { print(&wire::session(session)) } else { print_members(&wire::session(session)) }
+    object(&wire::session(session), json)
 }
 
 pub(crate) fn agent(agent: &Agent, json: bool) -> anyhow::Result<()> {
-    if json { print(&wire::agent(agent)) } else { print_members(&wire::agent(agent)) }
+    object(&wire::agent(agent), json)
 }
 
 pub(crate) fn message(message: &Message, json: bool) -> anyhow::Result<()> {
-    if json { print(&wire::message(message)) } else { print_members(&wire::message(message)) }
+    object(&wire::message(message), json)
 }
 
 pub(crate) fn metadata(metadata: &Json, json: bool) -> anyhow::Result<()> {
-    if json { print(metadata.as_str()) } else { print_members(metadata.as_str()) }
+    object(metadata.as_str(), json)
 }
 
 pub(crate) fn messages(messages: &[Message], json: bool) -> anyhow::Result<()> {
@@ -98,6 +103,17 @@ pub(crate) fn feedback(entries: &[Feedback], json: bool) -> anyhow::Result<()> {
         return print(&wire::list(entries, wire::feedback));
     }
     print_table(["CREATED", "FEEDBACK"], entries, |entry| Ok([entry.created_at.to_string(), lines(members(entry.body.as_str())?.iter())]))
+}
+
+pub(crate) fn archive(agents: &[ArchivedAgent], json: bool) -> anyhow::Result<()> {
+    if json {
+        return print(&serde_json::to_string(agents)?);
+    }
+    print_table(["AGENT", "MESSAGES", "BYTES", "ARCHIVED", "BLOCKS", "ARCHIVED BYTES"], agents, |agent| {
+        let ArchivedAgent { messages, bytes, archived_messages, archived_blocks, archived_bytes, .. } = agent;
+        let [messages, bytes, archived] = [messages, bytes, archived_messages].map(u64::to_string);
+        Ok([harmless(&agent.agent_id), messages, bytes, archived, archived_blocks.to_string(), archived_bytes.to_string()])
+    })
 }
 
 fn lines<'a>(members: impl Iterator<Item = &'a (String, &'a RawValue)>) -> String {

@@ -27,8 +27,8 @@ pub(crate) struct Place {
 impl Place {
     /// The place that the arguments name, or the default one.
     pub(crate) fn of(arguments: StoreArgs) -> session_repository::Result<Self> {
-        let StoreArgs { store, database, collection, metadata_fields } = arguments;
-        let options = StoreOptions { database, collection, metadata_fields, ..StoreOptions::default() };
+        let StoreArgs { store, database, collection, metadata_fields, archive_after } = arguments;
+        let options = StoreOptions { database, collection, metadata_fields, archive_after: archive_after.0 };
         options.check()?;
         let is_default = store.is_none();
         let url = match store {

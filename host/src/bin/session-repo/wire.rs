@@ -10,6 +10,8 @@ pub(crate) struct Subject {
     pub(crate) session_id: String,
     pub(crate) agent_id: Option<String>,
     pub(crate) message_id: Option<i64>,
+    /// Whether it asked for a page of messages.
+    pub(crate) is_page: bool,
 }
 
 impl Subject {
@@ -29,6 +31,7 @@ impl Subject {
             Error::NotFound(entity) => format!("{} does not exist", self.name(*entity)),
             Error::AlreadyExists(Entity::Message) => format!("{} exists already, with other content", self.name(Entity::Message)),
             Error::AlreadyExists(entity) => format!("{} exists already", self.name(*entity)),
+            Error::TooLarge { .. } if self.is_page => format!("{error}: list it page by page, with a limit and an offset"),
             other => other.to_string(),
         }
     }
@@ -41,6 +44,9 @@ pub(crate) fn error(error: &Error, subject: &Subject) -> Value {
     match error {
         Error::NotFound(entity) | Error::AlreadyExists(entity) => {
             object.insert(String::from("entity"), json!(entity.to_string()));
+        }
+        Error::Stale { current } => {
+            object.insert(String::from("current"), json!(current));
         }
         Error::TooLarge { size, limit } => {
             object.insert(String::from("size"), json!(size));
@@ -74,6 +80,7 @@ pub(crate) fn session(session: &Session) -> String {
         ("session_type", json!(session.session_type)),
         ("created_at", stamp(session.created_at)),
         ("updated_at", stamp(session.updated_at)),
+        ("revision", json!(session.revision)),
     ];
     flat(&members, &Json::from("{}"), &[])
 }
@@ -98,6 +105,14 @@ pub(crate) fn metadata(metadata: &Json) -> String {
 
 pub(crate) fn list<T>(items: &[T], item: impl Fn(&T) -> String) -> String {
     format!("[{}]", items.iter().map(item).collect::<Vec<_>>().join(","))
+}
+
+pub(crate) fn appended(message_id: i64) -> String {
+    format!(r#"{{"message_id":{message_id}}}"#)
+}
+
+pub(crate) fn appended_many(first_message_id: i64) -> String {
+    format!(r#"{{"first_message_id":{first_message_id}}}"#)
 }
 
 /// JSON text that is echoed: the same on one line, whatever white space stood between its parts.

@@ -10,6 +10,8 @@ use std::fmt;
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) subject: Subject,
+    /// The revision that a write expects the session to be at.
+    pub(super) expected_revision: Option<u64>,
     pub(super) call: Call,
 }
 
@@ -22,6 +24,8 @@ pub(super) enum Call {
     AgentsRead,
     AgentsUpdate { agent: Box<RawValue> },
     MessagesCreate { message: Box<RawValue> },
+    MessagesAppend { message: Box<RawValue>, idempotency_key: Option<String> },
+    MessagesAppendMany { messages: Vec<Box<RawValue>>, idempotency_key: Option<String> },
     MessagesRead,
     MessagesUpdate { message: Box<RawValue> },
     MessagesList { limit: Option<i64>, offset: i64 },
@@ -132,6 +136,8 @@ impl Arguments {
             "agents.read" => |args| Self::of_agent(args, Call::AgentsRead),
             "agents.update" => |args| Self::of_agent_body(args, |agent| Call::AgentsUpdate { agent }),
             "messages.create" => |args| Self::of_message_body(args, |message| Call::MessagesCreate { message }),
+            "messages.append" => Self::messages_append,
+            "messages.append-many" => Self::messages_append_many,
             "messages.read" => Self::messages_read,
             "messages.update" => |args| Self::of_message_body(args, |message| Call::MessagesUpdate { message }),
             "messages.list" => Self::messages_list,
@@ -146,12 +152,12 @@ impl Arguments {
 
     fn of_session(args: &RawValue, call: Call) -> Result<Request, String> {
         let OfSession { session_id } = object("args", args)?;
-        Ok(Request { subject: Subject { session_id, ..Subject::default() }, call })
+        Ok(Request { subject: Subject { session_id, ..Subject::default() }, expected_revision: None, call })
     }
 
     fn of_agent(args: &RawValue, call: Call) -> Result<Request, String> {
         let OfAgent { session_id, agent_id } = object("args", args)?;
-        Ok(Request { subject: Subject { session_id, agent_id: Some(agent_id), message_id: None }, call })
+        Ok(Request { subject: Subject { session_id, agent_id: Some(agent_id), ..Subject::default() }, expected_revision: None, call })
     }
 
     fn of_agent_body(args: &RawValue, call: fn(Box<RawValue>) -> Call) -> Result<Request, String> {
@@ -160,14 +166,19 @@ impl Arguments {
         struct Args {
             session_id: String,
             agent: Box<RawValue>,
+            expected_revision: Option<u64>,
         }
         #[derive(Deserialize)]
         struct Named {
             agent_id: String,
         }
-        let Args { session_id, agent } = object("args", args)?;
+        let Args { session_id, agent, expected_revision } = object("args", args)?;
         let Named { agent_id } = object("agent", &agent)?;
-        Ok(Request { subject: Subject { session_id, agent_id: Some(agent_id), message_id: None }, call: call(agent) })
+        Ok(Request {
+            subject: Subject { session_id, agent_id: Some(agent_id), ..Subject::default() },
+            expected_revision,
+            call: call(agent),
+        })
     }
 
     fn of_message_body(args: &RawValue, call: fn(Box<RawValue>) -> Call) -> Result<Request, String> {
@@ -177,14 +188,19 @@ impl Arguments {
             session_id: String,
             agent_id: String,
             message: Box<RawValue>,
+            expected_revision: Option<u64>,
         }
         #[derive(Deserialize)]
         struct Named {
             message_id: i64,
         }
-        let Args { session_id, agent_id, message } = object("args", args)?;
+        let Args { session_id, agent_id, message, expected_revision } = object("args", args)?;
         let Named { message_id } = object("message", &message)?;
-        Ok(Request { subject: Subject { session_id, agent_id: Some(agent_id), message_id: Some(message_id) }, call: call(message) })
+        Ok(Request {
+            subject: Subject { session_id, agent_id: Some(agent_id), message_id: Some(message_id), ..Subject::default() },
+            expected_revision,
+            call: call(message),
+        })
     }
 
     fn sessions_create(args: &RawValue) -> Result<Request, String> {
@@ -193,9 +209,44 @@ impl Arguments {
         struct Args {
             session_id: String,
             session_type: Option<String>,
+            expected_revision: Option<u64>,
         }
-        let Args { session_id, session_type } = object("args", args)?;
-        Ok(Request { subject: Subject { session_id, ..Subject::default() }, call: Call::SessionsCreate { session_type } })
+        let Args { session_id, session_type, expected_revision } = object("args", args)?;
+        Ok(Request {
+            subject: Subject { session_id, ..Subject::default() },
+            expected_revision,
+            call: Call::SessionsCreate { session_type },
+        })
+    }
+
+    fn messages_append(args: &RawValue) -> Result<Request, String> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Args {
+            session_id: String,
+            agent_id: String,
+            message: Box<RawValue>,
+            idempotency_key: Option<String>,
+            expected_revision: Option<u64>,
+        }
+        let Args { session_id, agent_id, message, idempotency_key, expected_revision } = object("args", args)?;
+        let subject = Subject { session_id, agent_id: Some(agent_id), ..Subject::default() };
+        Ok(Request { subject, expected_revision, call: Call::MessagesAppend { message, idempotency_key } })
+    }
+
+    fn messages_append_many(args: &RawValue) -> Result<Request, String> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Args {
+            session_id: String,
+            agent_id: String,
+            messages: Vec<Box<RawValue>>,
+            idempotency_key: Option<String>,
+            expected_revision: Option<u64>,
+        }
+        let Args { session_id, agent_id, messages, idempotency_key, expected_revision } = object("args", args)?;
+        let subject = Subject { session_id, agent_id: Some(agent_id), ..Subject::default() };
+        Ok(Request { subject, expected_revision, call: Call::MessagesAppendMany { messages, idempotency_key } })
     }
 
     fn messages_read(args: &RawValue) -> Result<Request, String> {
@@ -207,8 +258,8 @@ impl Arguments {
             message_id: i64,
         }
         let Args { session_id, agent_id, message_id } = object("args", args)?;
-        let subject = Subject { session_id, agent_id: Some(agent_id), message_id: Some(message_id) };
-        Ok(Request { subject, call: Call::MessagesRead })
+        let subject = Subject { session_id, agent_id: Some(agent_id), message_id: Some(message_id), ..Subject::default() };
+        Ok(Request { subject, expected_revision: None, call: Call::MessagesRead })
     }
 
     fn messages_list(args: &RawValue) -> Result<Request, String> {
@@ -222,8 +273,8 @@ impl Arguments {
             offset: i64,
         }
         let Args { session_id, agent_id, limit, offset } = object("args", args)?;
-        let subject = Subject { session_id, agent_id: Some(agent_id), message_id: None };
-        Ok(Request { subject, call: Call::MessagesList { limit, offset } })
+        let subject = Subject { session_id, agent_id: Some(agent_id), message_id: None, is_page: true };
+        Ok(Request { subject, expected_revision: None, call: Call::MessagesList { limit, offset } })
     }
 
     fn metadata_update(args: &RawValue) -> Result<Request, String> {
@@ -232,9 +283,10 @@ impl Arguments {
         struct Args {
             session_id: String,
             metadata: Box<RawValue>,
+            expected_revision: Option<u64>,
         }
-        let Args { session_id, metadata } = object("args", args)?;
-        Ok(Request { subject: Subject { session_id, ..Subject::default() }, call: Call::MetadataUpdate { metadata } })
+        let Args { session_id, metadata, expected_revision } = object("args", args)?;
+        Ok(Request { subject: Subject { session_id, ..Subject::default() }, expected_revision, call: Call::MetadataUpdate { metadata } })
     }
 
     fn metadata_delete(args: &RawValue) -> Result<Request, String> {
@@ -243,9 +295,10 @@ impl Arguments {
         struct Args {
             session_id: String,
             keys: Vec<String>,
+            expected_revision: Option<u64>,
         }
-        let Args { session_id, keys } = object("args", args)?;
-        Ok(Request { subject: Subject { session_id, ..Subject::default() }, call: Call::MetadataDelete { keys } })
+        let Args { session_id, keys, expected_revision } = object("args", args)?;
+        Ok(Request { subject: Subject { session_id, ..Subject::default() }, expected_revision, call: Call::MetadataDelete { keys } })
     }
 
     fn feedback_add(args: &RawValue) -> Result<Request, String> {
@@ -254,9 +307,10 @@ impl Arguments {
         struct Args {
             session_id: String,
             feedback: Box<RawValue>,
+            expected_revision: Option<u64>,
         }
-        let Args { session_id, feedback } = object("args", args)?;
-        Ok(Request { subject: Subject { session_id, ..Subject::default() }, call: Call::FeedbackAdd { feedback } })
+        let Args { session_id, feedback, expected_revision } = object("args", args)?;
+        Ok(Request { subject: Subject { session_id, ..Subject::default() }, expected_revision, call: Call::FeedbackAdd { feedback } })
     }
 }
 

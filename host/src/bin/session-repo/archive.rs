@@ -1,0 +1,42 @@
+//! `session-repo archive`: where the messages of a session lie in MongoDB, and moving them.
+
+use crate::args::ArchiveCommand;
+use crate::command::Failure;
+use crate::output;
+use crate::place::Place;
+use crate::wire::Subject;
+use serde_json::json;
+use session_repository::{AnyStore, Entity, Error};
+
+pub(crate) async fn run(place: &Place, command: ArchiveCommand) -> anyhow::Result<()> {
+    let store = place.open_existing().await?;
+    let (ArchiveCommand::Status { session, .. } | ArchiveCommand::Run { session, .. } | ArchiveCommand::Undo { session, .. }) = &command;
+    let subject = Subject { session_id: session.clone(), ..Subject::default() };
+    let done = on(&store.0, command).await;
+    store.close().await;
+    done.map_err(|failure| failure.describe(&subject))
+}
+
+async fn on(store: &AnyStore, command: ArchiveCommand) -> Result<(), Failure> {
+    let missing = Error::NotFound(Entity::Session);
+    match command {
+        ArchiveCommand::Status { session, output } => {
+            output::archive(&store.archive_status(&session).await?.ok_or(missing)?, output.json)?;
+        }
+        ArchiveCommand::Run { session, output } => {
+            let moved = store.archive_run(&session).await?.ok_or(missing)?;
+            let text = if output.json { json!({"moved": moved}).to_string() } else { format!("moved {}", messages(moved)) };
+            output::print(&text)?;
+        }
+        ArchiveCommand::Undo { session, output } => {
+            let folded = store.archive_undo(&session).await?.ok_or(missing)?;
+            let text = if output.json { json!({"folded": folded}).to_string() } else { format!("folded {} back", messages(folded)) };
+            output::print(&text)?;
+        }
+    }
+    Ok(())
+}
+
+fn messages(count: u64) -> String {
+    format!("{count} message{}", if count == 1 { "" } else { "s" })
+}
