@@ -102,7 +102,8 @@ impl MongoStore {
 
     async fn fold_back(&self, session_id: &str, path: &AgentPath) -> Result<u64> {
         for _ in 0..ATTEMPTS {
-            let Some(archive) = self.archive_of(session_id, path).await? else { return Ok(0) };
+            // One that is still empty goes, too: whoever began it may be dead, and have left a block.
+            let Some(archive) = self.claimed_archive_of(session_id, path).await? else { return Ok(0) };
             let mut parts: Vec<Vec<RawDocumentBuf>> = Vec::new();
             let take = |part| {
                 parts.push(part);
@@ -115,9 +116,13 @@ impl MongoStore {
             filter.insert(path.field("archive.id"), archive.id);
             filter.insert(path.field("archive.count"), i64::try_from(archive.count).unwrap_or(i64::MAX));
             filter.insert(path.field("archive.writes"), archive.writes);
-            let mut set = Document::new();
-            set.insert(path.field("messages"), doc! { "$concatArrays": [{ "$literal": messages }, path.value("messages")] });
-            match self.update(filter, vec![doc! { "$set": set }, doc! { "$unset": path.field("archive") }]).await {
+            let mut update = vec![doc! { "$unset": path.field("archive") }];
+            if !messages.is_empty() {
+                let mut set = Document::new();
+                set.insert(path.field("messages"), doc! { "$concatArrays": [{ "$literal": messages }, path.value("messages")] });
+                update.insert(0, doc! { "$set": set });
+            }
+            match self.update(filter, update).await {
                 Ok(true) => return Ok(archive.count),
                 Ok(false) => {}
                 Err(failure) => return Err(failure.into_error()),
