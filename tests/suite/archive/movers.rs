@@ -197,6 +197,27 @@ async fn an_update_of_the_archive_that_is_late_neither_is_lost_nor_undoes_later_
     database.drop().await
 }
 
+/// An undo is held. Its last step removes blocks, and others may have begun an archive anew by then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_undo_that_is_late_removes_nothing_that_is_in_use() -> anyhow::Result<()> {
+    let database = Database::fresh().await?;
+    let others = Witnesses::open(&database).await?;
+    for step in [Step::Fold, Step::DeleteBlocks] {
+        for moment in [Moment::Before, Moment::After] {
+            for meanwhile in ALL {
+                let name = format!("{step:?} {moment:?} {meanwhile:?}");
+                let mut expected = others.archiving.seed(&name, 10).await?;
+                let happens = meanwhile.happen(&others, &name, &mut expected);
+                let undo = async |place: Place| place.store.archive_undo(&name).await;
+                hold(&database, at_step(step, 0, Plan::Hold(moment)), undo, happens).await?.with_context(|| name.clone())?;
+                others.go_on(&database, &name, expected).await.with_context(|| name.clone())?;
+            }
+        }
+    }
+    others.close().await;
+    database.drop().await
+}
+
 /// A block that lacks an update is brought up to date before the next update of another message, or else the first one would be lost.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_block_that_lacks_an_update_gets_it_whoever_comes_next() -> anyhow::Result<()> {
