@@ -46,10 +46,15 @@ impl Place {
 
     /// Makes a session with so many messages, the first ones in the archive if this archives.
     pub(super) async fn seed(&self, session: &str, messages: i64) -> anyhow::Result<Said> {
-        self.repo.sessions().create(session, None).await?;
-        self.repo.agents().create(session, "a", "{}").await?;
+        self.seed_empty(session).await?;
         self.append(session, 0..messages).await?;
         Ok(said(0..messages))
+    }
+
+    /// Makes a session with an agent that has no messages.
+    pub(super) async fn seed_empty(&self, session: &str) -> anyhow::Result<()> {
+        self.repo.sessions().create(session, None).await?;
+        Ok(self.repo.agents().create(session, "a", "{}").await?)
     }
 
     /// Appends messages in one step.
