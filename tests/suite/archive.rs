@@ -1,13 +1,24 @@
 //! The archive of long histories in MongoDB: where it lies, what it costs, and that nothing is lost on the way.
 
 mod dump;
+mod exactly_once;
+mod history;
+mod kill;
 mod layout;
+mod movers;
+mod program;
+mod proxy;
+mod random;
 mod room;
 mod wire;
 
 use serde_json::json;
 use session_repository::{Json, MongoStore, Repository, StoreOptions};
 use session_repository_tests::{Database, mongodb_uri};
+use std::time::Duration;
+
+/// After this long a test that waits for something that does not come fails. Nothing is measured by it.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A session `s` with an agent `a`, whose messages are numbered bodies.
 struct History {

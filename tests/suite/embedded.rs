@@ -12,7 +12,7 @@ mod lock;
 mod order;
 mod persistence;
 mod power;
-mod random;
+pub(crate) mod random;
 mod script;
 mod seen;
 

@@ -114,12 +114,17 @@ impl MongoStore {
         })
     }
 
-    /// An agent's archive, as the session's document tells of it now.
+    /// An agent's archive, as the session's document tells of it now; none if it is empty.
     pub(super) async fn archive_of(&self, session_id: &str, path: &AgentPath) -> Result<Option<Archive>> {
+        Ok(self.claimed_archive_of(session_id, path).await?.filter(|archive| archive.count > 0))
+    }
+
+    /// The same, also when it is still empty.
+    pub(super) async fn claimed_archive_of(&self, session_id: &str, path: &AgentPath) -> Result<Option<Archive>> {
         let project = doc! { "_id": 0, "archive": path.value("archive") };
         let pipeline = vec![doc! { "$match": { "_id": session_id } }, doc! { "$project": project }];
         match self.aggregate(pipeline, Some(primary())).await? {
-            Some(found) if object(&found, "archive")?.is_some() => Archive::of(&found),
+            Some(found) if object(&found, "archive")?.is_some() => Archive::claimed(&found),
             _ => Ok(None),
         }
     }

@@ -103,7 +103,8 @@ impl MongoStore {
 
     async fn fold_back(&self, session_id: &str, path: &AgentPath) -> Result<u64> {
         for _ in 0..ATTEMPTS {
-            let Some(archive) = self.archive_of(session_id, path).await? else { return Ok(0) };
+            // One that is still empty goes, too: whoever began it may be dead, and have left a block.
+            let Some(archive) = self.claimed_archive_of(session_id, path).await? else { return Ok(0) };
             let mut parts: Vec<Vec<RawDocumentBuf>> = Vec::new();
             let take = |part| {
                 parts.push(part);
@@ -118,9 +119,13 @@ impl MongoStore {
             filter.insert(path.field("archive.id"), archive.id);
             filter.insert(path.field("archive.count"), i64::try_from(archive.count).unwrap_or(i64::MAX));
             filter.insert(path.field("archive.writes"), archive.writes);
-            let mut set = Document::new();
-            set.insert(path.field("messages"), doc! { "$concatArrays": [{ "$literal": messages }, path.value("messages")] });
-            match self.update(filter, vec![doc! { "$set": set }, doc! { "$unset": path.field("archive") }]).await {
+            let mut update = vec![doc! { "$unset": path.field("archive") }];
+            if !messages.is_empty() {
+                let mut set = Document::new();
+                set.insert(path.field("messages"), doc! { "$concatArrays": [{ "$literal": messages }, path.value("messages")] });
+                update.insert(0, doc! { "$set": set });
+            }
+            match self.update(filter, update).await {
                 Ok(true) => return Ok(archive.count),
                 Ok(false) => {}
                 Err(failure) => return Err(failure.into_error()),
@@ -130,17 +135,33 @@ impl MongoStore {
     }
 
     /// Removes blocks of archives that the session's document does not tell of any more: nobody can ever see them again.
+    ///
+    /// The blocks are looked at first. What the document does not tell of after that was there before and is over; an archive that somebody
+    /// begins meanwhile is not among them.
     async fn remove_unused_blocks(&self, session_id: &str) -> Result<()> {
+        let failed = |error| Failure::of(error).into_error();
+        let group = vec![doc! { "$match": { "session_id": session_id } }, doc! { "$group": { "_id": "$_id.archive" } }];
+        let mut cursor = self.archive.aggregate(group).with_type::<RawDocumentBuf>().await.map_err(failed)?;
+        let mut unused = Vec::new();
+        while cursor.advance().await.map_err(failed)? {
+            if let Some(RawBsonRef::ObjectId(archive)) = member(cursor.current(), "_id")? {
+                unused.push(archive);
+            }
+        }
         let archives = doc! { "$map": { "input": { "$objectToArray": "$agents" }, "in": "$$this.v.archive.id" } };
         let pipeline = vec![doc! { "$match": { "_id": session_id } }, doc! { "$project": { "_id": 0, "archives": archives } }];
         let Some(found) = self.aggregate(pipeline, Some(primary())).await? else { return Ok(()) };
         let Some(RawBsonRef::Array(archives)) = member(&found, "archives")? else { return Ok(()) };
-        let used = archives.into_iter().filter_map(|id| match id {
-            Ok(RawBsonRef::ObjectId(id)) => Some(Bson::ObjectId(id)),
-            _ => None,
-        });
-        let unused = doc! { "session_id": session_id, "_id.archive": { "$nin": used.collect::<Vec<_>>() } };
-        self.archive.delete_many(unused).await.map(drop).map_err(|error| Failure::of(error).into_error())
+        for archive in archives {
+            if let Ok(RawBsonRef::ObjectId(used)) = archive {
+                unused.retain(|archive| *archive != used);
+            }
+        }
+        if unused.is_empty() {
+            return Ok(());
+        }
+        let unused = doc! { "session_id": session_id, "_id.archive": { "$in": unused } };
+        self.archive.delete_many(unused).await.map(drop).map_err(failed)
     }
 
     /// How many messages each agent of a session has in its document, and how large they are.

@@ -1,0 +1,282 @@
+//! Two at once: one is held at a step while others do whatever they like, and then goes on.
+
+use super::history::{Place, SMALL, Said, Witnesses, body};
+use super::proxy::{Command, Moment, Plan, Proxy, Step, at_step};
+use anyhow::{Context, ensure};
+use serde_json::json;
+use session_repository_tests::Database;
+use std::future::Future;
+
+/// What others do meanwhile.
+#[derive(Debug, Clone, Copy)]
+enum Meanwhile {
+    Nothing,
+    Move,
+    AppendAndMove,
+    UpdateOldest,
+    UpdateNewest,
+    UpdateAndMove,
+    Undo,
+    UndoAndMove,
+    MoveAndUndo,
+    UpdateTwiceAndUndo,
+}
+
+const ALL: [Meanwhile; 10] = [
+    Meanwhile::Nothing,
+    Meanwhile::Move,
+    Meanwhile::AppendAndMove,
+    Meanwhile::UpdateOldest,
+    Meanwhile::UpdateNewest,
+    Meanwhile::UpdateAndMove,
+    Meanwhile::Undo,
+    Meanwhile::UndoAndMove,
+    Meanwhile::MoveAndUndo,
+    Meanwhile::UpdateTwiceAndUndo,
+];
+
+impl Meanwhile {
+    async fn happen(self, others: &Witnesses, session: &str, expected: &mut Said) -> anyhow::Result<()> {
+        let run = async || others.archiving.store.archive_run(session).await?.context("no session");
+        let undo = async || others.never.store.archive_undo(session).await?.context("no session");
+        let newest = expected.len() - 1;
+        match self {
+            Self::Nothing => {}
+            Self::Move => drop(run().await?),
+            Self::AppendAndMove => {
+                for _ in 0..3 {
+                    let next = expected.len() as i64;
+                    others.never.append(session, next..next + 1).await?;
+                    expected.push((next, body(next)));
+                }
+                run().await?;
+            }
+            Self::UpdateOldest => update(others, session, expected, 0, 1).await?,
+            Self::UpdateNewest => update(others, session, expected, newest, 1).await?,
+            Self::UpdateAndMove => {
+                update(others, session, expected, 0, 1).await?;
+                run().await?;
+                update(others, session, expected, 1, 2).await?;
+            }
+            Self::Undo => drop(undo().await?),
+            Self::UndoAndMove => {
+                undo().await?;
+                run().await?;
+            }
+            Self::MoveAndUndo => {
+                run().await?;
+                undo().await?;
+            }
+            Self::UpdateTwiceAndUndo => {
+                update(others, session, expected, 0, 1).await?;
+                update(others, session, expected, 0, 2).await?;
+                undo().await?;
+            }
+        }
+        others.check(session, expected).await.with_context(|| format!("{self:?}, while it is held"))
+    }
+}
+
+async fn update(others: &Witnesses, session: &str, expected: &mut Said, at: usize, n: i64) -> anyhow::Result<()> {
+    let new = json!({"by others": n});
+    others.never.update(session, expected[at].0, new.clone()).await?;
+    expected[at].1 = new;
+    Ok(())
+}
+
+/// Has one do something through a proxy that holds it by a rule, the others meanwhile what they do, and lets it go on.
+async fn hold<T: Send + 'static>(
+    database: &Database,
+    rule: impl FnMut(&Command) -> Plan + Send + 'static,
+    doing: impl AsyncFnOnce(Place) -> T,
+    meanwhile: impl Future<Output = anyhow::Result<()>>,
+) -> anyhow::Result<T> {
+    let mut proxy = Proxy::start(|_| Plan::Pass).await?;
+    let place = Place::through(&proxy.uri(), database, Some(SMALL)).await?;
+    proxy.rule(rule);
+    let others = async {
+        let held = proxy.held().await?;
+        meanwhile.await.with_context(|| format!("{:?} held", held.command.step()))?;
+        held.resume();
+        anyhow::Ok(())
+    };
+    let (done, others) = tokio::join!(doing(place.clone()), others);
+    others?;
+    place.close().await;
+    Ok(done)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mover_that_is_late_harms_nothing() -> anyhow::Result<()> {
+    let database = Database::fresh().await?;
+    let others = Witnesses::open(&database).await?;
+    let steps = [
+        (Step::Claim, Moment::Before),
+        (Step::Claim, Moment::After),
+        (Step::WriteBlock, Moment::After),
+        (Step::CommitMove, Moment::Before),
+        (Step::CommitMove, Moment::After),
+    ];
+    for (step, moment) in steps {
+        // The first move makes the archive; the second one goes on with it.
+        for n in 0..2 {
+            for meanwhile in ALL {
+                let name = format!("{step:?} {moment:?} {n} {meanwhile:?}");
+                let mut expected = others.never.seed(&name, 10).await?;
+                let happens = meanwhile.happen(&others, &name, &mut expected);
+                let rule = at_step(step, n, Plan::Hold(moment));
+                let run = async |place: Place| place.store.archive_run(&name).await;
+                hold(&database, rule, run, happens).await?.with_context(|| name.clone())?;
+                others.go_on(&database, &name, expected).await.with_context(|| name.clone())?;
+            }
+        }
+    }
+    others.close().await;
+    database.drop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_append_whose_move_is_late_is_acknowledged_and_in_its_place() -> anyhow::Result<()> {
+    let database = Database::fresh().await?;
+    let others = Witnesses::open(&database).await?;
+    for step in [Step::Claim, Step::WriteBlock, Step::CommitMove] {
+        for meanwhile in ALL {
+            let name = format!("{step:?} {meanwhile:?}");
+            let mut expected = others.never.seed(&name, 10).await?;
+            expected.push((10, body(10)));
+            let happens = meanwhile.happen(&others, &name, &mut expected);
+            let append = async |place: Place| place.repo.messages().append(&*name, "a", body(10), None).await;
+            let id = hold(&database, at_step(step, 0, Plan::Hold(Moment::Before)), append, happens).await?;
+            ensure!(id == Ok(10), "{name}: {id:?}");
+            others.go_on(&database, &name, expected).await.with_context(|| name.clone())?;
+        }
+    }
+    others.close().await;
+    database.drop().await
+}
+
+/// An update of message 0, which is in the archive, is held. Those of others that come before its commit are replaced by it, those that
+/// come after it replace it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_update_of_the_archive_that_is_late_neither_is_lost_nor_undoes_later_ones() -> anyhow::Result<()> {
+    let database = Database::fresh().await?;
+    let others = Witnesses::open(&database).await?;
+    let steps = [
+        (Step::Write, Moment::After),
+        (Step::CommitUpdate, Moment::Before),
+        (Step::CommitUpdate, Moment::After),
+        (Step::UpdateBlock, Moment::Before),
+        (Step::UpdateBlock, Moment::After),
+        (Step::ForgetRedo, Moment::Before),
+        (Step::ForgetRedo, Moment::After),
+    ];
+    for (step, moment) in steps {
+        let is_committed = !(step == Step::Write || (step, moment) == (Step::CommitUpdate, Moment::Before));
+        for size in [10, 5_000] {
+            if step == Step::ForgetRedo && size == 10 {
+                continue;
+            }
+            for meanwhile in ALL {
+                let name = format!("{step:?} {moment:?} {size} {meanwhile:?}");
+                let mut expected = others.archiving.seed(&name, 10).await?;
+                let new = json!({"late": true, "text": "z".repeat(size)});
+                if is_committed {
+                    expected[0].1 = new.clone();
+                }
+                let happens = meanwhile.happen(&others, &name, &mut expected);
+                let update = async |place: Place| place.repo.messages().update(&*name, "a", 0, new.clone()).await;
+                hold(&database, at_step(step, 0, Plan::Hold(moment)), update, happens).await?.with_context(|| name.clone())?;
+                if !is_committed {
+                    expected[0].1 = new;
+                }
+                others.go_on(&database, &name, expected).await.with_context(|| name.clone())?;
+            }
+        }
+    }
+    others.close().await;
+    database.drop().await
+}
+
+/// An undo is held. Its last step removes blocks, and others may have begun an archive anew by then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_undo_that_is_late_removes_nothing_that_is_in_use() -> anyhow::Result<()> {
+    let database = Database::fresh().await?;
+    let others = Witnesses::open(&database).await?;
+    for step in [Step::Fold, Step::DeleteBlocks] {
+        for moment in [Moment::Before, Moment::After] {
+            for meanwhile in ALL {
+                let name = format!("{step:?} {moment:?} {meanwhile:?}");
+                let mut expected = others.archiving.seed(&name, 10).await?;
+                let happens = meanwhile.happen(&others, &name, &mut expected);
+                let undo = async |place: Place| place.store.archive_undo(&name).await;
+                hold(&database, at_step(step, 0, Plan::Hold(moment)), undo, happens).await?.with_context(|| name.clone())?;
+                others.go_on(&database, &name, expected).await.with_context(|| name.clone())?;
+            }
+        }
+    }
+    others.close().await;
+    database.drop().await
+}
+
+/// A block that lacks an update is brought up to date before the next update of another message, or else the first one would be lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_block_that_lacks_an_update_gets_it_whoever_comes_next() -> anyhow::Result<()> {
+    let database = Database::fresh().await?;
+    let others = Witnesses::open(&database).await?;
+    let proxy = Proxy::start(|_| Plan::Pass).await?;
+    let lame = Place::through(&proxy.uri(), &database, Some(SMALL)).await?;
+    for meanwhile in ALL {
+        for size in [10, 5_000] {
+            let name = format!("{meanwhile:?} {size}");
+            let mut expected = others.archiving.seed(&name, 10).await?;
+            let new = json!({"pending": "z".repeat(size)});
+            for (at, moment) in [(1, Moment::Before), (0, Moment::Before), (2, Moment::After)] {
+                // Its connection ends at the last of the blocks that it brings up to date.
+                let mut is_committed = false;
+                proxy.rule(move |command| {
+                    is_committed |= command.step() == Some(Step::CommitUpdate);
+                    if is_committed && command.step() == Some(Step::UpdateBlock) { Plan::Cut(moment) } else { Plan::Pass }
+                });
+                lame.update(&name, at, new.clone()).await.with_context(|| name.clone())?;
+                expected[usize::try_from(at)?].1 = new.clone();
+                others.check(&name, &expected).await.with_context(|| name.clone())?;
+            }
+            meanwhile.happen(&others, &name, &mut expected).await.with_context(|| name.clone())?;
+            others.go_on(&database, &name, expected).await.with_context(|| name.clone())?;
+        }
+    }
+    lame.close().await;
+    others.close().await;
+    database.drop().await
+}
+
+/// A reader has seen the document, or the blocks, and what it sees then is from after a change.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_between_two_states_reads_one_of_them() -> anyhow::Result<()> {
+    let database = Database::fresh().await?;
+    let others = Witnesses::open(&database).await?;
+    let is_read = |command: &Command, archive: bool| command.name == "aggregate" && command.collection.ends_with(".archive") == archive;
+    for archive in [false, true] {
+        for meanwhile in ALL {
+            for moment in [Moment::Before, Moment::After] {
+                let name = format!("{archive} {meanwhile:?} {moment:?}");
+                let mut expected = others.archiving.seed(&name, 10).await?;
+                let before = expected.clone();
+                let happens = meanwhile.happen(&others, &name, &mut expected);
+                let mut reads = 0;
+                let rule = move |command: &Command| {
+                    reads += usize::from(is_read(command, archive));
+                    if reads == 1 && is_read(command, archive) { Plan::Hold(moment) } else { Plan::Pass }
+                };
+                let list = async |place: Place| place.repo.messages().list(&*name, "a", None, 0).await;
+                let list = hold(&database, rule, list, happens).await?.with_context(|| name.clone())?;
+                let list = list.iter().map(|message| Ok((message.message_id, message.body.parse()?))).collect::<anyhow::Result<Said>>()?;
+                let is_between = list.iter().zip(&before).all(|(one, old)| one == old || expected.contains(one));
+                ensure!(is_between && (before.len()..=expected.len()).contains(&list.len()), "{name}: {list:?}");
+                ensure!(list.iter().zip(0..).all(|((id, _), place)| *id == place), "{name}: {list:?}");
+            }
+        }
+    }
+    others.close().await;
+    database.drop().await
+}
