@@ -23,6 +23,9 @@ const ATTEMPTS: usize = 3;
 /// How many blocks an append moves at most; the next ones go on. Only a history that another program made has more to move.
 const BLOCKS_AT_ONCE: usize = 8;
 
+/// How much more than it needs a write moves that finds a session full, in bytes.
+const FOR_A_WHILE: u64 = 512 * 1024;
+
 /// What is to be moved, and by whom.
 struct Claim {
     /// The number that the mover took.
@@ -187,9 +190,10 @@ impl MongoStore {
             if left <= MAX_DOCUMENT {
                 break;
             }
-            // Once that it has to be done, it is done for a while: down to a block for each agent.
-            moved += self.archive_down_to(session_id, &agent.agent_id, BLOCK_BYTES, Turn::Mine).await?;
-            left = left.saturating_sub(agent.bytes.saturating_sub(BLOCK_BYTES));
+            let enough = (left - MAX_DOCUMENT).saturating_add(FOR_A_WHILE);
+            let target = agent.bytes.saturating_sub(enough).max(BLOCK_BYTES);
+            moved += self.archive_down_to(session_id, &agent.agent_id, target, Turn::Mine).await?;
+            left = left.saturating_sub(agent.bytes - target);
         }
         if moved == 0 { Err(too_large()) } else { Ok(()) }
     }
