@@ -28,6 +28,9 @@ pub(super) struct Table {
     measuring: Duration,
 }
 
+/// A ratio, the most that it should be, and whether it is no more.
+type Verdict = (f64, f64, bool);
+
 pub(super) struct Report {
     pub(super) mongod: Option<String>,
     date: Option<String>,
@@ -99,7 +102,7 @@ impl Table {
     }
 
     /// For each kind of call in the longest row: the ratio, its target, and whether it is kept.
-    fn verdicts(&self) -> Option<(&Target, &Row, Vec<(f64, f64, bool)>)> {
+    fn verdicts(&self) -> Option<(&Target, &Row, Vec<Verdict>)> {
         let target = self.target.as_ref()?;
         let last = self.filled.last().filter(|row| row.messages > target.base)?;
         let verdict = |(at, (kind, _)): (usize, (Kind, _))| {
