@@ -8,10 +8,10 @@ CARGO := cargo
 built     := $(abspath $(or $(CARGO_TARGET_DIR),target))
 committed := host/session-repository.wasm
 
-.PHONY: help demo demo-mongo bench test component check-tools check-lints check-mongo
+.PHONY: help demo demo-mongo bench bench-embedded bench-history test component check-tools check-lints check-mongo
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 24
 
 demo: check-tools ## Run the complete usage example on a store of its own in a file, and print the stored document
 	@echo "== building (5 to 10 minutes the first time)"
@@ -23,8 +23,16 @@ demo-mongo: check-tools check-mongo ## The same on a real MongoDB
 	@$(CARGO) build --locked --workspace --bins --examples
 	@$(built)/debug/with-mongod sh -c 'DEMO_STORE=$$MONGODB_URI $(built)/debug/examples/demo'
 
-bench: check-tools ## Measure the embedded store: many writers against one, long sessions against short ones
+bench: check-tools check-mongo ## Measure what calls cost: both of the following, one after the other
+	@$(MAKE) --no-print-directory bench-embedded
+	@$(MAKE) --no-print-directory bench-history
+
+bench-embedded: check-tools ## Measure the embedded store: many writers against one, long sessions against short ones
 	@$(CARGO) bench --locked --workspace --bench embedded
+
+bench-history: check-tools check-mongo ## Measure long histories against short ones, in the embedded store and on a real MongoDB
+	@$(CARGO) build --release --locked --workspace --bins
+	@$(built)/release/with-mongod $(CARGO) bench --locked --workspace --bench history
 
 test: check-tools check-lints check-mongo ## Run all that must pass: format, lints, docs, freshness of the component, tests
 	@tests/scripts/test.sh
