@@ -255,7 +255,9 @@ async fn a_block_that_lacks_an_update_gets_it_whoever_comes_next() -> anyhow::Re
 async fn a_reader_between_two_states_reads_one_of_them() -> anyhow::Result<()> {
     let database = Database::fresh().await?;
     let others = Witnesses::open(&database).await?;
-    let is_read = |command: &Command, archive: bool| command.name == "aggregate" && command.collection.ends_with(".archive") == archive;
+    let is_read = |command: &Command, archive: bool| {
+        matches!(command.name.as_str(), "aggregate" | "find") && command.collection.ends_with(".archive") == archive
+    };
     for archive in [false, true] {
         for meanwhile in ALL {
             for moment in [Moment::Before, Moment::After] {

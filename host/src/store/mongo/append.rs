@@ -78,7 +78,7 @@ impl MongoStore {
             look.require_agent()?;
             searched = None;
             if let Some(archive) = look.archive.as_ref().filter(|archive| archive.may_hold(message.message_id)) {
-                match self.archived(session_id, archive, message.message_id).await? {
+                match self.archived(session_id, archive, message.message_id, omit).await? {
                     Found::Changed => continue,
                     Found::Read(found) => match found.first() {
                         Some(taken) => return Ok(Appended::Taken(read::message(&taken.message, omit)?)),

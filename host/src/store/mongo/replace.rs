@@ -48,8 +48,13 @@ impl MongoStore {
                     }
                 }
             }
-            let (look, early) =
-                tokio::join!(self.look(session_id, Some(&path), Some(message_id), &[], None), self.guessed(session_id, &guess, message_id));
+            let early = async {
+                match &guess {
+                    Some(archive) => Some(self.archived(session_id, archive, message_id, &[]).await),
+                    None => None,
+                }
+            };
+            let (look, early) = tokio::join!(self.look(session_id, Some(&path), Some(message_id), &[], None), early);
             let look = look?;
             self.memory.saw(session_id, agent_id, look.archive.as_ref());
             look.require_agent()?;
@@ -59,7 +64,7 @@ impl MongoStore {
                 let same = guess.is_some_and(|guess| guess.same_blocks(archive) && guess.count == archive.count);
                 let blocks = match early.filter(|_| same) {
                     Some(early) => early?,
-                    None => self.archived(session_id, archive, message_id).await?,
+                    None => self.archived(session_id, archive, message_id, &[]).await?,
                 };
                 match blocks {
                     Found::Changed => continue,
@@ -105,7 +110,9 @@ impl MongoStore {
         copies: bool,
     ) -> Result<bool> {
         // The update before this one makes way for it only when the blocks have it.
-        self.redo(session_id, &archive).await?;
+        if !self.memory.is_settled(session_id, path.agent_id(), &archive) {
+            self.redo(session_id, &archive).await?;
+        }
         let mut filter = session(session_id, expected);
         filter.extend(unmoved(path, &archive));
         archive.writes += 1;
@@ -140,9 +147,9 @@ impl MongoStore {
         }
         archive.redo = redo.into_iter().map(|(_, patch)| patch).collect();
         // It is done. What fails from here on is done again by the next update of the archive; until then `redo` counts.
-        self.memory.saw(session_id, path.agent_id(), Some(&archive));
         let settled = async {
             self.redo(session_id, &archive).await?;
+            self.memory.settled(session_id, path.agent_id(), &archive);
             if archive.is_small() { Ok(()) } else { self.forget_redo(session_id, path, &archive).await }
         };
         if let Err(error) = settled.await {

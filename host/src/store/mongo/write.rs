@@ -12,7 +12,7 @@ use mongodb::options::UpdateModifications;
 
 /// How often a write that found nothing to write to, for no reason that could be found afterwards, is tried again. Another writer has to
 /// slip in between the write and the look each time for this to run out.
-pub(super) const ATTEMPTS: usize = 8;
+pub(super) const ATTEMPTS: usize = 32;
 
 /// What appends leave free of the largest document, in bytes, so that a full session stays usable: other writes, and what stands around
 /// each, still fit.

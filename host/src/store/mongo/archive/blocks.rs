@@ -1,5 +1,6 @@
 //! Blocks: reading them by position or by a message's id, and bringing them up to date.
 
+use super::moving::BLOCK_MESSAGES;
 use super::{Archive, Patch, count, number};
 use crate::error::Result;
 use crate::store::mongo::MongoStore;
@@ -11,8 +12,7 @@ use mongodb::bson::raw::{RawBsonRef, RawDocument};
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 use std::ops::Range;
 
-/// How many blocks are read at first and at most by one command. A page of ten lies in one block, or in two.
-const FIRST_BLOCKS: i64 = 2;
+/// How many blocks one command reads at most.
 const MOST_BLOCKS: i64 = 64;
 
 /// What a reading of blocks came to.
@@ -79,37 +79,40 @@ fn is_newer(block: &RawDocument, archive: &Archive) -> Result<bool> {
 }
 
 impl MongoStore {
-    async fn blocks(&self, pipeline: Vec<Document>) -> Result<Vec<RawDocumentBuf>> {
+    async fn blocks(&self, filter: Document, projection: Document, newest: Option<i64>) -> Result<Vec<RawDocumentBuf>> {
         let failed = |error| Failure::of(error).into_error();
-        let cursor = self.archive.aggregate(pipeline).with_type::<RawDocumentBuf>().await.map_err(failed)?;
-        cursor.try_collect().await.map_err(failed)
+        let find = self.archive.find(filter).projection(projection);
+        let find = match newest {
+            Some(most) => find.sort(doc! { "_id": -1 }).limit(most),
+            None => find,
+        };
+        find.await.map_err(failed)?.try_collect().await.map_err(failed)
     }
 
-    /// The archived messages that have an id, in their order: one at most, unless another program stored it twice.
+    /// The archived messages that have an id, in their order, without the fields in `omit` (which new versions that are pending still
+    /// have): one at most, unless another program stored it twice.
     pub(in crate::store::mongo) async fn archived(
         &self,
         session_id: &str,
         archive: &Archive,
         message_id: i64,
+        omit: &[String],
     ) -> Result<Found<Vec<Archived>>> {
         let has_id = |message: &str| doc! { "$eq": [format!("{message}.message_id"), integer(message_id)] };
-        let pipeline = vec![
-            doc! { "$match": {
-                "session_id": session_id,
-                "_id.archive": archive.id,
-                "messages.message_id": integer(message_id),
-                "_id.first": { "$lt": position(archive.count) },
-            } },
-            doc! { "$sort": { "_id": 1 } },
-            doc! { "$project": {
-                "writes": 1,
-                "size": { "$bsonSize": "$$ROOT" },
-                "has": { "$map": { "input": "$messages", "in": has_id("$$this") } },
-                "messages": { "$filter": { "input": "$messages", "cond": has_id("$$this") } },
-            } },
-        ];
+        let filter = doc! {
+            "session_id": session_id,
+            "_id.archive": archive.id,
+            "messages.message_id": integer(message_id),
+            "_id.first": { "$lt": position(archive.count) },
+        };
+        let projection = doc! {
+            "writes": 1,
+            "size": { "$bsonSize": "$$ROOT" },
+            "has": { "$map": { "input": "$messages", "in": has_id("$$this") } },
+            "messages": without(doc! { "$filter": { "input": "$messages", "cond": has_id("$$this") } }, omit),
+        };
         let mut found = Vec::new();
-        for block in self.blocks(pipeline).await? {
+        for block in self.blocks(filter, projection, None).await? {
             if is_newer(&block, archive)? {
                 return Ok(Found::Changed);
             }
@@ -121,6 +124,7 @@ impl MongoStore {
                 found.push(Archived { first, at, block_size, message });
             }
         }
+        found.sort_by_key(|archived: &Archived| (archived.first, archived.at));
         Ok(Found::Read(found))
     }
 
@@ -135,14 +139,20 @@ impl MongoStore {
         newer: Newer,
         mut take: impl FnMut(Vec<RawDocumentBuf>) -> Result<()> + Send,
     ) -> Result<Found<()>> {
-        let (mut end, mut most) = (places.end, FIRST_BLOCKS);
+        // As many as there are of full blocks at least, and then more each time.
+        let least = (places.end - places.start) / BLOCK_MESSAGES as u64 + 1;
+        let (mut end, mut most) = (places.end, i64::try_from(least).unwrap_or(MOST_BLOCKS).min(MOST_BLOCKS));
         // The block of a position is the one with the greatest `first` that is not behind it, so this goes from the end to the beginning.
         while end > places.start {
-            let blocks = self.blocks(page_pipeline(session_id, archive, places.start..end, most, omit)).await?;
+            let (filter, projection) = page(session_id, archive, places.start..end, omit);
+            let blocks = self.blocks(filter, projection, Some(most)).await?;
             if blocks.is_empty() {
                 return Ok(Found::Changed);
             }
             for block in blocks {
+                if end <= places.start {
+                    break;
+                }
                 let first = first_of(&block)?;
                 let from = first.max(places.start);
                 let messages = raw_messages(&block)?;
@@ -172,25 +182,25 @@ impl MongoStore {
     }
 }
 
-fn page_pipeline(session_id: &str, archive: &Archive, places: Range<u64>, most: i64, omit: &[String]) -> Vec<Document> {
+/// The blocks that begin before the end of a page, and what each has of it.
+fn page(session_id: &str, archive: &Archive, places: Range<u64>, omit: &[String]) -> (Document, Document) {
     let (start, end) = (position(places.start), position(places.end));
+    let filter = doc! {
+        "session_id": session_id,
+        "_id": { "$gte": { "archive": archive.id, "first": 0_i64 }, "$lt": { "archive": archive.id, "first": end } },
+    };
     let from = doc! { "$max": [start, "$_id.first"] };
     let page = doc! { "$slice": ["$messages", { "$subtract": [from.clone(), "$_id.first"] }, { "$subtract": [end, from] }] };
-    let mut pipeline = vec![
-        doc! { "$match": {
-            "session_id": session_id,
-            "_id": { "$gte": { "archive": archive.id, "first": 0_i64 }, "$lt": { "archive": archive.id, "first": end } },
-        } },
-        doc! { "$sort": { "_id": -1 } },
-        doc! { "$limit": most },
-        doc! { "$match": { "last": { "$gte": start } } },
-        doc! { "$project": { "writes": 1, "messages": page } },
-    ];
-    let names: Vec<Bson> = omit.iter().map(|name| Bson::String(format!("messages.{name}"))).collect();
-    if !names.is_empty() {
-        pipeline.push(doc! { "$unset": names });
+    (filter, doc! { "writes": 1, "messages": without(page, omit) })
+}
+
+/// Messages without some of their fields.
+fn without(messages: Document, omit: &[String]) -> Document {
+    if omit.is_empty() {
+        return messages;
     }
-    pipeline
+    let unset = |input: Bson, field: &String| Bson::from(doc! { "$unsetField": { "field": { "$literal": field }, "input": input } });
+    doc! { "$map": { "input": messages, "in": omit.iter().fold(Bson::from("$$this"), unset) } }
 }
 
 impl Patch {

@@ -47,13 +47,26 @@ impl Memory {
                 if archives.len() >= MOST {
                     archives.clear();
                 }
-                archives.insert(key(session_id, agent_id), archive.clone());
+                let known = archives.entry(key(session_id, agent_id)).or_insert_with(|| archive.clone());
+                // That the blocks have the last update is known of the same state already, or it is not.
+                let is_settled = known.same_blocks(archive) && known.redo.is_empty();
+                *known = Archive { redo: if is_settled { Vec::new() } else { archive.redo.clone() }, ..archive.clone() };
             }
             None if archives.is_empty() => {}
             None => {
                 archives.remove(&key(session_id, agent_id));
             }
         }
+    }
+
+    /// Remembers that the blocks have the last update of an archive.
+    pub(in crate::store::mongo) fn settled(&self, session_id: &str, agent_id: &str, archive: &Archive) {
+        self.saw(session_id, agent_id, Some(&Archive { redo: Vec::new(), ..archive.clone() }));
+    }
+
+    /// Whether it is known that they have it.
+    pub(in crate::store::mongo) fn is_settled(&self, session_id: &str, agent_id: &str, archive: &Archive) -> bool {
+        self.archive(session_id, agent_id).is_some_and(|known| known.same_blocks(archive) && known.redo.is_empty())
     }
 
     /// Whether the next append to the agent should measure its messages: the first time that this process sees the agent, and whenever it
