@@ -134,6 +134,46 @@ async fn a_mover_that_is_late_harms_nothing() -> anyhow::Result<()> {
     database.drop().await
 }
 
+/// Two movers whose blocks differ in size have both written the same one, and neither has made it part of the archive.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_movers_with_one_block_one_succeeds() -> anyhow::Result<()> {
+    let database = Database::fresh().await?;
+    let others = Witnesses::open(&database).await?;
+    let start = |place: &Place, name: &str| {
+        let (store, name) = (place.store.clone(), name.to_owned());
+        tokio::spawn(async move { store.archive_run(&name).await })
+    };
+    for sizes in [[SMALL, 4 * SMALL], [4 * SMALL, SMALL]] {
+        for order in [[0, 1], [1, 0]] {
+            for seeded in [0, 10] {
+                let name = format!("{sizes:?} {order:?} {seeded}");
+                let mut expected = others.archiving.seed(&name, 1 + seeded).await?;
+                others.never.append(&name, 1 + seeded..31 + seeded).await?;
+                expected.extend((1 + seeded..31 + seeded).map(|n| (n, body(n))));
+                let (mut places, mut held, mut movers) = (Vec::new(), Vec::new(), Vec::new());
+                for size in sizes {
+                    let mut proxy = Proxy::start(at_step(Step::CommitMove, 0, Plan::Hold(Moment::Before))).await?;
+                    let place = Place::through(&proxy.uri(), &database, Some(size)).await?;
+                    movers.push(Some(start(&place, &name)));
+                    held.push(Some(proxy.held().await?));
+                    places.push((place, proxy));
+                }
+                for at in order {
+                    held[at].take().context("it went on already")?.resume();
+                    movers[at].take().context("it has ended already")?.await?.with_context(|| name.clone())?;
+                    others.check(&name, &expected).await.with_context(|| name.clone())?;
+                }
+                others.go_on(&database, &name, expected).await.with_context(|| name.clone())?;
+                for (place, _proxy) in places {
+                    place.close().await;
+                }
+            }
+        }
+    }
+    others.close().await;
+    database.drop().await
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_append_whose_move_is_late_is_acknowledged_and_in_its_place() -> anyhow::Result<()> {
     let database = Database::fresh().await?;
