@@ -15,6 +15,7 @@ enum Meanwhile {
     AppendAndMove,
     UpdateOldest,
     UpdateNewest,
+    UpdateNewestThenOldest,
     UpdateAndMove,
     Undo,
     UndoAndMove,
@@ -22,12 +23,13 @@ enum Meanwhile {
     UpdateTwiceAndUndo,
 }
 
-const ALL: [Meanwhile; 10] = [
+const ALL: [Meanwhile; 11] = [
     Meanwhile::Nothing,
     Meanwhile::Move,
     Meanwhile::AppendAndMove,
     Meanwhile::UpdateOldest,
     Meanwhile::UpdateNewest,
+    Meanwhile::UpdateNewestThenOldest,
     Meanwhile::UpdateAndMove,
     Meanwhile::Undo,
     Meanwhile::UndoAndMove,
@@ -53,6 +55,10 @@ impl Meanwhile {
             }
             Self::UpdateOldest => update(others, session, expected, 0, 1).await?,
             Self::UpdateNewest => update(others, session, expected, newest, 1).await?,
+            Self::UpdateNewestThenOldest => {
+                update(others, session, expected, newest, 1).await?;
+                update(others, session, expected, 0, 2).await?;
+            }
             Self::UpdateAndMove => {
                 update(others, session, expected, 0, 1).await?;
                 run().await?;
@@ -309,6 +315,9 @@ async fn a_reader_between_two_states_reads_one_of_them() -> anyhow::Result<()> {
                 let list = list.iter().map(|message| Ok((message.message_id, message.body.parse()?))).collect::<anyhow::Result<Said>>()?;
                 let is_between = list.iter().zip(&before).all(|(one, old)| one == old || expected.contains(one));
                 ensure!(is_between && (before.len()..=expected.len()).contains(&list.len()), "{name}: {list:?}");
+                // An update is never seen without those before it.
+                let is_mixed = matches!(meanwhile, Meanwhile::UpdateNewestThenOldest) && list[0] == expected[0] && list[9] != expected[9];
+                ensure!(!is_mixed, "{name}: {list:?}");
                 ensure!(list.iter().zip(0..).all(|((id, _), place)| *id == place), "{name}: {list:?}");
             }
         }
