@@ -47,12 +47,12 @@ impl Operation {
         match self {
             Self::Append => after.push((6, body(6))),
             Self::Run | Self::Undo => {}
-            Self::Update | Self::LargeUpdate => after[1].1 = self.new(),
+            Self::Update | Self::LargeUpdate => after[1].1 = self.replacement(),
         }
         Ok((before, after))
     }
 
-    fn new(self) -> Value {
+    fn replacement(self) -> Value {
         json!({"new": "z".repeat(if self == Self::LargeUpdate { 5_000 } else { 10 })})
     }
 
@@ -60,7 +60,7 @@ impl Operation {
     async fn start(self, desk: &Desk, site: &Site, session: &str) -> anyhow::Result<Child> {
         let (call, message) = match self {
             Self::Append => ("messages.append", body(6)),
-            _ => ("messages.update", self.new()),
+            _ => ("messages.update", self.replacement()),
         };
         let mut args = json!({"session_id": session, "agent_id": "a", "message": message});
         if self != Self::Append {
