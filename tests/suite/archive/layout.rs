@@ -145,3 +145,18 @@ async fn an_update_in_the_archive_changes_nothing_else() -> anyhow::Result<()> {
     assert_eq!(message.and_then(|message| message.get_str("content").ok()), Some(super::text(503).as_str()));
     history.end().await
 }
+
+#[tokio::test]
+async fn missing_blocks_are_corrupt_and_what_is_there_stays_readable() -> anyhow::Result<()> {
+    let history = History::of(4096, 100).await?;
+    history.database.blocks().delete_many(doc! { "_id.first": { "$gt": 0 } }).await?;
+    let messages = history.repo.messages();
+    for (limit, offset) in [(None, 0), (Some(10), 30), (Some(100), 0)] {
+        let answer = messages.list("s", "a", limit, offset).await;
+        assert!(matches!(answer, Err(Error::Corrupt(_))), "{limit:?} at {offset}: {answer:?}");
+    }
+    assert_eq!(messages.list("s", "a", Some(3), 0).await?.len(), 3);
+    assert_eq!(messages.list("s", "a", Some(3), 97).await?.len(), 3);
+    assert_eq!(messages.append("s", "a", body(100), None).await?, 100);
+    history.end().await
+}

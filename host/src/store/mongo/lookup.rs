@@ -69,6 +69,7 @@ impl MongoStore {
         let path = AgentPath::new(agent_id);
         let Page { offset, limit, max_bytes } = page;
         let end = offset.saturating_add(limit.unwrap_or(u64::MAX));
+        let mut incomplete: Option<Archive> = None;
         for attempt in 0..ATTEMPTS {
             // What a secondary says can be older than the blocks.
             let from = (attempt > 0).then(primary);
@@ -100,12 +101,19 @@ impl MongoStore {
                 (Some(early), Some(guess)) if guess.same_blocks(&archive) && places.end == end.min(guess.count) => early?,
                 _ => self.archived_page(session_id, &archive, places, omit, max_bytes).await?,
             };
-            let Found::Read(mut page) = blocks else { continue };
+            let Found::Read(mut page) = blocks else {
+                // Twice the same, on the primary: nobody has changed anything, and blocks are missing.
+                if attempt > 1 && incomplete.as_ref() == Some(&archive) {
+                    tracing::warn!(session_id, agent_id, "blocks of the archive are missing");
+                    return Err(corrupt("archive"));
+                }
+                incomplete = Some(archive);
+                continue;
+            };
             page.extend(recent);
             return Ok(page);
         }
-        tracing::warn!(session_id, agent_id, "blocks of the archive are missing");
-        Err(corrupt("archive"))
+        Err(contended())
     }
 
     /// Reads what a session's document tells of an agent's archive, and nothing else.

@@ -101,11 +101,12 @@ impl MongoStore {
         Ok(moved)
     }
 
-    /// Messages in the archive are found by their ids through this index. Nothing is moved before it is there.
+    /// Messages in the archive are found by their ids through this index, and so are all blocks of a session. Nothing is moved before it
+    /// is there.
     pub(in crate::store::mongo) async fn ensure_archive_index(&self) -> Result<()> {
         let ensure = async || {
             // A task of its own, because a driver call must not be dropped midway.
-            let keys = doc! { "_id.archive": 1, "messages.message_id": 1 };
+            let keys = doc! { "session_id": 1, "_id.archive": 1, "messages.message_id": 1 };
             let archive = self.archive.clone();
             let ensuring = tokio::spawn(async move { archive.create_index(IndexModel::builder().keys(keys).build()).await });
             match ensuring.await {
