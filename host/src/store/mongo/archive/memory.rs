@@ -24,6 +24,13 @@ struct Growth {
     moving: bool,
 }
 
+/// A move that goes on until this is dropped.
+#[derive(Debug)]
+pub(in crate::store::mongo) struct Moving<'a> {
+    memory: &'a Memory,
+    key: Key,
+}
+
 fn key(session_id: &str, agent_id: &str) -> Key {
     (session_id.to_owned(), agent_id.to_owned())
 }
@@ -88,15 +95,17 @@ impl Memory {
     }
 
     /// Begins to move messages of an agent, unless another task of this process does.
-    pub(in crate::store::mongo) fn begin_to_move(&self, session_id: &str, agent_id: &str) -> bool {
-        let mut grown = lock(&self.grown);
-        let growth = grown.entry(key(session_id, agent_id)).or_default();
-        !std::mem::replace(&mut growth.moving, true)
+    pub(in crate::store::mongo) fn begin_to_move(&self, session_id: &str, agent_id: &str) -> Option<Moving<'_>> {
+        let key = key(session_id, agent_id);
+        let others = std::mem::replace(&mut lock(&self.grown).entry(key.clone()).or_default().moving, true);
+        // Made only if it is to be: its end is the end of the move.
+        if others { None } else { Some(Moving { memory: self, key }) }
     }
+}
 
-    /// Ends what [`begin_to_move`](Self::begin_to_move) began.
-    pub(in crate::store::mongo) fn end_to_move(&self, session_id: &str, agent_id: &str) {
-        if let Some(growth) = lock(&self.grown).get_mut(&key(session_id, agent_id)) {
+impl Drop for Moving<'_> {
+    fn drop(&mut self) {
+        if let Some(growth) = lock(&self.memory.grown).get_mut(&self.key) {
             growth.moving = false;
         }
     }

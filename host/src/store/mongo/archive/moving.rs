@@ -67,12 +67,11 @@ impl MongoStore {
     pub(in crate::store::mongo) async fn appended(&self, session_id: &str, agent_id: &str, bytes: u64, measured: Option<u64>) {
         let Some(after) = self.archive_after else { return };
         self.memory.grew(session_id, agent_id, bytes, measured.is_some());
-        if measured.is_none_or(|size| size <= after) || !self.memory.begin_to_move(session_id, agent_id) {
+        if measured.is_none_or(|size| size <= after) {
             return;
         }
-        let moved = self.archive_down_to(session_id, agent_id, after, Turn::Polite).await;
-        self.memory.end_to_move(session_id, agent_id);
-        if let Err(error) = moved {
+        let Some(_moving) = self.memory.begin_to_move(session_id, agent_id) else { return };
+        if let Err(error) = self.archive_down_to(session_id, agent_id, after, Turn::Polite).await {
             tracing::warn!(%error, session_id, agent_id, "messages could not be moved to the archive");
         }
     }
