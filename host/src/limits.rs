@@ -15,7 +15,7 @@ pub struct Limits {
     /// The largest text that one call may bring, in bytes of JSON: a message, an agent, a metadata update or a feedback entry. More is
     /// `too-large`. Default: 24 MiB; MongoDB takes 16 MiB in one document, which is a third more as JSON where it is base64.
     pub message_bytes: usize,
-    /// The largest answer of one call, in bytes of JSON: a page of messages, the metadata, all feedback. More is `too-large`.
+    /// The largest answer of one call, in bytes of JSON, and 64 for each item of a list: a page of messages, the metadata, all feedback. More is `too-large`.
     /// Default: 64 MiB; one MongoDB document is seldom more, as JSON.
     pub page_bytes: usize,
     /// Calls that one instance serves at once; more wait. Default: 256.

@@ -191,7 +191,7 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
         let id = session_id.clone();
         let page = Page { offset, limit, max_bytes: max_bytes(accessor) };
         let call = async move |store: Arc<dyn Store>| store.list_messages(&session_id, &agent_id, page, &omit).await;
-        let size = |page: &Vec<crate::Message>| page.iter().map(|message| message.body.as_str().len()).sum();
+        let size = |page: &Vec<crate::Message>| page.iter().map(crate::Message::weight).sum();
         Ok(run(accessor, &id, 0, call, size).await?.into_iter().map(Into::into).collect())
     }
 
@@ -245,7 +245,7 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
         let id = session_id.clone();
         let max_bytes = max_bytes(accessor);
         let call = async move |store: Arc<dyn Store>| store.list_feedback(&session_id, max_bytes).await;
-        let size = |entries: &Vec<crate::Feedback>| entries.iter().map(|entry| entry.body.as_str().len()).sum();
+        let size = |entries: &Vec<crate::Feedback>| entries.iter().map(crate::Feedback::weight).sum();
         Ok(run(accessor, &id, 0, call, size).await?.into_iter().map(Into::into).collect())
     }
 }

@@ -53,7 +53,7 @@ pub struct Page {
     pub offset: u64,
     /// How many to read at most; all, if none.
     pub limit: Option<u64>,
-    /// How much JSON the answer may have, in bytes. A store need not read more than that to answer `too-large`.
+    /// How much the answer may have, in bytes of JSON and 64 for each item. A store need not read more than that to answer `too-large`.
     pub max_bytes: usize,
 }
 

@@ -29,14 +29,14 @@ use archive::memory::Memory;
 use async_trait::async_trait;
 use error::Failure;
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
-use mongodb::options::{CollectionOptions, ReadPreference, SelectionCriteria};
+use mongodb::options::{Acknowledgment, CollectionOptions, ReadPreference, SelectionCriteria};
 use mongodb::{Client, Collection, Database};
 use pipeline::AgentPath;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::OnceCell;
-use write::{ATTEMPTS, checked_size, contended};
+use write::{ATTEMPTS, checked_size, contended, make_way};
 
 /// How long an owned client may take to finish what it has under way before it is shut down at once.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(10);
@@ -82,7 +82,9 @@ fn primary() -> SelectionCriteria {
 impl MongoStore {
     /// A store on a session collection; its archive is beside it.
     fn new(database: &Database, collection: Collection<RawDocumentBuf>, options: &StoreOptions, owned: Option<Client>) -> Self {
-        let beside = CollectionOptions::builder().write_concern(collection.write_concern().cloned()).selection_criteria(primary()).build();
+        let mut concern = collection.write_concern().cloned().unwrap_or_default();
+        concern.w = Some(Acknowledgment::Majority);
+        let beside = CollectionOptions::builder().write_concern(concern).selection_criteria(primary()).build();
         let archive = database.collection_with_options(&format!("{}.archive", collection.name()), beside);
         let (archive_after, archive_index, memory) = (options.archive_after, Arc::default(), Arc::default());
         Self { collection, archive, archive_after, archive_index, memory, owned }
@@ -147,7 +149,8 @@ impl Store for MongoStore {
         let mut set = Document::new();
         set.insert(path.agent(), stored);
         let update = doc! { "$set": set, "$max": { "updated_at": date(agent.updated_at) }, "$inc": { "revision": 1_i64 } };
-        for _ in 0..ATTEMPTS {
+        for attempt in 0..ATTEMPTS {
+            make_way(attempt).await;
             let mut filter = write::session(session_id, expected);
             filter.extend(on(path.agent(), doc! { "$exists": false }));
             filter.insert("$expr", write::has_room(adds));
@@ -183,7 +186,8 @@ impl Store for MongoStore {
         let fields = build::agent_data(agent_id, parse_object(&data.fields)?);
         let adds = checked_size(&fields)?;
         let update = pipeline::replace_agent(&path, fields, build::text(data.updated_at)?, data.updated_at, &data.keep);
-        for _ in 0..ATTEMPTS {
+        for attempt in 0..ATTEMPTS {
+            make_way(attempt).await;
             let mut filter = write::session(session_id, expected);
             filter.extend(on(path.agent(), is_object()));
             match self.update(filter, update.clone()).await {

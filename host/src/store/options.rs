@@ -47,9 +47,12 @@ impl StoreOptions {
         }
         let collection = &self.collection;
         let odd_dots = collection.starts_with('.') || collection.ends_with('.') || collection.contains("..");
-        let namespace = database.len() + 1 + collection.len();
+        let beside = if self.archive_after.is_some() { ".archive".len() } else { 0 };
+        let namespace = database.len() + 1 + collection.len() + beside;
         if collection.is_empty() || collection.contains(['$', '\0']) || collection.starts_with("system.") || odd_dots || namespace > 255 {
-            return invalid("collection: must be a name without $ and NUL, not of the system, of at most 255 bytes with the database");
+            return invalid(
+                "collection: must be a name without $ and NUL, not of the system, of at most 255 bytes with the database and `.archive`",
+            );
         }
         if self.archive_after.is_some_and(|bytes| !ARCHIVE_AFTER.contains(&bytes)) {
             return invalid("archive after: must be 1KiB to 8MiB, or never");

@@ -71,7 +71,7 @@ impl ReadTables {
         let mut room = Room::new(max_bytes);
         let mut read = |stored: &[u8]| {
             let message = read::message(raw(stored)?, omit)?;
-            room.take(message.body.as_str().len())?;
+            room.take(message.weight())?;
             Ok(message)
         };
         match order::page(&self.message_order()?, agent.number, offset..end)? {
@@ -96,7 +96,7 @@ impl ReadTables {
         let entries = self.feedback()?;
         let entries = entries.range((session.number, 0)..(session.number, session.feedback))?.map(|entry| {
             let entry = read::feedback(raw(entry?.1.value())?)?;
-            room.take(entry.body.as_str().len())?;
+            room.take(entry.weight())?;
             Ok(entry)
         });
         Ok(read::oldest_first(entries.collect::<Result<_>>()?))

@@ -1,9 +1,9 @@
 //! Appending messages, under ids of the caller's or the next ones.
 
 use super::archive::blocks::Found;
-use super::archive::number;
+use super::archive::{number, position};
 use super::pipeline::{self, AgentPath};
-use super::write::{ATTEMPTS, checked_size, contended, has_room, session};
+use super::write::{ATTEMPTS, checked_size, contended, has_room, make_way, session};
 use super::{MongoStore, is_object, on};
 use crate::error::{Error, Result};
 use crate::store::mongo::error::Failure;
@@ -37,7 +37,8 @@ impl MongoStore {
         let path = AgentPath::new(agent_id);
         // An archive in which the id is not, whatever ids it has.
         let mut searched: Option<Document> = None;
-        for _ in 0..ATTEMPTS {
+        for attempt in 0..ATTEMPTS {
+            make_way(attempt).await;
             let stored = build::message(&message)?;
             let adds = checked_size(&stored)?;
             let mut filter = session(session_id, expected);
@@ -85,7 +86,7 @@ impl MongoStore {
                         None => {
                             let mut same = Document::new();
                             same.insert(path.field("archive.id"), archive.id);
-                            same.insert(path.field("archive.count"), i64::try_from(archive.count).unwrap_or(i64::MAX));
+                            same.insert(path.field("archive.count"), position(archive.count));
                             searched = Some(same);
                         }
                     },
@@ -107,6 +108,9 @@ impl MongoStore {
     pub(super) async fn append_next(&self, session_id: &str, agent_id: &str, new: NewMessages, expected: Option<u64>) -> Result<i64> {
         let path = AgentPath::new(agent_id);
         let NewMessages { bodies, created_at, idempotency_key } = new;
+        if bodies.is_empty() {
+            return Err(Error::InvalidArgument(String::from("messages: must not be empty")));
+        }
         let (mut fields, mut adds) = (Vec::with_capacity(bodies.len()), 0);
         for body in &bodies {
             let body = parse_object(body)?;
@@ -118,7 +122,8 @@ impl MongoStore {
         let count = i64::try_from(fields.len()).unwrap_or(i64::MAX);
         let last_free = i64::MAX - count;
         let update = pipeline::append_messages(&path, fields, created_at, key, REMEMBERED_APPENDS);
-        for _ in 0..ATTEMPTS {
+        for attempt in 0..ATTEMPTS {
+            make_way(attempt).await;
             let mut filter = session(session_id, expected);
             filter.extend(on(path.agent(), is_object()));
             let runs_out = doc! { "$elemMatch": { "message_id": { "$gt": last_free, "$lte": i64::MAX } } };

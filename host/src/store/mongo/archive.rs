@@ -64,8 +64,9 @@ impl Archive {
 
     /// Reads the field `archive`, also when it is still empty.
     pub(super) fn claimed(found: &RawDocument) -> Result<Option<Self>> {
-        let Some(archive) = object(found, "archive")? else { return Ok(None) };
-        let Some(RawBsonRef::ObjectId(id)) = member(archive, "id")? else { return Err(corrupt("archive")) };
+        // A field of that name without an id is somebody else's.
+        let Some(RawBsonRef::Document(archive)) = member(found, "archive")? else { return Ok(None) };
+        let Some(RawBsonRef::ObjectId(id)) = member(archive, "id")? else { return Ok(None) };
         let redo = read::items(archive, "redo", "archive", |patch| {
             let (first, at) = (count(patch, "first")?, count(patch, "at")?);
             let message = object(patch, "message")?.ok_or_else(|| corrupt("archive"))?.to_owned();
@@ -98,6 +99,11 @@ impl Archive {
         const SMALL: usize = 4096;
         self.redo.iter().map(|patch| patch.message.as_bytes().len()).sum::<usize>() <= SMALL
     }
+}
+
+/// A position or a number of messages, as it is stored.
+pub(super) fn position(place: u64) -> i64 {
+    i64::try_from(place).unwrap_or(i64::MAX)
 }
 
 /// A whole number that is stored.

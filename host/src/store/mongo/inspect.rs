@@ -118,7 +118,7 @@ impl MongoStore {
             "input": "$agents",
             "in": { "$add": [
                 { "$cond": [{ "$isArray": "$$this.v.messages" }, { "$size": "$$this.v.messages" }, 0] },
-                { "$ifNull": ["$$this.v.archive.count", 0] },
+                { "$cond": [{ "$isNumber": "$$this.v.archive.count" }, "$$this.v.archive.count", 0] },
             ] },
         } } };
         let is_time = |field: &str| doc! { "$in": [{ "$type": field }, ["date", "string"]] };

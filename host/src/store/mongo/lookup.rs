@@ -7,7 +7,7 @@ use super::archive::Archive;
 use super::archive::blocks::{Found, Newer};
 use super::error::Failure;
 use super::pipeline::{self, AgentPath};
-use super::write::{ATTEMPTS, contended};
+use super::write::{ATTEMPTS, contended, make_way};
 use super::{MongoStore, answer, primary};
 use crate::error::{Error, Result};
 use crate::store::Page;
@@ -23,6 +23,7 @@ impl MongoStore {
         let path = AgentPath::new(agent_id);
         let mut may_guess = true;
         for attempt in 0..ATTEMPTS {
+            make_way(attempt).await;
             // What a secondary says can be older than the blocks.
             let from = (attempt > 0).then(primary);
             let guess = self.memory.archive(session_id, agent_id).filter(|archive| may_guess && archive.may_hold(message_id));
@@ -71,6 +72,7 @@ impl MongoStore {
         let end = offset.saturating_add(limit.unwrap_or(u64::MAX));
         let mut incomplete: Option<Archive> = None;
         for attempt in 0..ATTEMPTS {
+            make_way(attempt).await;
             // What a secondary says can be older than the blocks.
             let from = (attempt > 0).then(primary);
             let guess = self.memory.archive(session_id, agent_id).filter(|archive| offset < archive.count);
@@ -137,7 +139,7 @@ impl MongoStore {
         let (mut parts, mut taken) = (Vec::new(), 0_usize);
         let take = |messages: Vec<RawDocumentBuf>| {
             let messages = messages.iter().map(|message| read::message(message, omit)).collect::<Result<Vec<_>>>()?;
-            taken += messages.iter().map(|message| message.body.as_str().len()).sum::<usize>();
+            taken += messages.iter().map(Message::weight).sum::<usize>();
             parts.push(messages);
             if taken > max_bytes {
                 return Err(Error::TooLarge { size: taken as u64, limit: max_bytes as u64 });

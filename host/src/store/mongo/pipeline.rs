@@ -90,6 +90,10 @@ pub(super) fn replace_message(
     let each = doc! { "$cond": [{ "$and": [has_id, is_copy] }, replaced, "$$message"] };
     let mut set = doc! { "updated_at": latest(String::from("$updated_at"), now), "revision": next_revision() };
     set.insert(path.field("updated_at"), latest(path.value("updated_at"), now));
+    // Who moves messages right now begins anew: it could take a 1 that has become 1.0 for unchanged.
+    let begin_anew = doc! { "$mergeObjects": [path.value("archive"), { "fence": { "$add": [path.value("archive.fence"), 1_i64] } }] };
+    let has_archive = doc! { "$eq": [{ "$type": path.value("archive.fence") }, "long"] };
+    set.insert(path.field("archive"), doc! { "$cond": [has_archive, begin_anew, { "$ifNull": [path.value("archive"), "$$REMOVE"] }] });
     let first = match first {
         First::Stored => first_message(path, message_id),
         First::Archived(message) => doc! { "$literal": message },
@@ -192,7 +196,8 @@ pub(super) fn append_messages(
     });
     let appended = doc! { "$let": {
         "vars": { "highest": highest_id(path), "now": { "$max": [date(now), path.value("archive.latest"), newest] } },
-        "in": { "$concatArrays": [messages(path), new.collect::<Vec<_>>()] },
+        // What is there and no array is refused.
+        "in": { "$concatArrays": [{ "$ifNull": [path.value("messages"), []] }, new.collect::<Vec<_>>()] },
     } };
     let last = |field: &str| doc! { "$let": { "vars": { "last": { "$last": path.value("messages") } }, "in": format!("$$last.{field}") } };
     let mut first = doc! {};
@@ -260,7 +265,8 @@ pub(super) fn list_messages(session_id: &str, path: &AgentPath, offset: u64, lim
     let clamp = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     // An array of a 16 MiB document has fewer items than this, and `$slice` takes no more.
     let within = |place: Document| doc! { "$min": [i32::MAX, { "$max": [0, place] }] };
-    let archived = doc! { "$ifNull": [path.value("archive.count"), 0_i64] };
+    let archived = path.value("archive.count");
+    let archived = doc! { "$cond": [{ "$isNumber": &archived }, archived, 0_i64] };
     let from = within(doc! { "$subtract": [clamp(offset), "$$archived"] });
     let to = within(doc! { "$subtract": [clamp(offset.saturating_add(limit.unwrap_or(u64::MAX))), "$$archived"] });
     let cut = in_order(path, |of| Bson::from(doc! { "$slice": [of, "$$from", { "$subtract": ["$$to", "$$from"] }] }));

@@ -1,9 +1,9 @@
 //! Replacing a message, wherever it lies.
 
 use super::archive::blocks::{Archived, Found};
-use super::archive::{Archive, Patch};
+use super::archive::{Archive, Patch, position};
 use super::pipeline::{self, AgentPath, First};
-use super::write::{ATTEMPTS, checked_size, contended, session};
+use super::write::{ATTEMPTS, checked_size, contended, make_way, session};
 use super::{MongoStore, on};
 use crate::error::{Entity, Error, Result};
 use crate::store::Replacement;
@@ -12,6 +12,7 @@ use crate::store::schema::build::{self, MAX_DOCUMENT};
 use crate::store::schema::json::{broken, date, integer, parse_object};
 use mongodb::bson::{Bson, DateTime, Document, RawDocumentBuf, doc};
 use mongodb::options::UpdateModifications;
+use std::collections::HashMap;
 
 impl MongoStore {
     /// Replaces the own fields of a message.
@@ -29,7 +30,8 @@ impl MongoStore {
         let update = pipeline::replace_message(&path, message_id, fields.clone(), body.updated_at, &body.keep, First::Stored);
         // An archive in which the message is not, whatever ids it has.
         let mut searched: Option<Document> = None;
-        for _ in 0..ATTEMPTS {
+        for attempt in 0..ATTEMPTS {
+            make_way(attempt).await;
             // Where this process has seen the message's archive, it looks there at once.
             let guess = self.memory.archive(session_id, agent_id).filter(|archive| searched.is_none() && archive.may_hold(message_id));
             if guess.is_none() {
@@ -61,7 +63,13 @@ impl MongoStore {
             searched = None;
             let mut archived = Vec::new();
             if let Some(archive) = look.archive.as_ref().filter(|archive| archive.may_hold(message_id)) {
-                let same = guess.is_some_and(|guess| guess.same_blocks(archive) && guess.count == archive.count);
+                let mut same = guess.is_some_and(|guess| guess.same_blocks(archive) && guess.count == archive.count);
+                // The update before this one makes way for it only when the blocks have it; then their sizes are what counts.
+                if !archive.redo.is_empty() && !self.memory.is_settled(session_id, agent_id, archive) {
+                    self.redo(session_id, archive).await?;
+                    self.memory.settled(session_id, agent_id, archive);
+                    same = false;
+                }
                 let blocks = match early.filter(|_| same) {
                     Some(early) => early?,
                     None => self.archived(session_id, archive, message_id, &[]).await?,
@@ -72,7 +80,7 @@ impl MongoStore {
                 }
                 if archived.is_empty() {
                     let mut same = unmoved(&path, archive);
-                    same.insert(path.field("archive.count"), i64::try_from(archive.count).unwrap_or(i64::MAX));
+                    same.insert(path.field("archive.count"), position(archive.count));
                     searched = Some(same);
                 }
             }
@@ -109,10 +117,6 @@ impl MongoStore {
         redo: Vec<(Document, Patch)>,
         copies: bool,
     ) -> Result<bool> {
-        // The update before this one makes way for it only when the blocks have it.
-        if !self.memory.is_settled(session_id, path.agent_id(), &archive) {
-            self.redo(session_id, &archive).await?;
-        }
         let mut filter = session(session_id, expected);
         filter.extend(unmoved(path, &archive));
         archive.writes += 1;
@@ -158,6 +162,13 @@ impl MongoStore {
         Ok(true)
     }
 
+    /// Brings the blocks up to date and takes the last update of an archive out of the session's document.
+    pub(super) async fn forget_pending(&self, session_id: &str, path: &AgentPath) -> Result<()> {
+        let Some(archive) = self.archive_of(session_id, path).await?.filter(|archive| !archive.redo.is_empty()) else { return Ok(()) };
+        self.redo(session_id, &archive).await?;
+        self.forget_redo(session_id, path, &archive).await
+    }
+
     /// Takes an update that the blocks have out of the session's document.
     async fn forget_redo(&self, session_id: &str, path: &AgentPath, archive: &Archive) -> Result<()> {
         let mut filter = session(session_id, None);
@@ -179,6 +190,8 @@ fn unmoved(path: &AgentPath, archive: &Archive) -> Document {
 /// The new version of an archived message and of each exact copy of it, with the message as it is stored.
 fn new_versions(archived: Vec<Archived>, fields: &Document, body: &Replacement, message_id: i64) -> Result<Vec<(Document, Patch)>> {
     let mut versions: Vec<(Document, Patch)> = Vec::new();
+    // What each block has more by then.
+    let mut grown: HashMap<u64, u64> = HashMap::new();
     let mut own: Option<RawDocumentBuf> = None;
     for Archived { first, at, block_size, message } in archived {
         let stored = Document::try_from(&message).map_err(broken)?;
@@ -207,9 +220,11 @@ fn new_versions(archived: Vec<Archived>, fields: &Document, body: &Replacement, 
             }
         }
         let new = build::bounded(&new)?;
-        let size = block_size + new.as_bytes().len() as u64;
-        if size > MAX_DOCUMENT + message.as_bytes().len() as u64 {
-            return Err(Error::TooLarge { size: size - message.as_bytes().len() as u64, limit: MAX_DOCUMENT });
+        let more = grown.entry(first).or_default();
+        *more += (new.as_bytes().len() as u64).saturating_sub(message.as_bytes().len() as u64);
+        let size = block_size + *more;
+        if size > MAX_DOCUMENT {
+            return Err(Error::TooLarge { size, limit: MAX_DOCUMENT });
         }
         versions.push((stored, Patch { first, at, message: new }));
     }

@@ -8,7 +8,8 @@ use crate::store::mongo::archive::Archive;
 use crate::store::schema::build::{self, MAX_DOCUMENT};
 use crate::types::Message;
 use mongodb::bson::{Bson, Document, doc};
-use mongodb::options::UpdateModifications;
+use mongodb::options::{UpdateModifications, WriteConcern};
+use std::time::Duration;
 
 /// How often a write that found nothing to write to, for no reason that could be found afterwards, is tried again. Another writer has to
 /// slip in between the write and the look each time for this to run out.
@@ -68,9 +69,17 @@ pub(super) fn checked_size(document: &Document) -> Result<u64> {
     Ok(build::bounded(document)?.as_bytes().len() as u64)
 }
 
-/// Why a write gave up.
+/// Why a call gave up.
 pub(super) fn contended() -> Error {
-    Error::Unavailable(String::from("the session changed at each attempt to write to it"))
+    Error::Unavailable(String::from("the session changed at each attempt, because of others who write to it"))
+}
+
+/// Waits before another attempt, the longer the more there have been, so that those who are in each other's way get out of it.
+pub(super) async fn make_way(attempt: usize) {
+    const FREE: usize = 2;
+    if let Some(more) = attempt.checked_sub(FREE) {
+        tokio::time::sleep(Duration::from_micros(500).saturating_mul(u32::try_from(more).unwrap_or(u32::MAX))).await;
+    }
 }
 
 impl MongoStore {
@@ -78,6 +87,13 @@ impl MongoStore {
     pub(super) async fn update(&self, filter: Document, update: impl Into<UpdateModifications>) -> Result<bool, Failure> {
         let updated = self.collection.update_one(filter, update).await.map_err(Failure::of)?;
         Ok(updated.matched_count > 0)
+    }
+
+    /// The same, acknowledged by a majority whatever the connection string says: two documents depend on each other, and a failover must
+    /// not take back one of them.
+    pub(super) async fn update_by_majority(&self, filter: Document, update: Vec<Document>) -> Result<bool, Failure> {
+        let updated = self.collection.update_one(filter, update).write_concern(WriteConcern::majority());
+        Ok(updated.await.map_err(Failure::of)?.matched_count > 0)
     }
 
     /// Looks, on the primary, why a write matched nothing; a session that is not there is the answer already.
@@ -113,7 +129,8 @@ impl MongoStore {
         adds: u64,
         is_append: bool,
     ) -> Result<(), Failure> {
-        for _ in 0..ATTEMPTS {
+        for attempt in 0..ATTEMPTS {
+            make_way(attempt).await;
             let mut filter = session(session_id, expected);
             if is_append {
                 filter.insert("$expr", has_room(adds));

@@ -1,7 +1,7 @@
 //! Blocks: reading them by position or by a message's id, and bringing them up to date.
 
 use super::moving::BLOCK_MESSAGES;
-use super::{Archive, Patch, count, number};
+use super::{Archive, Patch, count, number, position};
 use crate::error::Result;
 use crate::store::mongo::MongoStore;
 use crate::store::mongo::error::Failure;
@@ -43,10 +43,6 @@ pub(in crate::store::mongo) struct Archived {
     /// The size of the block, in bytes.
     pub(in crate::store::mongo) block_size: u64,
     pub(in crate::store::mongo) message: RawDocumentBuf,
-}
-
-fn position(place: u64) -> i64 {
-    i64::try_from(place).unwrap_or(i64::MAX)
 }
 
 /// The `_id` of the block that begins at a position.

@@ -2,11 +2,11 @@
 
 use super::blocks::{Found, Newer};
 use super::moving::Turn;
-use super::{Archive, count};
+use super::{Archive, count, position};
 use crate::error::{Error, Result};
 use crate::store::mongo::error::Failure;
 use crate::store::mongo::pipeline::{AgentPath, array_size};
-use crate::store::mongo::write::{ATTEMPTS, RESERVE, contended, session};
+use crate::store::mongo::write::{ATTEMPTS, RESERVE, contended, make_way, session};
 use crate::store::mongo::{MongoStore, primary};
 use crate::store::schema::build::MAX_DOCUMENT;
 use crate::store::schema::json::broken;
@@ -27,6 +27,9 @@ pub struct ArchivedAgent {
     pub bytes: u64,
     /// How many are in the archive.
     pub archived_messages: u64,
+    /// The size of new versions of archived messages that are still in the session's document, in bytes: the last update's, or what a
+    /// process left that died.
+    pub pending_bytes: u64,
     /// In how many blocks.
     pub archived_blocks: u64,
     /// The size of these, in bytes.
@@ -47,7 +50,7 @@ impl MongoStore {
                 doc! { "$match": {
                     "session_id": session_id,
                     "_id.archive": archive.id,
-                    "_id.first": { "$lt": i64::try_from(archive.count).unwrap_or(i64::MAX) },
+                    "_id.first": { "$lt": position(archive.count) },
                 } },
                 doc! { "$group": { "_id": Bson::Null, "blocks": { "$sum": 1_i64 }, "bytes": { "$sum": { "$bsonSize": "$$ROOT" } } } },
             ];
@@ -85,7 +88,8 @@ impl MongoStore {
     ///
     /// # Errors
     ///
-    /// `too-large`, with nothing changed, if it does not fit into one document; those that any call can end in.
+    /// `too-large` if it does not fit into one document, with nothing changed unless somebody appends at the same time: the agents are
+    /// folded one after the other. Those that any call can end in.
     pub async fn archive_undo(&self, session_id: &str) -> Result<Option<u64>> {
         let Some(agents) = self.archive_status(session_id).await? else { return Ok(None) };
         let document = self.look(session_id, None, None, &[], None).await?.size;
@@ -102,7 +106,8 @@ impl MongoStore {
     }
 
     async fn fold_back(&self, session_id: &str, path: &AgentPath) -> Result<u64> {
-        for _ in 0..ATTEMPTS {
+        for attempt in 0..ATTEMPTS {
+            make_way(attempt).await;
             // One that is still empty goes, too: whoever began it may be dead, and have left a block.
             let Some(archive) = self.claimed_archive_of(session_id, path).await? else { return Ok(0) };
             let mut parts: Vec<Vec<RawDocumentBuf>> = Vec::new();
@@ -117,15 +122,18 @@ impl MongoStore {
             let messages = messages.collect::<Result<Vec<_>>>()?;
             let mut filter = session(session_id, None);
             filter.insert(path.field("archive.id"), archive.id);
-            filter.insert(path.field("archive.count"), i64::try_from(archive.count).unwrap_or(i64::MAX));
+            filter.insert(path.field("archive.count"), position(archive.count));
             filter.insert(path.field("archive.writes"), archive.writes);
             let mut update = vec![doc! { "$unset": path.field("archive") }];
             if !messages.is_empty() {
                 let mut set = Document::new();
-                set.insert(path.field("messages"), doc! { "$concatArrays": [{ "$literal": messages }, path.value("messages")] });
+                set.insert(
+                    path.field("messages"),
+                    doc! { "$concatArrays": [{ "$literal": messages }, { "$ifNull": [path.value("messages"), []] }] },
+                );
                 update.insert(0, doc! { "$set": set });
             }
-            match self.update(filter, update).await {
+            match self.update_by_majority(filter, update).await {
                 Ok(true) => return Ok(archive.count),
                 Ok(false) => {}
                 Err(failure) => return Err(failure.into_error()),
@@ -148,7 +156,8 @@ impl MongoStore {
                 unused.push(archive);
             }
         }
-        let archives = doc! { "$map": { "input": { "$objectToArray": "$agents" }, "in": "$$this.v.archive.id" } };
+        let agents = doc! { "$cond": [{ "$eq": [{ "$type": "$agents" }, "object"] }, { "$objectToArray": "$agents" }, []] };
+        let archives = doc! { "$map": { "input": agents, "in": "$$this.v.archive.id" } };
         let pipeline = vec![doc! { "$match": { "_id": session_id } }, doc! { "$project": { "_id": 0, "archives": archives } }];
         let Some(found) = self.aggregate(pipeline, Some(primary())).await? else { return Ok(()) };
         let Some(RawBsonRef::Array(archives)) = member(&found, "archives")? else { return Ok(()) };
@@ -171,6 +180,7 @@ impl MongoStore {
             "agent_id": "$$this.k",
             "messages": { "$cond": [{ "$isArray": [messages] }, { "$size": messages }, 0] },
             "bytes": array_size(messages),
+            "pending": array_size("$$this.v.archive.redo"),
         };
         let agents = doc! { "$cond": [{ "$eq": [{ "$type": "$agents" }, "object"] }, { "$objectToArray": "$agents" }, []] };
         let project = doc! { "_id": 0, "agents": { "$map": { "input": agents, "in": agent } } };
@@ -178,8 +188,8 @@ impl MongoStore {
         let Some(found) = self.aggregate(pipeline, Some(primary())).await? else { return Ok(None) };
         let agents = read::items(&found, "agents", "agent", |agent| {
             let Some(RawBsonRef::String(agent_id)) = member(agent, "agent_id")? else { return Err(corrupt("agent")) };
-            let (messages, bytes) = (count(agent, "messages")?, count(agent, "bytes")?);
-            Ok(ArchivedAgent { agent_id: agent_id.to_owned(), messages, bytes, ..ArchivedAgent::default() })
+            let (messages, bytes, pending_bytes) = (count(agent, "messages")?, count(agent, "bytes")?, count(agent, "pending")?);
+            Ok(ArchivedAgent { agent_id: agent_id.to_owned(), messages, bytes, pending_bytes, ..ArchivedAgent::default() })
         });
         agents.map(Some)
     }

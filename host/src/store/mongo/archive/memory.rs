@@ -1,4 +1,5 @@
-//! What this process remembers of archives. All of it is for speed: nothing that is read or written depends on it.
+//! What this process remembers of archives, for speed. What is read because of it counts only if the session's document then says the same;
+//! that a block has an update is remembered only by who wrote it.
 
 use super::Archive;
 use std::collections::HashMap;

@@ -1,6 +1,6 @@
 //! Moving the oldest messages of an agent into its archive.
 
-use super::{Archive, pipeline};
+use super::{Archive, pipeline, position};
 use crate::error::{Error, Result};
 use crate::store::mongo::MongoStore;
 use crate::store::mongo::error::Failure;
@@ -124,7 +124,7 @@ impl MongoStore {
     async fn claim(&self, session_id: &str, path: &AgentPath, after: u64, turn: Turn, mine: Option<i64>) -> Result<Option<Claim>> {
         let filter = pipeline::claimable(session_id, path, after, turn == Turn::Mine, mine);
         let claimed = self.collection.find_one_and_update(filter, pipeline::claim(path, ObjectId::new()));
-        let block = BLOCK_BYTES.min(after.div_ceil(2));
+        let block = BLOCK_BYTES.min(self.archive_after.unwrap_or(u64::MAX).div_ceil(2));
         let claimed = claimed.projection(pipeline::claimed(path, block)).return_document(mongodb::options::ReturnDocument::After);
         let Some(found) = claimed.await.map_err(|error| Failure::of_update(error).into_error())? else { return Ok(None) };
         let archive = Archive::claimed(&found)?.ok_or_else(|| read::corrupt("archive"))?;
@@ -147,7 +147,7 @@ impl MongoStore {
         }
         let filter = pipeline::unchanged(session_id, path, (claim.archive, claim.fence, claim.count), messages)?;
         let commit = pipeline::archive_oldest(path, claim.count + moved, messages.len(), top, latest.map(|Timestamp(latest)| latest));
-        match self.update(filter, commit).await {
+        match self.update_by_majority(filter, commit).await {
             Ok(true) => Ok(Moved::Done(moved)),
             Ok(false) => Ok(Moved::Again),
             Err(failure) => Err(failure.into_error()),
@@ -156,10 +156,10 @@ impl MongoStore {
 
     /// Writes the block that comes next; tells whether it did, or a mover with a higher number was there.
     async fn write_block(&self, session_id: &str, agent_id: &str, claim: &Claim, messages: &[RawDocumentBuf]) -> Result<bool> {
-        let first = i64::try_from(claim.count).map_err(|_| read::corrupt("archive"))?;
-        let id = doc! { "archive": claim.archive, "first": first };
-        let block = block(id.clone(), session_id, agent_id, claim.fence, first, messages);
-        let filter = doc! { "_id": id, "session_id": session_id, "fence": { "$lt": claim.fence } };
+        let first = position(claim.count);
+        let block = block((claim.archive, first), session_id, agent_id, claim.fence, messages);
+        let filter =
+            doc! { "_id": { "archive": claim.archive, "first": first }, "session_id": session_id, "fence": { "$lt": claim.fence } };
         match self.archive.replace_one(filter, block).upsert(true).await.map_err(Failure::of) {
             Ok(_) => Ok(true),
             Err(Failure::DuplicateKey) => Ok(false),
@@ -184,28 +184,37 @@ impl MongoStore {
             return Err(too_large());
         }
         let mut agents = self.layout(session_id).await?.unwrap_or_default();
-        agents.sort_by_key(|agent| std::cmp::Reverse(agent.bytes));
-        let (mut left, mut moved) = (size, 0);
-        for agent in agents.into_iter().filter(|agent| agent.bytes > BLOCK_BYTES) {
-            if left <= MAX_DOCUMENT {
-                break;
-            }
-            let enough = (left - MAX_DOCUMENT).saturating_add(FOR_A_WHILE);
-            let target = agent.bytes.saturating_sub(enough).max(BLOCK_BYTES);
-            moved += self.archive_down_to(session_id, &agent.agent_id, target, Turn::Mine).await?;
-            left = left.saturating_sub(agent.bytes - target);
+        let fixed = agents.iter().fold(size, |size, agent| size.saturating_sub(agent.bytes + agent.pending_bytes));
+        if fixed > MAX_DOCUMENT {
+            return Err(too_large());
         }
-        if moved == 0 { Err(too_large()) } else { Ok(()) }
+        agents.sort_by_key(|agent| std::cmp::Reverse(agent.bytes));
+        let mut left = size;
+        for agent in &agents {
+            if left > MAX_DOCUMENT && agent.pending_bytes > 0 {
+                self.forget_pending(session_id, &AgentPath::new(&agent.agent_id)).await?;
+                left = left.saturating_sub(agent.pending_bytes);
+            }
+        }
+        // Where nothing moves because others move, the write that needs the room tries again, too.
+        for agent in &agents {
+            if left > MAX_DOCUMENT {
+                let enough = (left - MAX_DOCUMENT).saturating_add(FOR_A_WHILE);
+                let target = agent.bytes.saturating_sub(enough);
+                self.archive_down_to(session_id, &agent.agent_id, target, Turn::Mine).await?;
+                left = left.saturating_sub(agent.bytes - target);
+            }
+        }
+        Ok(())
     }
 }
 
-/// A block as it is stored. What tells of the messages stands before them, so that it is found without reading them.
+/// A block as it is stored.
 pub(in crate::store::mongo) fn block(
-    id: Document,
+    (archive, first): (ObjectId, i64),
     session_id: &str,
     agent_id: &str,
     fence: i64,
-    first: i64,
     messages: &[RawDocumentBuf],
 ) -> RawDocumentBuf {
     use mongodb::bson::{RawArrayBuf, rawdoc};
@@ -213,13 +222,11 @@ pub(in crate::store::mongo) fn block(
     for message in messages {
         array.push(message.clone());
     }
-    let count = i64::try_from(messages.len()).unwrap_or(i64::MAX);
-    let id = RawDocumentBuf::try_from(&id).unwrap_or_default();
     rawdoc! {
-        "_id": id,
+        "_id": { "archive": archive, "first": first },
         "session_id": session_id,
+        // For people who look at a block; nothing reads it.
         "agent_id": agent_id,
-        "last": first + count - 1,
         "fence": fence,
         "writes": 0_i64,
         "messages": array,

@@ -1,5 +1,6 @@
 //! The commands of moves, as documents. All data stands in `$literal`.
 
+use super::position;
 use crate::error::Result;
 use crate::store::mongo::pipeline::{AgentPath, in_order, messages_size};
 use crate::store::mongo::{is_object, on};
@@ -88,7 +89,7 @@ pub(super) fn unchanged(
     let mut filter = doc! { "_id": session_id };
     filter.insert(path.field("archive.id"), archive);
     filter.insert(path.field("archive.fence"), fence);
-    filter.insert(path.field("archive.count"), i64::try_from(count).unwrap_or(i64::MAX));
+    filter.insert(path.field("archive.count"), position(count));
     filter.insert("$expr", doc! { "$and": conditions });
     Ok(filter)
 }
@@ -99,7 +100,7 @@ pub(super) fn archive_oldest(path: &AgentPath, count: u64, moved: usize, top: i6
     let archive = |name: &str| path.value(&format!("archive.{name}"));
     let latest = latest.map_or(Bson::Null, |latest| Bson::DateTime(DateTime::from_millis(latest)));
     let grown = doc! {
-        "count": i64::try_from(count).unwrap_or(i64::MAX),
+        "count": position(count),
         "top": { "$max": [archive("top"), top] },
         "latest": { "$max": [archive("latest"), latest] },
     };

@@ -271,8 +271,7 @@ impl Agent {
 
 impl Archive {
     fn block(&mut self, session_id: &str, agent_id: &str, messages: &[RawDocumentBuf]) -> RawDocumentBuf {
-        let id = doc! { "archive": self.id, "first": self.count };
-        let block = block(id, session_id, agent_id, 0, self.count, messages);
+        let block = block((self.id, self.count), session_id, agent_id, 0, messages);
         for message in messages {
             self.count += 1;
             self.top = self.top.max(read::message_id(message).ok().flatten().unwrap_or(-1));

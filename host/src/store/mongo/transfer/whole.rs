@@ -6,7 +6,7 @@ use crate::store::mongo::MongoStore;
 use crate::store::mongo::archive::Archive;
 use crate::store::schema::extended;
 use crate::store::schema::json::{broken, write_text};
-use crate::store::schema::read::{items, object};
+use crate::store::schema::read::{corrupt, items, object};
 use crate::transfer::Dumped;
 use mongodb::bson::raw::{RawBsonRef, RawDocument};
 use tokio::sync::mpsc;
@@ -109,24 +109,26 @@ impl MongoStore {
     }
 
     async fn write_agent(&self, out: &mut Out<'_>, session_id: &str, agent: &RawDocument) -> Result<bool> {
-        let archive = Archive::of(agent)?;
+        let mut archive = Archive::of(agent)?;
         out.text.push('{');
         for member in members(agent) {
             let (name, value) = member?;
             match (name, value) {
                 // It tells where messages lie, and here they lie together.
                 ("archive", RawBsonRef::Document(_)) => {}
-                ("messages", RawBsonRef::Array(recent)) => {
+                ("messages", RawBsonRef::Array(_) | RawBsonRef::Null) if archive.is_some() => {
                     out.name(name)?;
                     out.text.push('[');
-                    if let Some(archive) = &archive
-                        && !self.write_archived(out, session_id, archive).await?
+                    if let Some(archive) = archive.take()
+                        && !self.write_archived(out, session_id, &archive).await?
                     {
                         return Ok(false);
                     }
-                    for message in recent {
-                        separate(&mut out.text);
-                        extended::write_value(&mut out.text, message.map_err(broken)?)?;
+                    if let RawBsonRef::Array(recent) = value {
+                        for message in recent {
+                            separate(&mut out.text);
+                            extended::write_value(&mut out.text, message.map_err(broken)?)?;
+                        }
                     }
                     out.text.push(']');
                 }
@@ -137,7 +139,8 @@ impl MongoStore {
             }
         }
         out.text.push('}');
-        Ok(true)
+        // They would be lost where there is no place for them.
+        if archive.is_some() { Err(corrupt("messages")) } else { Ok(true) }
     }
 
     async fn write_archived(&self, out: &mut Out<'_>, session_id: &str, archive: &Archive) -> Result<bool> {
