@@ -35,6 +35,14 @@ pub struct NewMessages {
 /// How many appends with an idempotency key an agent remembers: at least the last so many of all its appends.
 pub(crate) const REMEMBERED_APPENDS: usize = 256;
 
+/// Why an append gets no ids.
+pub(crate) fn no_next_id() -> crate::Error {
+    crate::Error::InvalidArgument(format!(
+        "message_id: there is no next id, the highest of the agent's messages is too near to {}",
+        i64::MAX
+    ))
+}
+
 /// New own fields for an agent or a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replacement {

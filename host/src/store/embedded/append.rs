@@ -3,10 +3,9 @@
 use super::fault::Result;
 use super::tables::{AgentRow, Number, WriteTables, bytes, damaged, raw};
 use super::write::{advance, make_room};
-use crate::error::Error;
-use crate::store::REMEMBERED_APPENDS;
 use crate::store::schema::json::date;
 use crate::store::schema::{build, read};
+use crate::store::{REMEMBERED_APPENDS, no_next_id};
 use crate::types::Timestamp;
 use bson::{Array, Bson, Document, doc};
 use redb::ReadableTable;
@@ -132,9 +131,7 @@ fn following(highest: Option<i64>, count: usize) -> Result<(i64, i64)> {
     // Other programs may have ids below zero.
     let first = highest.map_or(Some(0), |highest| highest.max(-1).checked_add(1));
     let last = first.zip(i64::try_from(count).ok()).and_then(|(first, count)| (count - 1).checked_add(first));
-    Ok(first.zip(last).ok_or_else(|| {
-        Error::InvalidArgument(format!("message_id: there is no next id, the highest of the agent's messages is too near to {}", i64::MAX))
-    })?)
+    Ok(first.zip(last).ok_or_else(no_next_id)?)
 }
 
 /// Whether all that is in a list is what an agent remembers of appends, so that it can lie in a table of its own.

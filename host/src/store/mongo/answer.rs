@@ -45,7 +45,10 @@ pub(super) fn look(found: &RawDocument) -> Result<Look> {
         size: count(found, "size")?,
         agent,
         message: message(found)?,
-        repeat: object(found, "repeat")?.map(|append| number(append, "first")?.ok_or_else(|| corrupt("append"))).transpose()?,
+        repeat: match object(found, "repeat")? {
+            Some(append) => Some(read::remembered(append)?.ok_or_else(|| corrupt("append"))?.1),
+            None => None,
+        },
         highest: number(found, "highest")?.unwrap_or(-1),
         archive: if agent { Archive::of(found)? } else { None },
     })

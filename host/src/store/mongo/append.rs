@@ -10,7 +10,7 @@ use crate::store::mongo::error::Failure;
 use crate::store::schema::build;
 use crate::store::schema::json::{date, integer, parse_object};
 use crate::store::schema::read::{self, corrupt};
-use crate::store::{Appended, NewMessages, REMEMBERED_APPENDS};
+use crate::store::{Appended, NewMessages, REMEMBERED_APPENDS, no_next_id};
 use crate::types::Message;
 use mongodb::bson::raw::RawDocument;
 use mongodb::bson::{Document, doc};
@@ -159,7 +159,7 @@ impl MongoStore {
             }
             self.settle(session_id, &look, expected, adds).await?;
             if look.highest > last_free {
-                return Err(Error::InvalidArgument(format!("no message ids are left: the highest one is {}", look.highest)));
+                return Err(no_next_id());
             }
         }
         Err(contended())

@@ -90,10 +90,6 @@ pub(super) fn replace_message(
     let each = doc! { "$cond": [{ "$and": [has_id, is_copy] }, replaced, "$$message"] };
     let mut set = doc! { "updated_at": latest(String::from("$updated_at"), now), "revision": next_revision() };
     set.insert(path.field("updated_at"), latest(path.value("updated_at"), now));
-    // Who moves messages right now begins anew: it could take a 1 that has become 1.0 for unchanged.
-    let begin_anew = doc! { "$mergeObjects": [path.value("archive"), { "fence": { "$add": [path.value("archive.fence"), 1_i64] } }] };
-    let has_archive = doc! { "$eq": [{ "$type": path.value("archive.fence") }, "long"] };
-    set.insert(path.field("archive"), doc! { "$cond": [has_archive, begin_anew, { "$ifNull": [path.value("archive"), "$$REMOVE"] }] });
     let first = match first {
         First::Stored => first_message(path, message_id),
         First::Archived(message) => doc! { "$literal": message },

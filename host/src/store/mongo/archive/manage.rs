@@ -106,6 +106,7 @@ impl MongoStore {
     }
 
     async fn fold_back(&self, session_id: &str, path: &AgentPath) -> Result<u64> {
+        let mut incomplete: Option<Archive> = None;
         for attempt in 0..ATTEMPTS {
             make_way(attempt).await;
             // One that is still empty goes, too: whoever began it may be dead, and have left a block.
@@ -116,6 +117,11 @@ impl MongoStore {
                 Ok(())
             };
             let Found::Read(()) = self.archived_at(session_id, &archive, 0..archive.count, &[], Newer::Refused, take).await? else {
+                // Twice the same: nobody has changed anything, and blocks are missing.
+                if incomplete.as_ref() == Some(&archive) {
+                    return Err(corrupt("archive"));
+                }
+                incomplete = Some(archive);
                 continue;
             };
             let messages = parts.iter().rev().flatten().map(|message| Document::try_from(message).map(Bson::from).map_err(broken));
@@ -213,9 +219,10 @@ impl MongoStore {
         let places = from..archive.count.min(from + PART);
         match self.archived_at(session_id, archive, places, &[], Newer::Taken, collect).await? {
             Found::Read(()) => Ok(parts.into_iter().rev().flatten().collect()),
-            Found::Changed => Err(Error::Unavailable(format!(
-                "the messages of session {session_id:?} were taken out of the archive while they were read"
-            ))),
+            Found::Changed => {
+                let why = format!("blocks of the archive of session {session_id:?} are missing, or were folded back while they were read");
+                Err(Error::Corrupt(why))
+            }
         }
     }
 }
