@@ -52,6 +52,21 @@ async fn beyond_the_threshold_the_oldest_messages_are_in_blocks() -> anyhow::Res
 }
 
 #[tokio::test]
+async fn appends_of_many_messages_leave_no_more_in_the_document_than_appends_of_one() -> anyhow::Result<()> {
+    let history = History::of(64 * 1024, 0).await?;
+    for first in (0..8000).step_by(1000) {
+        let bodies = (first..first + 1000).map(body);
+        assert_eq!(history.repo.messages().append_many("s", "a", bodies, None).await?, first);
+    }
+    let document = history.database.document("s").await?;
+    let recent = document.get_document("agents")?.get_document("a")?.get_array("messages")?.len();
+    // A thousand of these have about three times the threshold, and the last append may not have moved all that it could.
+    assert!(recent < 1000, "{recent} messages are in the document");
+    assert_eq!(history.repo.messages().list("s", "a", None, 0).await?.len(), 8000);
+    history.end().await
+}
+
+#[tokio::test]
 async fn a_store_that_never_archives_reads_what_others_archived() -> anyhow::Result<()> {
     let history = History::of(4096, 100).await?;
     let never = history.store(None).await?;

@@ -66,7 +66,7 @@ impl MongoStore {
                 .map_err(Failure::of_update)
             {
                 Ok(Some(found)) => {
-                    self.appended(session_id, agent_id, adds, measured(&found)?).await;
+                    self.appended((session_id, agent_id), 1, adds, measured(&found)?).await;
                     return Ok(Appended::New);
                 }
                 Ok(None) => {}
@@ -143,7 +143,7 @@ impl MongoStore {
             {
                 Ok(Some(found)) => {
                     let last = number(&found, "last")?.ok_or_else(|| corrupt("message"))?;
-                    self.appended(session_id, agent_id, adds, measured(&found)?).await;
+                    self.appended((session_id, agent_id), bodies.len(), adds, measured(&found)?).await;
                     return Ok(last - (count - 1));
                 }
                 Ok(None) => {}

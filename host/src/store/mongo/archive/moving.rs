@@ -20,7 +20,8 @@ pub(in crate::store::mongo) const BLOCK_MESSAGES: usize = 128;
 /// How often a move is tried when its messages change under its hands, before it is left to the next append.
 const ATTEMPTS: usize = 3;
 
-/// How many blocks an append moves at most; the next ones go on. Only a history that another program made has more to move.
+/// How many blocks an append moves at most beside twice what it brings; the next ones go on. Only a history that another program made has
+/// more to move.
 const BLOCKS_AT_ONCE: usize = 8;
 
 /// How much more than it needs a write moves that finds a session full, in bytes.
@@ -50,8 +51,8 @@ enum Moved {
 /// Who may move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store::mongo) enum Turn {
-    /// Only when nobody else has begun to a few seconds ago.
-    Polite,
+    /// Only when nobody else has begun to a few seconds ago, and no more than so many blocks.
+    Polite(usize),
     /// In any case: whoever else moves has to begin anew.
     Mine,
 }
@@ -62,16 +63,24 @@ impl MongoStore {
         self.archive_after.is_some_and(|after| self.memory.is_due(session_id, agent_id, (after / 8).min(BLOCK_BYTES)))
     }
 
-    /// Notes an append of so many bytes, and the size of the messages after it if it measured them; moves messages to the archive when it
-    /// is time. What fails here is tried again later: the append is done.
-    pub(in crate::store::mongo) async fn appended(&self, session_id: &str, agent_id: &str, bytes: u64, measured: Option<u64>) {
+    /// Notes an append of so many messages and bytes, and the size of all after it if it measured them; moves messages to the archive when
+    /// it is time. What fails here is tried again later: the append is done.
+    pub(in crate::store::mongo) async fn appended(
+        &self,
+        (session_id, agent_id): (&str, &str),
+        messages: usize,
+        bytes: u64,
+        measured: Option<u64>,
+    ) {
         let Some(after) = self.archive_after else { return };
         self.memory.grew(session_id, agent_id, bytes, measured.is_some());
         if measured.is_none_or(|size| size <= after) {
             return;
         }
         let Some(_moving) = self.memory.begin_to_move(session_id, agent_id) else { return };
-        if let Err(error) = self.archive_down_to(session_id, agent_id, after, Turn::Polite).await {
+        let brought = usize::try_from(bytes / BLOCK_BYTES).unwrap_or(usize::MAX).saturating_add(messages / BLOCK_MESSAGES);
+        let turn = Turn::Polite(brought.saturating_mul(2).saturating_add(BLOCKS_AT_ONCE));
+        if let Err(error) = self.archive_down_to(session_id, agent_id, after, turn).await {
             tracing::warn!(%error, session_id, agent_id, "messages could not be moved to the archive");
         }
     }
@@ -82,7 +91,10 @@ impl MongoStore {
         let mut moved = 0;
         self.ensure_archive_index().await?;
         let (mut mine, mut failed) = (None, 0);
-        let most = if turn == Turn::Polite { BLOCKS_AT_ONCE } else { usize::MAX };
+        let most = match turn {
+            Turn::Polite(most) => most,
+            Turn::Mine => usize::MAX,
+        };
         for _ in 0..most {
             let Some(claim) = self.claim(session_id, &path, after, turn, mine).await? else { break };
             mine = Some(claim.fence);
