@@ -31,7 +31,7 @@ use error::Failure;
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 use mongodb::options::{Acknowledgment, CollectionOptions, ReadPreference, SelectionCriteria};
 use mongodb::{Client, Collection, Database};
-use pipeline::AgentPath;
+use pipeline::{AgentPath, Question};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -112,7 +112,7 @@ impl MongoStore {
 
     /// Checks that the session is there, at the revision that a write which changes nothing expects.
     async fn require_session(&self, session_id: &str, expected: Option<u64>) -> Result<()> {
-        let look = self.look(session_id, None, None, &[], None).await?;
+        let look = self.look(session_id, None, Question::default()).await?;
         self.settle(session_id, &look, expected, 0).await
     }
 }
@@ -157,7 +157,7 @@ impl Store for MongoStore {
             match self.update(filter, update.clone()).await {
                 Ok(true) => return Ok(()),
                 Ok(false) => {
-                    let look = self.look(session_id, Some(&path), None, &[], None).await?;
+                    let look = self.look(session_id, Some(&path), Question { grows: true, ..Question::default() }).await?;
                     if look.agent {
                         return Err(Error::AlreadyExists(Entity::Agent));
                     }
@@ -193,7 +193,7 @@ impl Store for MongoStore {
             match self.update(filter, update.clone()).await {
                 Ok(true) => return Ok(()),
                 Ok(false) => {
-                    let look = self.look(session_id, Some(&path), None, &[], None).await?;
+                    let look = self.look(session_id, Some(&path), Question::default()).await?;
                     look.require_agent()?;
                     self.settle(session_id, &look, expected, 0).await?;
                 }

@@ -2,7 +2,7 @@
 
 use super::archive::blocks::Found;
 use super::archive::{number, position};
-use super::pipeline::{self, AgentPath};
+use super::pipeline::{self, AgentPath, Question};
 use super::write::{ATTEMPTS, checked_size, contended, has_room, make_way, session};
 use super::{MongoStore, is_object, on};
 use crate::error::{Error, Result};
@@ -75,7 +75,8 @@ impl MongoStore {
                     continue;
                 }
             }
-            let look = self.look(session_id, Some(&path), Some(message.message_id), omit, None).await?;
+            let look =
+                self.look(session_id, Some(&path), Question { message_id: Some(message.message_id), omit, key: None, grows: true }).await?;
             look.require_agent()?;
             searched = None;
             if let Some(archive) = look.archive.as_ref().filter(|archive| archive.may_hold(message.message_id)) {
@@ -152,7 +153,7 @@ impl MongoStore {
                     continue;
                 }
             }
-            let look = self.look(session_id, Some(&path), None, &[], key).await?;
+            let look = self.look(session_id, Some(&path), Question { key, grows: true, ..Question::default() }).await?;
             look.require_agent()?;
             if let Some(first) = look.repeat {
                 return Ok(first);

@@ -112,21 +112,33 @@ pub(super) fn find_message(session_id: &str, path: &AgentPath, message_id: i64, 
     pipeline
 }
 
-/// Why a write matched nothing: the session's revision and size, and, of an agent, whether it exists, the message with the id, the highest
-/// id, the append with the key, and the archive.
-pub(super) fn look(
-    session_id: &str,
-    path: Option<&AgentPath>,
-    message_id: Option<i64>,
-    omit: &[String],
-    key: Option<&str>,
-) -> Vec<Document> {
-    let mut project = doc! { "_id": 0, "revision": 1, "size": { "$bsonSize": "$$ROOT" } };
+/// What a look at a session is to tell beside its revision and, of an agent, whether it exists and its archive.
+#[derive(Default)]
+pub(super) struct Question<'a> {
+    /// The message that has this id.
+    pub(super) message_id: Option<i64>,
+    /// The fields of it that stay away.
+    pub(super) omit: &'a [String],
+    /// The append with this key.
+    pub(super) key: Option<&'a str>,
+    /// The session's size, and the highest id of the agent's messages.
+    pub(super) grows: bool,
+}
+
+/// Why a write matched nothing.
+pub(super) fn look(session_id: &str, path: Option<&AgentPath>, question: Question<'_>) -> Vec<Document> {
+    let Question { message_id, omit, key, grows } = question;
+    let mut project = doc! { "_id": 0, "revision": 1 };
+    if grows {
+        project.insert("size", doc! { "$bsonSize": "$$ROOT" });
+    }
     if let Some(path) = path {
         project.insert("agent", doc! { "$type": format!("${}", path.agent()) });
         project.insert("archive", path.value("archive"));
-        let is_agent = doc! { "$eq": [{ "$type": format!("${}", path.agent()) }, "object"] };
-        project.insert("highest", doc! { "$cond": [is_agent, highest_id(path), -1] });
+        if grows {
+            let is_agent = doc! { "$eq": [{ "$type": format!("${}", path.agent()) }, "object"] };
+            project.insert("highest", doc! { "$cond": [is_agent, highest_id(path), -1] });
+        }
         if let Some(message_id) = message_id {
             project.insert("message", first_message(path, message_id));
         }

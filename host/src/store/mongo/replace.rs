@@ -2,7 +2,7 @@
 
 use super::archive::blocks::{Archived, Found};
 use super::archive::{Archive, Patch, position};
-use super::pipeline::{self, AgentPath, First};
+use super::pipeline::{self, AgentPath, First, Question};
 use super::write::{ATTEMPTS, checked_size, contended, make_way, session};
 use super::{MongoStore, on};
 use crate::error::{Entity, Error, Result};
@@ -56,7 +56,8 @@ impl MongoStore {
                     None => None,
                 }
             };
-            let (look, early) = tokio::join!(self.look(session_id, Some(&path), Some(message_id), &[], None), early);
+            let (look, early) =
+                tokio::join!(self.look(session_id, Some(&path), Question { message_id: Some(message_id), ..Question::default() }), early);
             let look = look?;
             self.memory.saw(session_id, agent_id, look.archive.as_ref());
             look.require_agent()?;

@@ -1,7 +1,7 @@
 //! What all writes share: the conditions on the session, and the look at it when an attempt has matched nothing.
 
 use super::error::Failure;
-use super::pipeline::{self, AgentPath};
+use super::pipeline::{self, AgentPath, Question};
 use super::{MongoStore, answer, primary};
 use crate::error::{Entity, Error, Result};
 use crate::store::mongo::archive::Archive;
@@ -97,15 +97,8 @@ impl MongoStore {
     }
 
     /// Looks, on the primary, why a write matched nothing; a session that is not there is the answer already.
-    pub(super) async fn look(
-        &self,
-        session_id: &str,
-        path: Option<&AgentPath>,
-        message_id: Option<i64>,
-        omit: &[String],
-        key: Option<&str>,
-    ) -> Result<Look> {
-        let pipeline = pipeline::look(session_id, path, message_id, omit, key);
+    pub(super) async fn look(&self, session_id: &str, path: Option<&AgentPath>, question: Question<'_>) -> Result<Look> {
+        let pipeline = pipeline::look(session_id, path, question);
         let found = self.aggregate(pipeline, Some(primary())).await?.ok_or(Error::NotFound(Entity::Session))?;
         answer::look(&found)
     }
@@ -138,7 +131,8 @@ impl MongoStore {
             match self.update(filter, update.clone()).await {
                 Ok(true) => return Ok(()),
                 Ok(false) => {
-                    let look = self.look(session_id, None, None, &[], None).await.map_err(Failure::Other)?;
+                    let look =
+                        self.look(session_id, None, Question { grows: true, ..Question::default() }).await.map_err(Failure::Other)?;
                     self.settle(session_id, &look, expected, if is_append { adds } else { 0 }).await.map_err(Failure::Other)?;
                 }
                 Err(failure) => self.relieve(failure, session_id, adds).await?,
@@ -150,7 +144,7 @@ impl MongoStore {
     /// Makes room where the server found that a session would outgrow its limit; any other failure stays one.
     pub(super) async fn relieve(&self, failure: Failure, session_id: &str, adds: u64) -> Result<(), Failure> {
         let Failure::TooLarge = failure else { return Err(failure) };
-        let look = self.look(session_id, None, None, &[], None).await.map_err(Failure::Other)?;
+        let look = self.look(session_id, None, Question { grows: true, ..Question::default() }).await.map_err(Failure::Other)?;
         let size = look.size.saturating_add(adds).max(MAX_DOCUMENT + 1);
         self.make_room(session_id, size, adds).await.map_err(Failure::Other)
     }

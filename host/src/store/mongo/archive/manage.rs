@@ -5,7 +5,7 @@ use super::moving::Turn;
 use super::{Archive, count, position};
 use crate::error::{Error, Result};
 use crate::store::mongo::error::Failure;
-use crate::store::mongo::pipeline::{AgentPath, array_size};
+use crate::store::mongo::pipeline::{AgentPath, Question, array_size};
 use crate::store::mongo::write::{ATTEMPTS, RESERVE, contended, make_way, session};
 use crate::store::mongo::{MongoStore, primary};
 use crate::store::schema::build::MAX_DOCUMENT;
@@ -92,7 +92,7 @@ impl MongoStore {
     /// folded one after the other. Those that any call can end in.
     pub async fn archive_undo(&self, session_id: &str) -> Result<Option<u64>> {
         let Some(agents) = self.archive_status(session_id).await? else { return Ok(None) };
-        let document = self.look(session_id, None, None, &[], None).await?.size;
+        let document = self.look(session_id, None, Question { grows: true, ..Question::default() }).await?.size;
         let size = document + agents.iter().map(|agent| agent.archived_bytes).sum::<u64>() + RESERVE;
         if size > MAX_DOCUMENT {
             return Err(Error::TooLarge { size, limit: MAX_DOCUMENT });
