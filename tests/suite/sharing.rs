@@ -142,7 +142,7 @@ async fn bodies_and_pages_have_limits() -> anyhow::Result<()> {
     for id in 0..3 {
         repo.messages().create("s", "a", id, json!({"content": "x".repeat(900)})).await?;
     }
-    assert_eq!(repo.messages().list("s", "a", None, 0).await, Err(Error::TooLarge { size: 2742, limit: 2500 }));
+    assert_eq!(repo.messages().list("s", "a", None, 0).await, Err(Error::TooLarge { size: 2934, limit: 2500 }));
     assert_eq!(repo.messages().list("s", "a", Some(2), 0).await?.len(), 2);
     repo.close().await;
     database.drop().await

@@ -57,7 +57,7 @@ impl MongoStore {
             let mut latest = doc! { "updated_at": date(message.updated_at) };
             latest.insert(path.field("updated_at"), date(message.updated_at));
             let update = doc! { "$push": push, "$max": latest, "$inc": { "revision": 1_i64 } };
-            let measures = self.measures(session_id, agent_id);
+            let measures = self.measures(session_id, agent_id, adds);
             let append = self.collection.find_one_and_update(filter, update);
             match append
                 .projection(pipeline::appended(&path, measures))
@@ -134,7 +134,7 @@ impl MongoStore {
                 filter.extend(on(path.field("appends.key"), doc! { "$ne": key }));
             }
             filter.insert("$expr", has_room(adds));
-            let measures = self.measures(session_id, agent_id);
+            let measures = self.measures(session_id, agent_id, adds);
             let append = self.collection.find_one_and_update(filter, update.clone());
             match append
                 .projection(pipeline::appended(&path, measures))

@@ -178,7 +178,8 @@ fn highest_id(path: &AgentPath) -> Document {
     let ids = path.value("messages.message_id");
     let valid = doc! { "$max": { "$filter": { "input": array(ids.clone()), "cond": is_id("$$this") } } };
     let highest = doc! { "$let": { "vars": { "highest": { "$max": ids } }, "in": { "$cond": [is_id("$$highest"), "$$highest", valid] } } };
-    doc! { "$toLong": { "$max": [-1, path.value("archive.top"), highest] } }
+    let top = path.value("archive.top");
+    doc! { "$toLong": { "$max": [-1, { "$cond": [{ "$isNumber": &top }, &top, -1] }, highest] } }
 }
 
 /// Appends messages, without ids and times, under the next ids.

@@ -77,11 +77,12 @@ impl Memory {
         self.archive(session_id, agent_id).is_some_and(|known| known.same_blocks(archive) && known.redo.is_empty())
     }
 
-    /// Whether the next append to the agent should measure its messages: the first time that this process sees the agent, and whenever it
-    /// has grown by `step` bytes.
-    pub(in crate::store::mongo) fn is_due(&self, session_id: &str, agent_id: &str, step: u64) -> bool {
+    /// Whether an append of so many bytes to the agent should measure its messages: the first time that this process sees the agent, and
+    /// whenever it has grown by `step` bytes.
+    pub(in crate::store::mongo) fn is_due(&self, session_id: &str, agent_id: &str, bytes: u64, step: u64) -> bool {
         let grown = lock(&self.grown);
-        grown.get(&key(session_id, agent_id)).is_none_or(|growth| growth.bytes.is_none_or(|bytes| bytes >= step) && !growth.moving)
+        let is_due = |growth: &Growth| growth.bytes.is_none_or(|before| before + bytes >= step) && !growth.moving;
+        grown.get(&key(session_id, agent_id)).is_none_or(is_due)
     }
 
     /// Notes an append of so many bytes, which measured the messages or did not.

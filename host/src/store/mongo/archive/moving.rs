@@ -58,9 +58,9 @@ pub(in crate::store::mongo) enum Turn {
 }
 
 impl MongoStore {
-    /// Whether an append should measure the agent's messages, so that they can be moved when it is time.
-    pub(in crate::store::mongo) fn measures(&self, session_id: &str, agent_id: &str) -> bool {
-        self.archive_after.is_some_and(|after| self.memory.is_due(session_id, agent_id, (after / 8).min(BLOCK_BYTES)))
+    /// Whether an append of so many bytes should measure the agent's messages, so that they can be moved when it is time.
+    pub(in crate::store::mongo) fn measures(&self, session_id: &str, agent_id: &str, bytes: u64) -> bool {
+        self.archive_after.is_some_and(|after| self.memory.is_due(session_id, agent_id, bytes, (after / 8).min(BLOCK_BYTES)))
     }
 
     /// Notes an append of so many messages and bytes, and the size of all after it if it measured them; moves messages to the archive when
