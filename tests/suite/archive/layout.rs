@@ -203,7 +203,8 @@ async fn what_is_no_list_of_messages_is_never_overwritten() -> anyhow::Result<()
 #[tokio::test]
 async fn a_field_of_that_name_that_is_no_archive_is_left_alone() -> anyhow::Result<()> {
     let history = History::of(1024 * 1024, 0).await?;
-    let strangers = [Bson::from("x"), Bson::from(0), Bson::Array(vec![]), Bson::from(doc! {}), Bson::from(doc! { "count": "x" })];
+    let objects = [doc! {}, doc! { "count": "x" }, doc! { "count": 2 }].map(Bson::from);
+    let strangers = [Bson::from("x"), Bson::from(0), Bson::Array(vec![])].into_iter().chain(objects);
     for (id, stranger) in (0_i64..).zip(strangers) {
         history.database.documents().update_one(doc! { "_id": "s" }, doc! { "$set": { "agents.a.archive": &stranger } }).await?;
         let key = format!("key {id}");

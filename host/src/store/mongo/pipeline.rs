@@ -275,7 +275,8 @@ pub(super) fn list_messages(session_id: &str, path: &AgentPath, offset: u64, lim
     // An array of a 16 MiB document has fewer items than this, and `$slice` takes no more.
     let within = |place: Document| doc! { "$min": [i32::MAX, { "$max": [0, place] }] };
     let archived = path.value("archive.count");
-    let archived = doc! { "$cond": [{ "$isNumber": &archived }, archived, 0_i64] };
+    let is_ours = doc! { "$and": [{ "$eq": [{ "$type": path.value("archive.id") }, "objectId"] }, { "$isNumber": &archived }] };
+    let archived = doc! { "$cond": [is_ours, archived, 0_i64] };
     let from = within(doc! { "$subtract": [clamp(offset), "$$archived"] });
     let to = within(doc! { "$subtract": [clamp(offset.saturating_add(limit.unwrap_or(u64::MAX))), "$$archived"] });
     let cut = in_order(path, |of| Bson::from(doc! { "$slice": [of, "$$from", { "$subtract": ["$$to", "$$from"] }] }));
