@@ -2,9 +2,14 @@
 
 use crate::json::{self, Member};
 use crate::validate::{AgentId, Invalid};
+use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
 
 /// Fields of a stored message that are for operators and never returned.
 pub const METRIC_FIELDS: [&str; 5] = ["event_loop_metrics", "latency_ms", "input_tokens", "output_tokens", "guardrail_event"];
+
+/// The field by which newer versions of the reference find a message again. They alone write it; it is kept and never returned.
+pub const STORAGE_ID: &str = "storage_id";
 
 /// Fields of a stored agent that an update leaves alone unless it names them.
 pub const AGENT_CONFIG_FIELDS: [&str; 3] = ["model", "system_prompt", "prompt_metadata"];
@@ -56,10 +61,11 @@ pub fn appended_message(text: String, argument: &str) -> Result<String, Invalid>
     Ok(stripped.unwrap_or(text))
 }
 
-/// Checks the body of a message update. Stored metric fields stay unless the update brings its own.
+/// Checks the body of a message update. Stored metric fields stay unless the update brings its own, and `storage_id` always does.
 pub fn message_update(text: String, id: i64) -> Result<Replacement, Invalid> {
     let members = message_members(&text, id)?;
-    let keep = not_brought(&METRIC_FIELDS, &members);
+    let mut keep = not_brought(&METRIC_FIELDS, &members);
+    keep.push(STORAGE_ID.to_owned());
     let stripped = without_foreign(&members, is_message_field);
     Ok(Replacement { fields: stripped.unwrap_or(text), keep })
 }
@@ -70,17 +76,34 @@ pub fn feedback(text: String) -> Result<String, Invalid> {
     Ok(stripped.unwrap_or(text))
 }
 
-/// Whether two checked message bodies say the same, their metric fields aside.
+/// Whether two checked message bodies have the same content.
 pub fn same_content(one: &str, other: &str) -> bool {
-    fn content(body: &str) -> Option<Vec<Member<'_>>> {
-        let mut members = json::object(body).ok()?;
-        members.retain(|member| !METRIC_FIELDS.contains(&member.key.as_ref()));
-        Some(members)
-    }
     match (content(one), content(other)) {
-        (Some(one), Some(other)) => json::same_members(one, other),
+        (Ok(one), Ok(other)) => json::same_members(one, other),
         _ => false,
     }
+}
+
+/// A digest that checked message bodies share if and only if each has the same content: the first half of a SHA-256, in hexadecimal.
+pub fn digest(bodies: &[String]) -> Result<String, Invalid> {
+    let mut hash = Sha256::new();
+    for body in bodies {
+        let form = content(body).and_then(json::canonical_members).map_err(|fault| Invalid(fault.describe("message")))?;
+        hash.update((form.len() as u64).to_le_bytes());
+        hash.update(form);
+    }
+    let mut text = String::new();
+    for byte in hash.finalize().iter().take(16) {
+        write!(text, "{byte:02x}").map_err(|_| Invalid(String::from("message: has no digest")))?;
+    }
+    Ok(text)
+}
+
+/// The members of a checked body that count when contents are compared: all but the metric fields.
+fn content(body: &str) -> Result<Vec<Member<'_>>, json::Fault> {
+    let mut members = json::object(body)?;
+    members.retain(|member| !METRIC_FIELDS.contains(&member.key.as_ref()));
+    Ok(members)
 }
 
 fn is_agent_field(key: &str) -> bool {
@@ -88,7 +111,7 @@ fn is_agent_field(key: &str) -> bool {
 }
 
 fn is_message_field(key: &str) -> bool {
-    key != "message_id" && !STAMPS.contains(&key)
+    key != "message_id" && key != STORAGE_ID && !STAMPS.contains(&key)
 }
 
 fn members<'a>(argument: &str, text: &'a str) -> Result<Vec<Member<'a>>, Invalid> {

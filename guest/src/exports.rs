@@ -3,7 +3,7 @@
 use crate::validate::{AgentId, Invalid, Page, SessionId};
 use crate::{body, stamp, validate};
 use bindings::exports::session::repository::{agents, feedback, messages, metadata, sessions};
-use bindings::session::repository::storage::{self, AppendOutcome, MetadataField};
+use bindings::session::repository::storage::{self, AppendKey, AppendOutcome, MetadataField};
 use bindings::session::repository::types::{Agent, Entity, Error, FeedbackEntry, Message, Session};
 use bindings::wasi::clocks::wall_clock;
 
@@ -38,8 +38,14 @@ fn now() -> i64 {
     stamp::milliseconds(now.seconds, now.nanoseconds)
 }
 
-fn metric_fields() -> Vec<String> {
-    body::METRIC_FIELDS.map(str::to_owned).to_vec()
+/// The fields of a stored message that no caller sees.
+fn hidden_fields() -> Vec<String> {
+    body::METRIC_FIELDS.into_iter().chain([body::STORAGE_ID]).map(str::to_owned).collect()
+}
+
+/// A key with the digest of what it stands for.
+fn append_key(key: Option<String>, bodies: &[String]) -> Result<Option<AppendKey>, Invalid> {
+    key.map(|key| Ok(AppendKey { key, digest: body::digest(bodies)? })).transpose()
 }
 
 impl sessions::Guest for Component {
@@ -94,7 +100,7 @@ impl messages::Guest for Component {
         let body = body::new_message(message, message_id)?;
         let now = now();
         let message = Message { message_id, body: body.clone(), created_at: now, updated_at: now };
-        match storage::append_message(session_id, agent_id, message, metric_fields(), expected).await? {
+        match storage::append_message(session_id, agent_id, message, hidden_fields(), expected).await? {
             AppendOutcome::Appended => Ok(()),
             AppendOutcome::Taken(stored) if body::same_content(&stored.body, &body) => Ok(()),
             AppendOutcome::Taken(_) => Err(Error::AlreadyExists(Entity::Message)),
@@ -111,8 +117,9 @@ impl messages::Guest for Component {
         let session_id = SessionId::parse(session_id)?.into_string();
         let agent_id = AgentId::parse(agent_id)?.into_string();
         let key = validate::idempotency_key(key)?;
-        let body = body::appended_message(message, "message")?;
-        storage::append_messages(session_id, agent_id, vec![body], now(), key, expected).await
+        let bodies = vec![body::appended_message(message, "message")?];
+        let key = append_key(key, &bodies)?;
+        storage::append_messages(session_id, agent_id, bodies, now(), key, expected).await
     }
 
     async fn append_many(
@@ -128,14 +135,15 @@ impl messages::Guest for Component {
         validate::message_count(messages.len())?;
         let bodies = messages.into_iter().enumerate();
         let bodies =
-            bodies.map(|(index, message)| body::appended_message(message, &format!("messages[{index}]"))).collect::<Result<_, _>>()?;
+            bodies.map(|(index, message)| body::appended_message(message, &format!("messages[{index}]"))).collect::<Result<Vec<_>, _>>()?;
+        let key = append_key(key, &bodies)?;
         storage::append_messages(session_id, agent_id, bodies, now(), key, expected).await
     }
 
     async fn read(session_id: String, agent_id: String, message_id: i64) -> Result<Option<Message>, Error> {
         let session_id = SessionId::parse(session_id)?.into_string();
         let agent_id = AgentId::parse(agent_id)?.into_string();
-        storage::find_message(session_id, agent_id, validate::message_id(message_id)?, metric_fields()).await
+        storage::find_message(session_id, agent_id, validate::message_id(message_id)?, hidden_fields()).await
     }
 
     async fn update(session_id: String, agent_id: String, message_id: i64, message: String, expected: Option<u64>) -> Result<(), Error> {
@@ -153,7 +161,7 @@ impl messages::Guest for Component {
         if page.limit == Some(0) {
             return Ok(Vec::new());
         }
-        storage::list_messages(session_id, agent_id, page.offset, page.limit, metric_fields()).await
+        storage::list_messages(session_id, agent_id, page.offset, page.limit, hidden_fields()).await
     }
 }
 

@@ -126,6 +126,18 @@ pub fn same_members(mut left: Vec<Member<'_>>, mut right: Vec<Member<'_>>) -> bo
     left.len() == right.len() && left.iter().zip(&right).all(|(l, r)| l.key == r.key && same(l.value, r.value))
 }
 
+/// A form that equal lists of members share, in whatever order they stand.
+pub fn canonical_members(mut members: Vec<Member<'_>>) -> Result<String, Fault> {
+    members.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+    let mut form = String::from("{");
+    for member in members {
+        push_text(&mut form, &member.key);
+        form.push_str(&canonical(member.value.trim_ascii())?);
+    }
+    form.push('}');
+    Ok(form)
+}
+
 /// A form that equal values share. It is made in one pass, because a caller decides how deeply a value is nested.
 fn canonical(value: &str) -> Result<String, Fault> {
     let mut form = String::with_capacity(value.len());

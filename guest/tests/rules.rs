@@ -1,6 +1,8 @@
 //! The rules, natively: what is refused and where, what is stripped, what is kept.
 
-use session_repository_component::body::{agent_update, appended_message, feedback, message_update, new_agent, new_message, same_content};
+use session_repository_component::body::{
+    agent_update, appended_message, digest, feedback, message_update, new_agent, new_message, same_content,
+};
 use session_repository_component::json::{object, same};
 use session_repository_component::stamp::milliseconds;
 use session_repository_component::validate::{
@@ -179,7 +181,45 @@ fn an_agent_update_keeps_config_that_it_does_not_bring() -> Result<(), Invalid> 
 fn a_message_update_keeps_metrics_that_it_does_not_bring() -> Result<(), Invalid> {
     let update = message_update(String::from(r#"{"latency_ms": null, "k": 1}"#), 1)?;
     assert_eq!(update.fields, r#"{"latency_ms": null, "k": 1}"#);
-    assert_eq!(update.keep, ["event_loop_metrics", "input_tokens", "output_tokens", "guardrail_event"]);
+    assert_eq!(update.keep, ["event_loop_metrics", "input_tokens", "output_tokens", "guardrail_event", "storage_id"]);
+    Ok(())
+}
+
+#[test]
+fn a_storage_id_is_neither_an_error_nor_stored() -> Result<(), Invalid> {
+    let brought = r#"{"storage_id": "x", "k": 1}"#;
+    assert_eq!(new_message(brought.to_owned(), 1)?, r#"{"k":1}"#);
+    assert_eq!(appended_message(brought.to_owned(), "message")?, r#"{"k":1}"#);
+    let update = message_update(brought.to_owned(), 1)?;
+    assert_eq!(update.fields, r#"{"k":1}"#);
+    assert!(update.keep.iter().any(|name| name == "storage_id"));
+    // Further down it is somebody's data.
+    assert_eq!(new_message(String::from(r#"{"k": {"storage_id": 1}}"#), 1)?, r#"{"k": {"storage_id": 1}}"#);
+    Ok(())
+}
+
+#[test]
+fn equal_contents_have_equal_digests_and_others_do_not() -> Result<(), Invalid> {
+    let of = |bodies: &[&str]| digest(&bodies.iter().map(|body| (*body).to_owned()).collect::<Vec<_>>());
+    let one = of(&[r#"{"a": 1, "b": "\u00e9", "c": [1.50, {"x": null, "y": true}]}"#])?;
+    assert_eq!(one.len(), 32);
+    for same in [
+        r#"{"c":[1.5,{"y":true,"x":null}],"b":"é","a":1}"#,
+        r#"{"a": 1, "b": "é", "c": [15e-1, {"x": null, "y": true}], "latency_ms": 7, "event_loop_metrics": {}}"#,
+    ] {
+        assert_eq!(of(&[same])?, one, "{same}");
+    }
+    for other in [
+        r#"{"a": 1.0, "b": "é", "c": [1.5, {"x": null, "y": true}]}"#,
+        r#"{"a": 1, "b": "é", "c": [1.5, {"x": null, "y": true}], "d": null}"#,
+        r#"{"a": 1, "b": "é", "c": [1.5, {"x": null}, {"y": true}]}"#,
+        "{}",
+    ] {
+        assert_ne!(of(&[other])?, one, "{other}");
+    }
+    // Where one message ends and the next begins counts.
+    let (two, three) = (of(&["{}", r#"{"a":1}"#])?, of(&["{}", "{}", r#"{"a":1}"#])?);
+    assert_eq!([&two == &three, two == of(&[r#"{"a":1}"#, "{}"])?, of(&["{}"])? == of(&["{}", "{}"])?], [false; 3]);
     Ok(())
 }
 

@@ -1,11 +1,11 @@
 //! The `storage` import: bounds each call, hands it to the [`Store`] and bounds the answer.
 
-use crate::bindings::storage::{AppendOutcome, Host, HostWithStore, MetadataField};
+use crate::bindings::storage::{AppendKey, AppendOutcome, Host, HostWithStore, MetadataField};
 use crate::bindings::wit;
 use crate::ctx::{SessionCtx, SessionCtxView, SessionHost};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
-use crate::store::{Appended, NewMessages, Page, Replacement, Store};
+use crate::store::{self, Appended, NewMessages, Page, Replacement, Store};
 use crate::types::{Json, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
@@ -139,13 +139,14 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
         agent_id: String,
         bodies: Vec<String>,
         created_at: i64,
-        key: Option<String>,
+        key: Option<AppendKey>,
         expected: Option<u64>,
     ) -> Answer<i64> {
         let brought = bodies.iter().map(String::len).sum();
         let id = session_id.clone();
         let bodies = bodies.into_iter().map(Json::from).collect();
-        let new = NewMessages { bodies, created_at: Timestamp(created_at), idempotency_key: key };
+        let key = key.map(|AppendKey { key, digest }| store::AppendKey { key, digest });
+        let new = NewMessages { bodies, created_at: Timestamp(created_at), key };
         let call = async move |store: Arc<dyn Store>| store.append_messages(&session_id, &agent_id, new, expected).await;
         run(accessor, &id, brought, call, no_size).await
     }

@@ -28,8 +28,17 @@ pub struct NewMessages {
     pub bodies: Vec<Json>,
     /// When it happens.
     pub created_at: Timestamp,
-    /// What the append is known by, if it is to be repeated safely.
-    pub idempotency_key: Option<String>,
+    /// What the append is known by, if a retry is to append nothing.
+    pub key: Option<AppendKey>,
+}
+
+/// What an append is known by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppendKey {
+    /// The caller's name for the append.
+    pub key: String,
+    /// A digest of the messages that it brings, at most 64 bytes. Equal contents have equal digests.
+    pub digest: String,
 }
 
 /// How many appends with an idempotency key an agent remembers: at least the last so many of all its appends.
@@ -106,7 +115,8 @@ pub trait Store: Send + Sync + 'static {
         expected: Option<u64>,
     ) -> Result<Appended>;
 
-    /// Appends messages under the next ids and returns the first; where the idempotency key is known, what it returned before.
+    /// Appends messages under the next ids and returns the first. A key that is known returns what it returned before if the digest is the
+    /// same, and is `already-exists` otherwise.
     async fn append_messages(&self, session_id: &str, agent_id: &str, messages: NewMessages, expected: Option<u64>) -> Result<i64>;
 
     /// Finds a message, without the fields in `omit`.

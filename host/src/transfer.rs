@@ -1,15 +1,17 @@
 //! Moving sessions between stores: one session document on a line, as Extended JSON, in the order of the session ids.
 
+pub(crate) mod out;
 pub(crate) mod parts;
 mod read;
 
 use crate::error::{Error, Result};
 use crate::store::any::AnyStore;
+use out::Out;
 use parts::Gone;
 use std::io::BufRead;
 use tokio::sync::mpsc;
 
-/// Pieces of a dump that may wait for whoever writes them. One can be a whole document of MongoDB.
+/// Pieces of a dump that may wait for whoever writes them.
 const CHUNKS: usize = 2;
 
 /// Batches of parts that may wait for the store.
@@ -70,7 +72,7 @@ impl AnyStore {
     /// Dumps the sessions whose ids come after `after` (all, if none), in the byte order of their ids.
     ///
     /// One session document in the reference's schema on each line, as Extended JSON that keeps every type. A file is dumped as it is at one
-    /// moment. Memory does not grow with the number of sessions, nor, in a file, with their size. Dropping the receiver ends it.
+    /// moment. Memory grows neither with the number of sessions nor with their size. Dropping the receiver ends it.
     ///
     /// # Panics
     ///
@@ -79,9 +81,10 @@ impl AnyStore {
         let (chunks, receiver) = mpsc::channel(CHUNKS);
         let store = self.clone();
         tokio::spawn(async move {
+            let out = Out::new(chunks.clone());
             let done = match store {
-                Self::Mongo(store) => store.dump(after, &chunks).await,
-                Self::Embedded(store) => store.dump(after, chunks.clone()).await,
+                Self::Mongo(store) => store.dump(after, out).await,
+                Self::Embedded(store) => store.dump(after, out).await,
             };
             if let Err(error) = done {
                 // Nobody may be listening any more.

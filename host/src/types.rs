@@ -127,7 +127,7 @@ pub struct Message {
 }
 
 /// What an item of an answer takes beside its JSON, about, in bytes: its id, its times, its place.
-const ITEM_BYTES: usize = 64;
+pub(crate) const ITEM_BYTES: usize = 64;
 
 impl Message {
     /// What it counts in an answer, in bytes.

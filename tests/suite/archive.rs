@@ -23,6 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// A session `s` with an agent `a`, whose messages are numbered bodies.
 struct History {
     database: Database,
+    store: MongoStore,
     repo: Repository,
 }
 
@@ -38,13 +39,16 @@ impl History {
     /// A history of so many messages in a store with a threshold.
     async fn of(archive_after: u64, messages: i64) -> anyhow::Result<Self> {
         let database = Database::fresh().await?;
-        let repo = database.archiving_repository(archive_after).await?;
+        let options = StoreOptions { archive_after: Some(archive_after), ..database.options() };
+        let store = MongoStore::connect(&mongodb_uri()?, options).await?;
+        let repo = Repository::builder(store.clone()).build()?;
         repo.sessions().create("s", None).await?;
         repo.agents().create("s", "a", "{}").await?;
         for number in 0..messages {
             assert_eq!(repo.messages().append("s", "a", body(number), None).await?, number);
         }
-        Ok(Self { database, repo })
+        store.settled().await;
+        Ok(Self { database, store, repo })
     }
 
     /// A store of its own on the same collection.

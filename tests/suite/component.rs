@@ -61,11 +61,13 @@ fn it_exports_the_five_interfaces() -> anyhow::Result<()> {
 }
 
 #[test]
-fn it_is_a_component_of_at_most_250_kilobytes() {
+fn it_is_a_component_of_at_most_400_kilobytes() {
     let is_component =
         matches!(Parser::new(0).parse_all(COMPONENT).next(), Some(Ok(Payload::Version { encoding: Encoding::Component, .. })));
     assert!(is_component);
-    assert!(COMPONENT.len() <= 250_000, "{} bytes", COMPONENT.len());
+    // Each cold start of the program loads and compiles it, which takes about a millisecond for each kilobyte. If it outgrows this, look at
+    // what `twiggy` or `wasm-tools objdump` shows to be new; if all of it is needed, measure a cold start and raise the limit.
+    assert!(COMPONENT.len() <= 400_000, "{} bytes", COMPONENT.len());
 }
 
 #[test]

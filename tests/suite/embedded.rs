@@ -16,7 +16,7 @@ pub(crate) mod random;
 mod script;
 mod seen;
 
-use session_repository::{EmbeddedStore, Error, Message, Result, StoreOptions, Timestamp};
+use session_repository::{AppendKey, EmbeddedStore, Error, Message, Result, StoreOptions, Timestamp};
 use std::path::Path;
 use std::time::Duration;
 
@@ -29,6 +29,11 @@ async fn open(path: impl AsRef<Path>) -> Result<EmbeddedStore> {
 
 fn message(id: i64, time: i64, body: &str) -> Message {
     Message { message_id: id, body: body.into(), created_at: Timestamp(time), updated_at: Timestamp(time) }
+}
+
+/// A key of an append, whatever the append brings.
+fn key(key: &str) -> AppendKey {
+    AppendKey { key: key.to_owned(), digest: String::from("0") }
 }
 
 /// The message of an `unavailable`; anything else fails the test.

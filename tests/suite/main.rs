@@ -8,6 +8,7 @@ mod cli;
 mod completions;
 mod component;
 mod contract;
+mod damage;
 mod driver;
 mod embedded;
 mod exec;

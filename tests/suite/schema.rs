@@ -35,7 +35,7 @@ async fn a_session_document_has_the_schema_of_the_reference() -> anyhow::Result<
         ("metadata", "EmbeddedDocument"),
         ("feedbacks", "Array"),
         ("agents", "EmbeddedDocument"),
-        // The one field that is ours.
+        // A field of ours.
         ("revision", "Int64"),
     ];
     assert_eq!(shape(&document), expected(&fields));
@@ -43,7 +43,14 @@ async fn a_session_document_has_the_schema_of_the_reference() -> anyhow::Result<
     assert_eq!(document.get_document("metadata")?, &doc! { "priority": "high", "a": { "b": 1 } });
 
     let agent = document.get_document("agents")?.get_document("a")?;
-    let fields = [("agent_data", "EmbeddedDocument"), ("created_at", "DateTime"), ("updated_at", "DateTime"), ("messages", "Array")];
+    let fields = [
+        ("agent_data", "EmbeddedDocument"),
+        ("created_at", "DateTime"),
+        ("updated_at", "DateTime"),
+        ("messages", "Array"),
+        // Ours, too.
+        ("in_order", "Int32"),
+    ];
     assert_eq!(shape(agent), expected(&fields));
     let data = agent.get_document("agent_data")?;
     let fields =

@@ -160,7 +160,7 @@ impl Store for EmbeddedStore {
             return Err(Error::InvalidArgument(String::from("messages: must not be empty")));
         }
         let bodies = messages.bodies.iter().map(parse_object).collect::<Result<_>>()?;
-        let new = append::NewMessages { bodies, created_at: messages.created_at, key: messages.idempotency_key, expected };
+        let new = append::NewMessages { bodies, created_at: messages.created_at, key: messages.key, expected };
         let (collection, session_id, agent_id) = (self.collection, session_id.to_owned(), agent_id.to_owned());
         self.engine.write(move |tables| tables.append_messages(collection, &session_id, &agent_id, new)).await
     }

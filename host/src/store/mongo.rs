@@ -9,12 +9,17 @@ mod append;
 mod archive;
 mod connect;
 mod error;
+mod expressions;
+mod history;
 mod index;
 mod inspect;
+mod known;
 mod lookup;
-mod pipeline;
+mod questions;
 mod replace;
 mod transfer;
+mod updates;
+mod upkeep;
 mod write;
 
 pub use archive::manage::ArchivedAgent;
@@ -28,14 +33,17 @@ use crate::types::{Agent, Feedback, Json, Message, Session, Timestamp};
 use archive::memory::Memory;
 use async_trait::async_trait;
 use error::Failure;
+use expressions::{AgentPath, is_object, on};
+use known::Sessions;
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
-use mongodb::options::{Acknowledgment, CollectionOptions, ReadPreference, SelectionCriteria};
+use mongodb::options::{Acknowledgment, CollectionOptions, ReadPreference, SelectionCriteria, WriteConcern};
 use mongodb::{Client, Collection, Database};
-use pipeline::{AgentPath, Question};
+use questions::Question;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::OnceCell;
+use upkeep::Upkeep;
 use write::{ATTEMPTS, checked_size, contended, make_way};
 
 /// How long an owned client may take to finish what it has under way before it is shut down at once.
@@ -60,6 +68,8 @@ pub struct MongoStore {
     /// Whether the archive's index is there.
     archive_index: Arc<OnceCell<()>>,
     memory: Arc<Memory>,
+    sessions: Arc<Sessions>,
+    upkeep: Arc<Upkeep>,
     /// The client, if it was made here and is to be shut down here.
     owned: Option<Client>,
 }
@@ -74,6 +84,11 @@ impl fmt::Debug for MongoStore {
     }
 }
 
+/// What updates ask for on which two documents depend.
+fn majority() -> WriteConcern {
+    WriteConcern::majority()
+}
+
 /// Reads that a write or an archive stands on are of the primary's state.
 fn primary() -> SelectionCriteria {
     SelectionCriteria::ReadPreference(ReadPreference::Primary)
@@ -86,45 +101,40 @@ impl MongoStore {
         concern.w = Some(Acknowledgment::Majority);
         let beside = CollectionOptions::builder().write_concern(concern).selection_criteria(primary()).build();
         let archive = database.collection_with_options(&format!("{}.archive", collection.name()), beside);
-        let (archive_after, archive_index, memory) = (options.archive_after, Arc::default(), Arc::default());
-        Self { collection, archive, archive_after, archive_index, memory, owned }
+        Self {
+            collection,
+            archive,
+            archive_after: options.archive_after,
+            archive_index: Arc::default(),
+            memory: Arc::default(),
+            sessions: Arc::default(),
+            upkeep: Arc::default(),
+            owned,
+        }
     }
 
     /// The one document that an aggregation yields, if any.
-    async fn aggregate(&self, pipeline: Vec<Document>, from: Option<SelectionCriteria>) -> Result<Option<RawDocumentBuf>> {
-        let aggregate = self.collection.aggregate(pipeline).with_type::<RawDocumentBuf>();
-        let aggregate = match from {
-            Some(from) => aggregate.selection_criteria(from),
-            None => aggregate,
-        };
-        let mut cursor = aggregate.await.map_err(|error| Failure::of(error).into_error())?;
-        if cursor.advance().await.map_err(|error| Failure::of(error).into_error())? {
-            return Ok(Some(cursor.current().to_owned()));
-        }
-        Ok(None)
+    async fn aggregate(&self, pipeline: Vec<Document>) -> Result<Option<RawDocumentBuf>> {
+        let failed = |error| Failure::of(error).into_error();
+        let mut cursor = self.collection.aggregate(pipeline).with_type::<RawDocumentBuf>().await.map_err(failed)?;
+        if cursor.advance().await.map_err(failed)? { Ok(Some(cursor.current().to_owned())) } else { Ok(None) }
     }
 
     /// Finds fields of a session.
-    async fn find(&self, session_id: &str, projection: Document) -> Result<Option<RawDocumentBuf>> {
-        let found = self.collection.find_one(doc! { "_id": session_id }).projection(projection).await;
-        found.map_err(|error| Failure::of(error).into_error())
+    async fn find(&self, session_id: &str, projection: Document, from: Option<SelectionCriteria>) -> Result<Option<RawDocumentBuf>> {
+        let find = self.collection.find_one(doc! { "_id": session_id }).projection(projection);
+        let find = match from {
+            Some(from) => find.selection_criteria(from),
+            None => find,
+        };
+        find.await.map_err(|error| Failure::of(error).into_error())
     }
 
     /// Checks that the session is there, at the revision that a write which changes nothing expects.
     async fn require_session(&self, session_id: &str, expected: Option<u64>) -> Result<()> {
-        let look = self.look(session_id, None, Question::default()).await?;
+        let look = self.look(session_id, None, &Question::default()).await?;
         self.settle(session_id, &look, expected, 0).await
     }
-}
-
-/// A condition on a field; the type alone would also match an array that holds an object.
-fn is_object() -> Document {
-    doc! { "$type": "object", "$not": { "$type": "array" } }
-}
-
-/// A condition on one field.
-fn on(field: impl Into<String>, condition: Document) -> Document {
-    Document::from_iter([(field.into(), Bson::from(condition))])
 }
 
 #[async_trait]
@@ -139,7 +149,7 @@ impl Store for MongoStore {
 
     async fn find_session(&self, session_id: &str) -> Result<Option<Session>> {
         let fields = doc! { "_id": 0, "session_type": 1, "created_at": 1, "updated_at": 1, "revision": 1 };
-        self.find(session_id, fields).await?.map(|found| read::session(session_id, &found)).transpose()
+        self.find(session_id, fields, None).await?.map(|found| read::session(session_id, &found)).transpose()
     }
 
     async fn insert_agent(&self, session_id: &str, agent: Agent, expected: Option<u64>) -> Result<()> {
@@ -149,15 +159,19 @@ impl Store for MongoStore {
         let mut set = Document::new();
         set.insert(path.agent(), stored);
         let update = doc! { "$set": set, "$max": { "updated_at": date(agent.updated_at) }, "$inc": { "revision": 1_i64 } };
+        let mut state = self.sessions.turn(session_id).await;
         for attempt in 0..ATTEMPTS {
             make_way(attempt).await;
             let mut filter = write::session(session_id, expected);
             filter.extend(on(path.agent(), doc! { "$exists": false }));
             filter.insert("$expr", write::has_room(adds));
             match self.update(filter, update.clone()).await {
-                Ok(true) => return Ok(()),
+                Ok(true) => {
+                    state.wrote(adds);
+                    return Ok(());
+                }
                 Ok(false) => {
-                    let look = self.look(session_id, Some(&path), Question { grows: true, ..Question::default() }).await?;
+                    let look = self.look(session_id, Some(&path), &Question { grows: true, ..Question::default() }).await?;
                     if look.agent {
                         return Err(Error::AlreadyExists(Entity::Agent));
                     }
@@ -171,11 +185,11 @@ impl Store for MongoStore {
 
     async fn find_agent(&self, session_id: &str, agent_id: &str) -> Result<Option<Agent>> {
         let path = AgentPath::new(agent_id);
-        let mut fields = doc! { "_id": 0 };
+        let mut fields = doc! { "_id": 0, "created_at": 1, "updated_at": 1, "kind": { "$type": format!("${}", path.agent()) } };
         for field in ["agent_data", "created_at", "updated_at"] {
             fields.insert(path.field(field), 1);
         }
-        match self.find(session_id, fields).await? {
+        match self.find(session_id, fields, None).await? {
             Some(found) => answer::agent(agent_id, &found),
             None => Ok(None),
         }
@@ -185,15 +199,19 @@ impl Store for MongoStore {
         let path = AgentPath::new(agent_id);
         let fields = build::agent_data(agent_id, parse_object(&data.fields)?);
         let adds = checked_size(&fields)?;
-        let update = pipeline::replace_agent(&path, fields, build::text(data.updated_at)?, data.updated_at, &data.keep);
+        let update = updates::replace_agent(&path, fields, build::text(data.updated_at)?, data.updated_at, &data.keep);
+        let mut state = self.sessions.turn(session_id).await;
         for attempt in 0..ATTEMPTS {
             make_way(attempt).await;
             let mut filter = write::session(session_id, expected);
             filter.extend(on(path.agent(), is_object()));
             match self.update(filter, update.clone()).await {
-                Ok(true) => return Ok(()),
+                Ok(true) => {
+                    state.wrote(adds);
+                    return Ok(());
+                }
                 Ok(false) => {
-                    let look = self.look(session_id, Some(&path), Question::default()).await?;
+                    let look = self.look(session_id, Some(&path), &Question::default()).await?;
                     look.require_agent()?;
                     self.settle(session_id, &look, expected, 0).await?;
                 }
@@ -256,9 +274,10 @@ impl Store for MongoStore {
         }
         let adds = checked_size(&set)?;
         let update = doc! { "$set": set, "$max": { "updated_at": date(updated_at) }, "$inc": { "revision": 1_i64 } };
-        match self.update_session(session_id, update, expected, adds, false).await {
+        let mut state = self.sessions.turn(session_id).await;
+        match self.update_session(&mut state, session_id, update, expected, adds, false).await {
             Err(Failure::Refused) => {
-                let metadata = self.find(session_id, doc! { "_id": 0, "metadata": 1, "revision": 1 }).await?;
+                let metadata = self.find(session_id, doc! { "_id": 0, "metadata": 1, "revision": 1 }, None).await?;
                 // Metadata that is no object, or a revision that is none, is not the path's fault.
                 if let Some(found) = metadata {
                     read::revision(read::member(&found, "revision")?)?;
@@ -271,7 +290,7 @@ impl Store for MongoStore {
     }
 
     async fn get_metadata(&self, session_id: &str) -> Result<Option<Json>> {
-        self.find(session_id, doc! { "_id": 0, "metadata": 1 }).await?.map(|found| read::metadata(&found)).transpose()
+        self.find(session_id, doc! { "_id": 0, "metadata": 1 }, None).await?.map(|found| read::metadata(&found)).transpose()
     }
 
     async fn unset_metadata(&self, session_id: &str, paths: Vec<String>, updated_at: Timestamp, expected: Option<u64>) -> Result<()> {
@@ -280,7 +299,8 @@ impl Store for MongoStore {
         }
         let unset: Document = paths.into_iter().map(|path| (format!("metadata.{path}"), Bson::from(""))).collect();
         let update = doc! { "$unset": unset, "$max": { "updated_at": date(updated_at) }, "$inc": { "revision": 1_i64 } };
-        self.update_session(session_id, update, expected, 0, false).await.map_err(Failure::into_error)
+        let mut state = self.sessions.turn(session_id).await;
+        self.update_session(&mut state, session_id, update, expected, 0, false).await.map_err(Failure::into_error)
     }
 
     async fn append_feedback(&self, session_id: &str, feedback: Feedback, expected: Option<u64>) -> Result<()> {
@@ -291,17 +311,19 @@ impl Store for MongoStore {
             "$max": { "updated_at": date(feedback.created_at) },
             "$inc": { "revision": 1_i64 },
         };
-        self.update_session(session_id, update, expected, adds, true).await.map_err(Failure::into_error)
+        let mut state = self.sessions.turn(session_id).await;
+        self.update_session(&mut state, session_id, update, expected, adds, true).await.map_err(Failure::into_error)
     }
 
     async fn list_feedback(&self, session_id: &str, _: usize) -> Result<Vec<Feedback>> {
-        match self.find(session_id, doc! { "_id": 0, "feedbacks": 1 }).await? {
+        match self.find(session_id, doc! { "_id": 0, "feedbacks": 1, "created_at": 1, "updated_at": 1 }, None).await? {
             Some(found) => answer::feedback(&found),
             None => Ok(Vec::new()),
         }
     }
 
     async fn close(&self) {
+        self.upkeep.end().await;
         if let Some(client) = &self.owned
             && tokio::time::timeout(SHUTDOWN_PATIENCE, client.clone().shutdown()).await.is_err()
         {

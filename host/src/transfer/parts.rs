@@ -157,7 +157,7 @@ impl<'de, T: Take> Visitor<'de> for Agent<'_, T> {
                 continue;
             }
             let value = map.next_value_seed(Value(Extended::default()))?;
-            if name == "archive" && is_archive(&value) {
+            if name == "archive" && is_archive(&value) || name == "moving" && is_moving(&value) {
                 return Err(de::Error::custom(
                     "the older messages of an agent are in an archive and not in this dump; `session-repo export` writes whole sessions",
                 ));
@@ -175,6 +175,11 @@ impl<'de, T: Take> Visitor<'de> for Agent<'_, T> {
 fn is_archive(value: &Bson) -> bool {
     let Some(archive) = value.as_document() else { return false };
     archive.get_object_id("id").is_ok() && matches!(archive.get("count"), Some(Bson::Int32(1..) | Bson::Int64(1..)))
+}
+
+/// Whether the field has messages that are on their way to an archive.
+fn is_moving(value: &Bson) -> bool {
+    value.as_document().is_some_and(|moving| moving.get_array("cuts").is_ok() && moving.get_array("messages").is_ok())
 }
 
 /// A field that is a list of documents, each a part of its own.

@@ -3,7 +3,7 @@
 use anyhow::{Context, ensure};
 use mongodb::bson::doc;
 use serde_json::{Value, json};
-use session_repository::{Message, MongoStore, Repository, StoreOptions};
+use session_repository::{Error, Message, MongoStore, Repository, StoreOptions};
 use session_repository_tests::{Database, mongodb_uri};
 use std::ops::Range;
 
@@ -61,11 +61,19 @@ impl Place {
     pub(super) async fn append(&self, session: &str, range: Range<i64>) -> anyhow::Result<()> {
         let first = self.repo.messages().append_many(session, "a", range.clone().map(body), None).await?;
         ensure!(first == range.start, "the next id was {first}, not {}", range.start);
+        self.store.settled().await;
         Ok(())
     }
 
     pub(super) async fn update(&self, session: &str, id: i64, body: Value) -> anyhow::Result<()> {
         self.repo.messages().update(session, "a", id, body).await.with_context(|| format!("update of {id}"))
+    }
+
+    /// The same through a proxy that does not let the block get the update: it takes place, and is not acknowledged.
+    pub(super) async fn update_lamely(&self, session: &str, id: i64, body: Value) -> anyhow::Result<()> {
+        let updated = self.repo.messages().update(session, "a", id, body).await;
+        ensure!(matches!(updated, Err(Error::Unavailable(_))), "update of {id}: {updated:?}");
+        Ok(())
     }
 
     /// All that is to be read of a history, in each way that there is. The ways must agree.
@@ -170,7 +178,8 @@ impl Witnesses {
         ensure!(blocks == 0, "{blocks} blocks are left");
         let agent = database.document(session).await?;
         let agent = agent.get_document("agents")?.get_document("a")?;
-        ensure!(!agent.contains_key("archive"), "the document still tells of an archive");
+        ensure!(!agent.contains_key("archive") && !agent.contains_key("moving"), "the document still tells of an archive");
+        ensure!(agent.get_i32("in_order").ok() == Some(i32::try_from(expected.len())?), "the order is not known: {agent:?}");
         ensure!(agent.get_array("messages")?.len() == expected.len(), "messages are missing in the document");
         Ok(())
     }

@@ -6,7 +6,6 @@ use super::history::{Place, SMALL, Said, Witnesses, body};
 use super::proxy::{Command, Moment, Plan, Proxy, Step, at_step};
 use crate::run::{Desk, Site};
 use anyhow::{Context, ensure};
-use mongodb::bson::doc;
 use serde_json::{Value, json};
 use session_repository_tests::Database;
 use std::process::Stdio;
@@ -38,7 +37,7 @@ impl Operation {
             Self::Undo | Self::Update | Self::LargeUpdate => {
                 let mut history = archiving.seed(session, 8).await?;
                 let new = json!({"pending": true});
-                desk.lame.update(session, 2, new.clone()).await?;
+                desk.lame.update_lamely(session, 2, new.clone()).await?;
                 history[2].1 = new;
                 history
             }
@@ -178,7 +177,7 @@ async fn kill_at_each_step(operation: Operation, expected: &[Step]) -> anyhow::R
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_append_that_is_killed_at_any_step_of_its_moves() -> anyhow::Result<()> {
-    kill_at_each_step(Operation::Append, &[Step::Write, Step::Index, Step::Claim, Step::WriteBlock, Step::CommitMove]).await
+    kill_at_each_step(Operation::Append, &[Step::Write, Step::Index, Step::Seal, Step::WriteBlocks, Step::CommitMove]).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -193,7 +192,7 @@ async fn a_large_update_of_the_archive_that_is_killed_at_any_step() -> anyhow::R
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_archive_run_that_is_killed_at_any_step() -> anyhow::Result<()> {
-    kill_at_each_step(Operation::Run, &[Step::Index, Step::Claim, Step::WriteBlock, Step::CommitMove]).await
+    kill_at_each_step(Operation::Run, &[Step::Index, Step::Seal, Step::WriteBlocks, Step::CommitMove]).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -201,39 +200,62 @@ async fn an_archive_undo_that_is_killed_at_any_step() -> anyhow::Result<()> {
     kill_at_each_step(Operation::Undo, &[Step::Fold, Step::DeleteBlocks]).await
 }
 
-/// A mover whose messages change each time gives up and lets others move; it is killed there.
+/// A mover that finds what another one has left is killed, too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_mover_that_is_killed_when_it_gives_up() -> anyhow::Result<()> {
+async fn a_second_mover_that_is_killed_at_any_step() -> anyhow::Result<()> {
     let bench = Bench::set_up().await?;
-    for moment in [Moment::Before, Moment::After] {
-        let session = format!("{moment:?}");
-        let (mut before, mut after) = Operation::Append.prepare(&bench, &session).await?;
-        let rule = move |command: &Command| match command.step() {
-            Some(Step::CommitMove) => Plan::Hold(Moment::Before),
-            Some(Step::Release) => Plan::Hold(moment),
-            _ => Plan::Pass,
-        };
-        let mut proxy = Proxy::start(rule).await?;
-        let mut child = Operation::Append.start(&bench.desk, &bench.site(&proxy), &session).await?;
-        let mut changes = 0;
-        let last = loop {
-            let held = proxy.held().await?;
-            if held.command.step() == Some(Step::Release) {
-                break held;
+    for (first, first_moment) in
+        [(Step::WriteBlocks, Moment::Before), (Step::WriteBlocks, Moment::After), (Step::CommitMove, Moment::Before)]
+    {
+        for second in [Step::TakeOver, Step::WriteBlocks, Step::ReplaceBlock, Step::CommitMove] {
+            for moment in [Moment::Before, Moment::After] {
+                // Blocks are replaced only where the first one has written them.
+                if second == Step::ReplaceBlock && (first, first_moment) == (Step::WriteBlocks, Moment::Before) {
+                    continue;
+                }
+                let session = format!("{first:?} {first_moment:?} {second:?} {moment:?}");
+                let (before, after) = Operation::Run.prepare(&bench, &session).await?;
+                for (step, moment) in [(first, first_moment), (second, moment)] {
+                    let mut proxy = Proxy::start(at_step(step, 0, Plan::Hold(moment))).await?;
+                    let mut child = Operation::Run.start(&bench.desk, &bench.site(&proxy), &session).await?;
+                    let held = proxy.held().await?;
+                    child.kill().await?;
+                    drop((held, proxy));
+                    if step == second {
+                        bench.examine(child, &session, (before.clone(), after.clone()), false).await.context(session.clone())?;
+                        break;
+                    }
+                    bench.witnesses.check(&session, &before).await.context(session.clone())?;
+                }
             }
-            let new = json!({"change": changes, "text": "x".repeat(150)});
-            bench.witnesses.never.update(&session, 0, new.clone()).await?;
-            (before[0].1, after[0].1) = (new.clone(), new);
-            changes += 1;
-            held.resume();
-        };
-        ensure!(changes == 3, "it gave up after {changes} changes");
-        child.kill().await?;
-        drop((last, proxy));
-        let is_claimed = doc! { "_id": &session, "agents.a.archive.claimed": { "$exists": true } };
-        let claimed = bench.database.documents().count_documents(is_claimed).await?;
-        ensure!(claimed == u64::from(moment == Moment::Before), "its release");
-        bench.examine(child, &session, (before, after), false).await?;
+        }
+    }
+    bench.clear().await
+}
+
+/// A mover that fails, and does not die, lets others move at once: it gives back its claim.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mover_that_fails_gives_back_its_claim() -> anyhow::Result<()> {
+    let bench = Bench::set_up().await?;
+    for step in [Step::WriteBlocks, Step::CommitMove] {
+        let session = format!("{step:?}");
+        let (before, _) = Operation::Run.prepare(&bench, &session).await?;
+        let proxy = Proxy::start(at_step(step, 0, Plan::Cut(Moment::Before))).await?;
+        let place = Place::through(&proxy.uri(), &bench.database, Some(SMALL)).await?;
+        let failed = place.store.archive_run(&session).await;
+        ensure!(matches!(failed, Err(session_repository::Error::Unavailable(_))), "{failed:?}");
+        place.close().await;
+        let document = bench.database.document(&session).await?;
+        let agent = document.get_document("agents")?.get_document("a")?;
+        ensure!(agent.get_document("archive")?.get("claimed").is_none() && agent.contains_key("moving"), "{agent:?}");
+        bench.witnesses.check(&session, &before).await?;
+        // So an append completes the move, and goes on.
+        bench.witnesses.archiving.append(&session, 8..9).await?;
+        let status = bench.witnesses.archiving.store.archive_status(&session).await?.context("no session")?;
+        ensure!(status[0].moving_bytes == 0 && status[0].archived_messages > 0, "{status:?}");
+        let mut expected = before;
+        expected.push((8, body(8)));
+        bench.witnesses.go_on(&bench.database, &session, expected).await?;
     }
     bench.clear().await
 }

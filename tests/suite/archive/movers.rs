@@ -117,23 +117,27 @@ async fn a_mover_that_is_late_harms_nothing() -> anyhow::Result<()> {
     let database = Database::fresh().await?;
     let others = Witnesses::open(&database).await?;
     let steps = [
-        (Step::Claim, Moment::Before),
-        (Step::Claim, Moment::After),
-        (Step::WriteBlock, Moment::After),
+        (Step::Seal, Moment::Before),
+        (Step::Seal, Moment::After),
+        (Step::WriteBlocks, Moment::Before),
+        (Step::WriteBlocks, Moment::After),
         (Step::CommitMove, Moment::Before),
         (Step::CommitMove, Moment::After),
     ];
     for (step, moment) in steps {
-        // The first move makes the archive; the second one goes on with it.
-        let n = usize::from(step != Step::Claim);
         for meanwhile in ALL {
-            let name = format!("{step:?} {moment:?} {n} {meanwhile:?}");
-            let mut expected = others.never.seed(&name, 10).await?;
-            let happens = meanwhile.happen(&others, &name, &mut expected);
-            let rule = at_step(step, n, Plan::Hold(moment));
-            let run = async |place: Place| place.store.archive_run(&name).await;
-            hold(&database, rule, run, happens).await?.with_context(|| name.clone())?;
-            others.go_on(&database, &name, expected).await.with_context(|| name.clone())?;
+            // The first move makes the archive; another one goes on with it.
+            for begun in [false, true] {
+                let name = format!("{step:?} {moment:?} {meanwhile:?} {begun}");
+                let mut expected = if begun { others.archiving.seed(&name, 6).await? } else { others.never.seed(&name, 6).await? };
+                others.never.append(&name, 6..12).await?;
+                expected.extend((6..12).map(|n| (n, body(n))));
+                let happens = meanwhile.happen(&others, &name, &mut expected);
+                let rule = at_step(step, 0, Plan::Hold(moment));
+                let run = async |place: Place| place.store.archive_run(&name).await;
+                hold(&database, rule, run, happens).await?.with_context(|| name.clone())?;
+                others.go_on(&database, &name, expected).await.with_context(|| name.clone())?;
+            }
         }
     }
     others.close().await;
@@ -184,7 +188,7 @@ async fn of_two_movers_with_one_block_one_succeeds() -> anyhow::Result<()> {
 async fn an_append_whose_move_is_late_is_acknowledged_and_in_its_place() -> anyhow::Result<()> {
     let database = Database::fresh().await?;
     let others = Witnesses::open(&database).await?;
-    for step in [Step::Claim, Step::WriteBlock, Step::CommitMove] {
+    for step in [Step::Seal, Step::WriteBlocks, Step::CommitMove] {
         for meanwhile in ALL {
             let name = format!("{step:?} {meanwhile:?}");
             let mut expected = others.never.seed(&name, 10).await?;
@@ -195,6 +199,35 @@ async fn an_append_whose_move_is_late_is_acknowledged_and_in_its_place() -> anyh
             ensure!(id == Ok(10), "{name}: {id:?}");
             others.go_on(&database, &name, expected).await.with_context(|| name.clone())?;
         }
+    }
+    others.close().await;
+    database.drop().await
+}
+
+/// The answer of an append leaves when the append is durable; its move goes on behind it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_append_does_not_wait_for_its_move() -> anyhow::Result<()> {
+    let database = Database::fresh().await?;
+    let others = Witnesses::open(&database).await?;
+    for step in [Step::Index, Step::Seal, Step::WriteBlocks, Step::CommitMove] {
+        let name = format!("{step:?}");
+        let mut expected = others.never.seed(&name, 10).await?;
+        let mut proxy = Proxy::start(|_| Plan::Pass).await?;
+        let place = Place::through(&proxy.uri(), &database, Some(SMALL)).await?;
+        proxy.rule(at_step(step, 0, Plan::Hold(Moment::Before)));
+        for n in 10..13 {
+            ensure!(place.repo.messages().append(&*name, "a", body(n), None).await? == n, "{name}");
+            expected.push((n, body(n)));
+        }
+        // It is under way, and held since then.
+        let held = proxy.held().await?;
+        others.check(&name, &expected).await?;
+        held.resume();
+        // What is under way comes to its end first.
+        place.close().await;
+        let status = others.never.store.archive_status(&name).await?.context("no session")?;
+        ensure!(status[0].moving_bytes == 0 && status[0].bytes <= SMALL, "{name}: {status:?}");
+        others.go_on(&database, &name, expected).await.with_context(|| name.clone())?;
     }
     others.close().await;
     database.drop().await
@@ -279,7 +312,7 @@ async fn a_block_that_lacks_an_update_gets_it_whoever_comes_next() -> anyhow::Re
                     is_committed |= command.step() == Some(Step::CommitUpdate);
                     if is_committed && command.step() == Some(Step::UpdateBlock) { Plan::Cut(moment) } else { Plan::Pass }
                 });
-                lame.update(&name, at, new.clone()).await.with_context(|| name.clone())?;
+                lame.update_lamely(&name, at, new.clone()).await.with_context(|| name.clone())?;
                 expected[usize::try_from(at)?].1 = new.clone();
                 others.check(&name, &expected).await.with_context(|| name.clone())?;
             }

@@ -243,8 +243,12 @@ pub(super) enum Step {
     Write,
     /// The archive's index.
     Index,
-    Claim,
-    WriteBlock,
+    Seal,
+    /// A mover goes on with what another one has sealed.
+    TakeOver,
+    WriteBlocks,
+    /// A block that another mover has left is overwritten.
+    ReplaceBlock,
     CommitMove,
     Release,
     CommitUpdate,
@@ -266,11 +270,13 @@ impl Command {
         let has = |text: &str| update.contains(text);
         match (self.name.as_str(), is_archive) {
             ("createIndexes", true) => Some(Step::Index),
+            ("insert", true) => Some(Step::WriteBlocks),
             ("update", true) if has("$set") => Some(Step::UpdateBlock),
-            ("update", true) => Some(Step::WriteBlock),
+            ("update", true) => Some(Step::ReplaceBlock),
             ("delete", true) => Some(Step::DeleteBlocks),
-            ("findAndModify", false) if has("\"fence\"") => Some(Step::Claim),
-            ("update", false) if has("archive.claimed") && has("$slice") => Some(Step::CommitMove),
+            ("findAndModify", false) if has("\"cuts\"") => Some(Step::Seal),
+            ("findAndModify", false) if has("archive.fence") => Some(Step::TakeOver),
+            ("update", false) if has("archive.count") => Some(Step::CommitMove),
             ("update", false) if has("archive.claimed") => Some(Step::Release),
             ("update", false) if has("archive.redo") && has("$unset") => Some(Step::ForgetRedo),
             ("update", false) if has("archive.redo") => Some(Step::CommitUpdate),

@@ -98,6 +98,7 @@ async fn the_largest_messages_are_archived() -> anyhow::Result<()> {
     too_large(history.repo.messages().append("s", "a", of_size(16 * MIB), None).await);
     let page = history.repo.messages().list("s", "a", Some(3), 0).await?;
     assert_eq!(page.iter().map(|message| message.message_id).collect::<Vec<_>>(), [0, 1, 2]);
+    history.store.settled().await;
     let store = history.store(Some(1024)).await?;
     let status = store.archive_status("s").await?.unwrap_or_default();
     assert_eq!(status.first().map(|agent| agent.archived_messages), Some(3), "{status:?}");

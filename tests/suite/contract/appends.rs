@@ -131,7 +131,7 @@ contract! {
         }
         assert_eq!(repo.sessions().read("s").await?, before);
         assert_eq!(ids(repo, None, 0).await?, [0i64; 0]);
-        assert_eq!(repo.messages().append("s", "a", "{}", Some("k")).await?, 0);
+        assert_eq!(repo.messages().append("s", "a", json!({"n": 1}), Some("k")).await?, 0);
     }
 
     async fn nothing_is_appended_to_what_is_unknown(repo) {
@@ -155,15 +155,43 @@ contract! {
         next_millisecond().await;
         for _ in 0..2 {
             assert_eq!(repo.messages().append("s", "a", json!({"n": 1}), Some("one")).await?, 0);
-            assert_eq!(repo.messages().append("s", "a", json!({"other": 1}), Some("one")).await?, 0);
-            assert_eq!(repo.messages().append_many("s", "a", vec![json!({}); 5], Some("one")).await?, 0);
-            assert_eq!(repo.messages().append("s", "a", json!({"n": 2}), Some("$two.é\"")).await?, 1);
-            // What was expected then is long past.
+            // The same content: stamps, metrics and what the reference adds aside, in another order of keys, as a list of one.
+            let same = r#"{"latency_ms": 5, "created_at": 0, "storage_id": "x", "n" : 1}"#;
+            assert_eq!(repo.messages().append("s", "a", same, Some("one")).await?, 0);
+            assert_eq!(repo.messages().append_many("s", "a", [same], Some("one")).await?, 0);
+            assert_eq!(repo.messages().append_many("s", "a", [json!({"n": 2}), json!({"n": 3})], Some("$two.é\"")).await?, 1);
+            // The revision that was expected then is long past.
             assert_eq!(repo.messages().if_revision(1).append("s", "a", json!({"n": 1}), Some("one")).await?, 0);
         }
         let after = (repo.sessions().read("s").await?, repo.agents().read("s", "a").await?, repo.messages().list("s", "a", None, 0).await?);
         assert_eq!(after, before);
         assert_eq!(repo.messages().append("s", "a", "{}", Some("One")).await?, 4, "another key");
+    }
+
+    async fn a_key_that_comes_back_with_other_content_is_refused(repo) {
+        with_agent(repo).await?;
+        repo.agents().create("s", "b", "{}").await?;
+        assert_eq!(repo.messages().append_many("s", "a", [json!({"n": 1}), json!({"n": 2})], Some("k")).await?, 0);
+        let before = (repo.sessions().read("s").await?, repo.messages().list("s", "a", None, 0).await?);
+        let many = |bodies: &[&str]| bodies.iter().map(|body| (*body).to_owned()).collect::<Vec<_>>();
+        for other in [
+            many(&[r#"{"n": 1}"#]),
+            many(&[r#"{"n": 1}"#, r#"{"n": 2.0}"#]),
+            many(&[r#"{"n": 2}"#, r#"{"n": 1}"#]),
+            many(&[r#"{"n": 1}"#, r#"{"n": 2}"#, "{}"]),
+            many(&[r#"{"n": 1}"#, r#"{"n": 2, "m": null}"#]),
+        ] {
+            for expected in [None, Some(9)] {
+                let messages = repo.messages();
+                let messages = expected.map_or(messages, |revision| messages.if_revision(revision));
+                let refused = messages.append_many("s", "a", other.clone(), Some("k")).await;
+                assert_eq!(refused, Err(Error::AlreadyExists(Entity::Message)), "{other:?}");
+            }
+        }
+        let after = (repo.sessions().read("s").await?, repo.messages().list("s", "a", None, 0).await?);
+        assert_eq!(after, before);
+        // Keys belong to one agent.
+        assert_eq!(repo.messages().append("s", "b", json!({"n": 9}), Some("k")).await?, 0);
     }
 
     async fn a_key_of_a_refused_append_is_not_taken(repo) {
@@ -175,7 +203,7 @@ contract! {
         for _ in 0..2 {
             invalid(repo.messages().append("s", "a", "{}", Some("l")).await);
         }
-        assert_eq!(repo.messages().append("s", "a", "{}", Some("k")).await?, 0);
+        assert_eq!(repo.messages().append("s", "a", json!({"n": 1}), Some("k")).await?, 0);
     }
 
     async fn keys_belong_to_one_agent(repo) {
@@ -209,18 +237,18 @@ contract! {
         with_agent(repo).await?;
         append_with_keys(repo, 0..REMEMBERED).await?;
         for key in [0, 1, REMEMBERED - 1] {
-            assert_eq!(repo.messages().append("s", "a", "{}", Some(&key.to_string())).await?, key);
+            assert_eq!(repo.messages().append("s", "a", json!({"k": key}), Some(&key.to_string())).await?, key);
         }
         // Appends without a key push none out.
         assert_eq!(repo.messages().append_many("s", "a", vec!["{}"; 300], None).await?, REMEMBERED);
-        assert_eq!(repo.messages().append("s", "a", "{}", Some("0")).await?, 0);
+        assert_eq!(repo.messages().append("s", "a", json!({"k": 0}), Some("0")).await?, 0);
         assert_eq!(ids(repo, None, 0).await?.len(), usize::try_from(REMEMBERED)? + 300);
     }
 
     async fn a_key_that_many_others_came_after_is_forgotten(repo) {
         with_agent(repo).await?;
         append_with_keys(repo, 0..2 * REMEMBERED).await?;
-        assert_eq!(repo.messages().append("s", "a", "{}", Some(&REMEMBERED.to_string())).await?, REMEMBERED);
+        assert_eq!(repo.messages().append("s", "a", json!({"k": REMEMBERED}), Some(&REMEMBERED.to_string())).await?, REMEMBERED);
         assert_eq!(repo.messages().append("s", "a", "{}", Some("0")).await?, 2 * REMEMBERED, "it is new again");
     }
 
@@ -233,7 +261,7 @@ contract! {
         assert_eq!(repo.sessions().read("s").await?, before);
         assert_eq!(repo.messages().append_many("s", "a", many(2), Some("k")).await?, i64::MAX - 1);
         invalid(repo.messages().append("s", "a", "{}", None).await);
-        assert_eq!(repo.messages().append("s", "a", "{}", Some("k")).await?, i64::MAX - 1, "a repeat needs no id");
+        assert_eq!(repo.messages().append_many("s", "a", many(2), Some("k")).await?, i64::MAX - 1, "a repeat needs no id");
         repo.messages().create("s", "a", 1, "{}").await?;
         invalid(repo.messages().append("s", "a", "{}", None).await);
         assert_eq!(ids(repo, None, 0).await?, [i64::MAX - 2, i64::MAX - 1, i64::MAX, 1]);

@@ -15,7 +15,7 @@ async fn with_agent(store: &EmbeddedStore) -> Result<()> {
 
 async fn append(store: &EmbeddedStore, count: usize, time: i64, key: Option<&str>) -> Result<i64> {
     let (bodies, created_at) = (vec!["{}".into(); count], Timestamp(time));
-    store.append_messages("s", "a", NewMessages { bodies, created_at, idempotency_key: key.map(str::to_owned) }, None).await
+    store.append_messages("s", "a", NewMessages { bodies, created_at, key: key.map(super::key) }, None).await
 }
 
 async fn messages(store: &EmbeddedStore) -> Result<Vec<Message>> {
@@ -63,7 +63,7 @@ async fn a_message_that_is_too_large_leaves_out_the_whole_append() -> anyhow::Re
     let large = format!(r#"{{"k":"{}"}}"#, "x".repeat(16 * 1024 * 1024));
     let new = |bodies: Vec<&str>| {
         let bodies = bodies.into_iter().map(Into::into).collect();
-        NewMessages { bodies, created_at: Timestamp(1), idempotency_key: Some(String::from("k")) }
+        NewMessages { bodies, created_at: Timestamp(1), key: Some(super::key("k")) }
     };
     let refused = store.append_messages("s", "a", new(vec!["{}", &large]), None).await;
     assert!(matches!(refused, Err(Error::TooLarge { .. })), "{refused:?}");

@@ -61,7 +61,7 @@ async fn append(store: &EmbeddedStore, appends: &[Append], expected: &mut Vec<Me
 
 /// Appends so many messages under the next ids.
 async fn append_next(store: &EmbeddedStore, count: u8, time: i64, expected: &mut Vec<Message>) -> anyhow::Result<()> {
-    let new = NewMessages { bodies: vec!["{}".into(); count.into()], created_at: Timestamp(time), idempotency_key: None };
+    let new = NewMessages { bodies: vec!["{}".into(); count.into()], created_at: Timestamp(time), key: None };
     let answer = store.append_messages("s", "a", new, None).await;
     let highest = expected.iter().map(|message| message.message_id).max();
     let first = highest.map_or(Some(0), |highest| highest.max(-1).checked_add(1));

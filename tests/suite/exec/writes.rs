@@ -141,15 +141,19 @@ async fn an_append_with_a_key_is_done_once() -> anyhow::Result<()> {
         requests.extend([
             append(json!({"message": {"n": 0}, "idempotency_key": "k"})),
             append(json!({"message": {"n": 0}, "idempotency_key": "k"})),
-            append(json!({"message": {"n": 9}, "idempotency_key": "k", "expected_revision": 1})),
+            append(json!({"message": {"n": 0}, "idempotency_key": "k", "expected_revision": 1})),
             append_many(json!({"messages": [{"n": 1}, {"n": 2}], "idempotency_key": "l"})),
             append_many(json!({"messages": [{"n": 1}, {"n": 2}], "idempotency_key": "l"})),
             append(json!({"message": {"n": 3}, "idempotency_key": null})),
             append(json!({"message": {"n": 4}, "idempotency_key": null})),
             ("messages.list", json!({"session_id": "s", "agent_id": "a"})),
             ("sessions.read", json!({"session_id": "s"})),
+            append(json!({"message": {"n": 9}, "idempotency_key": "k"})),
         ]);
         let run = run(site, &["--concurrency", "1"], lines(&requests)).await?;
+        let error = &run.responses.last().ok_or_else(|| anyhow::anyhow!("no answer"))?["error"];
+        assert_eq!((&error["code"], &error["entity"]), (&json!("already-exists"), &json!("message")));
+        assert_eq!(error["message"], "the idempotency key stands for other content of agent `a` of session `s`");
         let results: Vec<_> = run.responses[2..].iter().map(|response| response["result"].clone()).collect();
         let (one, many) = (|id: i64| json!({"message_id": id}), json!({"first_message_id": 1}));
         assert_eq!(results[..7], [one(0), one(0), one(0), many.clone(), many, one(3), one(4)]);

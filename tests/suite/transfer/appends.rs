@@ -4,7 +4,7 @@ use super::round_trip::round_trip;
 use super::{agent, message, session};
 use crate::run::{Desk, Site};
 use mongodb::bson::{Bson, Document, doc};
-use session_repository::{AnyStore, Error, NewMessages, Result, StoreUrl, Timestamp};
+use session_repository::{AnyStore, AppendKey, Error, NewMessages, Result, StoreUrl, Timestamp};
 use session_repository_tests::Database;
 
 /// An agent whose messages have the ids 1 and 7.
@@ -61,7 +61,11 @@ async fn store(sessions: &[Document]) -> anyhow::Result<AnyStore> {
 }
 
 async fn append(store: &AnyStore, session_id: &str, key: Option<&str>) -> Result<i64> {
-    let new = NewMessages { bodies: vec!["{}".into()], created_at: Timestamp(0), idempotency_key: key.map(str::to_owned) };
+    let new = NewMessages {
+        bodies: vec!["{}".into()],
+        created_at: Timestamp(0),
+        key: key.map(|key| AppendKey { key: key.to_owned(), digest: String::from("0") }),
+    };
     store.clone().into_store().append_messages(session_id, "a", new, None).await
 }
 
@@ -149,16 +153,17 @@ async fn an_agent_that_appended_since_is_another_one() -> anyhow::Result<()> {
         super::load(&store, super::line("s", "x")).await?;
         assert_eq!(append(&store, "s", Some("k")).await?, 2);
         let dump = super::dump(&store).await?;
-        assert!(dump.contains(r#""appends":[{"key":"k","first":{"$numberLong":"2"}}]"#), "{dump}");
+        assert!(dump.contains(r#""appends":[{"key":"k","first":{"$numberLong":"2"},"digest":"0"}]"#), "{dump}");
         assert!(dump.contains(r#""revision":{"$numberLong":"1"}"#), "{dump}");
         assert_eq!(super::load(&store, dump.as_str()).await?.same, 1);
         for (known, other) in [
             (r#""key":"k""#, r#""key":"l""#),
             (r#""first":{"$numberLong":"2"}"#, r#""first":{"$numberLong":"1"}"#),
-            (r#"[{"key":"k","first":{"$numberLong":"2"}}]"#, "[]"),
+            (r#"[{"key":"k","first":{"$numberLong":"2"},"digest":"0"}]"#, "[]"),
+            (r#""digest":"0""#, r#""digest":"1""#),
             (r#"[{"key":"k""#, r#"[{"key":"j","first":{"$numberLong":"1"}},{"key":"k""#),
-            (r#"{"$numberLong":"2"}}]"#, r#"{"$numberLong":"2"}},{"key":"l","first":{"$numberLong":"2"}}]"#),
-            (r#""appends":[{"key":"k","first":{"$numberLong":"2"}}]"#, r#""appends":[5]"#),
+            (r#""digest":"0"}]"#, r#""digest":"0"},{"key":"l","first":{"$numberLong":"2"}}]"#),
+            (r#""appends":[{"key":"k","first":{"$numberLong":"2"},"digest":"0"}]"#, r#""appends":[5]"#),
             (r#""revision":{"$numberLong":"1"}"#, r#""revision":{"$numberLong":"2"}"#),
         ] {
             assert_ne!(dump.replace(known, other), dump, "{other}");

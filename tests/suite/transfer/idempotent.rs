@@ -143,7 +143,6 @@ async fn a_session_that_was_used_since_differs() -> anyhow::Result<()> {
         let ran = desk.feed(&site, &["import"], dump.clone()).await?;
         assert_eq!(ran.status, Some(1));
         assert!(ran.stderr.contains("session \"a\"") && ran.stderr.contains("1 there already, 1 different"), "{}", ran.stderr);
-        assert_eq!(desk.run(&site, &["message", "list", "a", "a", "--json"]).await?.status, Some(1), "its messages have no times");
         // What was written behind an import is part of the next dump, which the store knows as its own.
         let second = desk.dump(&site).await?;
         assert_ne!(second, dump);

@@ -29,6 +29,10 @@ impl Subject {
     pub(crate) fn describe(&self, error: &Error) -> String {
         match error {
             Error::NotFound(entity) => format!("{} does not exist", self.name(*entity)),
+            // An append names no message: what it brought is another one than its key stands for.
+            Error::AlreadyExists(Entity::Message) if self.message_id.is_none() => {
+                format!("the idempotency key stands for other content of {}", self.name(Entity::Agent))
+            }
             Error::AlreadyExists(Entity::Message) => format!("{} exists already, with other content", self.name(Entity::Message)),
             Error::AlreadyExists(entity) => format!("{} exists already", self.name(*entity)),
             Error::TooLarge { .. } if self.is_page => format!("{error}: list it page by page, with a limit and an offset"),

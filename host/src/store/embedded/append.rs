@@ -3,9 +3,10 @@
 use super::fault::Result;
 use super::tables::{AgentRow, Number, WriteTables, bytes, damaged, raw};
 use super::write::{advance, make_room};
+use crate::error::{Entity, Error};
 use crate::store::schema::json::date;
 use crate::store::schema::{build, read};
-use crate::store::{REMEMBERED_APPENDS, no_next_id};
+use crate::store::{AppendKey, REMEMBERED_APPENDS, no_next_id};
 use crate::types::Timestamp;
 use bson::{Array, Bson, Document, doc};
 use redb::ReadableTable;
@@ -15,7 +16,7 @@ pub(super) struct NewMessages {
     /// The own fields of each.
     pub(super) bodies: Vec<Document>,
     pub(super) created_at: Timestamp,
-    pub(super) key: Option<String>,
+    pub(super) key: Option<AppendKey>,
     pub(super) expected: Option<u64>,
 }
 
@@ -50,9 +51,9 @@ impl WriteTables<'_> {
         agent.latest = now.0;
         make_room(&mut agent.document, "messages", Array::new());
         self.note_highest_id(&agent, last)?;
-        if let Some(key) = key {
+        if let Some(AppendKey { key, digest }) = key {
             make_room(&mut agent.document, "appends", Array::new());
-            self.remember(agent.number, bytes(&doc! { "key": key, "first": first })?.as_bytes())?;
+            self.remember(agent.number, bytes(&doc! { "key": key, "first": first, "digest": digest })?.as_bytes())?;
             self.forget_old_appends(agent.number)?;
         }
         self.written_agent((collection, session_id, agent_id), session, agent, now)?;
@@ -92,8 +93,8 @@ impl WriteTables<'_> {
         Ok(())
     }
 
-    /// The first id that an append with this key gave.
-    fn remembered(&self, agent: &AgentRow, key: &str) -> Result<Option<i64>> {
+    /// The first id that an append with this key gave. Refuses a key that stands for other content.
+    fn remembered(&self, agent: &AgentRow, AppendKey { key, digest }: &AppendKey) -> Result<Option<i64>> {
         match agent.document.get("appends") {
             None | Some(Bson::Null) => return Ok(None),
             Some(Bson::Array(foreign)) if foreign.is_empty() => {}
@@ -103,7 +104,11 @@ impl WriteTables<'_> {
         for entry in self.appends.range((agent.number, 0)..(agent.number + 1, 0))? {
             let (_, stored) = entry?;
             match read::remembered(raw(stored.value())?)? {
-                Some((known, first)) if known == key => return Ok(Some(first)),
+                // Older versions stored no digest; their keys stand for any content.
+                Some(known) if known.key == key && known.digest.is_some_and(|known| known != digest) => {
+                    return Err(Error::AlreadyExists(Entity::Message).into());
+                }
+                Some(known) if known.key == key => return Ok(Some(known.first)),
                 _ => {}
             }
         }

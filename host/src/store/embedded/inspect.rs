@@ -64,7 +64,7 @@ fn look(tables: &ReadTables, collection: &str, report: &mut Report) -> Result<()
                 wrong("it cannot be read", &error);
             }
             for entry in tables.feedback()?.range((row.number, 0)..(row.number, row.feedback))? {
-                if let Err(error) = read::feedback(raw(entry?.1.value())?) {
+                if let Err(error) = read::feedback(&document, raw(entry?.1.value())?) {
                     wrong("its feedback cannot be read", &error);
                 }
             }
@@ -101,7 +101,7 @@ fn wrong_with(tables: &ReadTables, agent: &AgentRow) -> Result<Option<String>> {
         Some(data) => Some(raw(data.value())?),
         None => None,
     };
-    if let Err(error) = read::agent("", &bytes(&agent.document)?, data) {
+    if let Err(error) = read::agent("", &bson::RawDocumentBuf::new(), &bytes(&agent.document)?, data) {
         return Ok(Some(format!("it cannot be read: {error}")));
     }
     let messages = tables.messages()?;

@@ -1,12 +1,12 @@
 //! The reads, each on the store as it was at one moment.
 
-use super::fault::Result;
+use super::fault::{Fault, Result};
 use super::order;
 use super::tables::{AgentRow, Number, ReadTables, SessionRow, agents_of, bytes, damaged, find_agent, find_session, positions, raw, split};
 use crate::error::Error;
 use crate::store::Page;
 use crate::store::schema::json::write_object;
-use crate::store::schema::read;
+use crate::store::schema::read::{self, Undated};
 use crate::types::{Agent, Feedback, Json, Message, Session};
 
 impl ReadTables {
@@ -14,11 +14,23 @@ impl ReadTables {
         find_session(&self.sessions()?, collection, session_id)
     }
 
-    fn agent_row(&self, collection: Number, session_id: &str, agent_id: &str) -> Result<Option<AgentRow>> {
-        match self.session_row(collection, session_id)? {
-            Some(session) => find_agent(&self.agents()?, session.number, agent_id),
-            None => Ok(None),
+    fn agent_row(&self, collection: Number, session_id: &str, agent_id: &str) -> Result<Option<(SessionRow, AgentRow)>> {
+        let Some(session) = self.session_row(collection, session_id)? else { return Ok(None) };
+        Ok(find_agent(&self.agents()?, session.number, agent_id)?.map(|agent| (session, agent)))
+    }
+
+    /// Gives messages without a time that of their agent.
+    fn dated(&self, messages: Vec<Undated>, session: &SessionRow, agent: &AgentRow) -> Result<Vec<Message>> {
+        let mut otherwise = None;
+        if !messages.iter().all(Undated::has_time) {
+            let data = self.agent_data()?.get(agent.number)?;
+            let in_data = data.map(|data| read::stamp(raw(data.value())?, "created_at").map_err(Fault::from)).transpose()?.flatten();
+            otherwise = match in_data {
+                Some(time) => Some(time),
+                None => read::time_of_agent(&bytes(&session.document)?, Some(&bytes(&agent.document)?))?,
+            };
         }
+        Ok(messages.into_iter().map(|message| message.dated(otherwise)).collect())
     }
 
     pub(super) fn find_session(&self, collection: Number, session_id: &str) -> Result<Option<Session>> {
@@ -28,14 +40,14 @@ impl ReadTables {
     }
 
     pub(super) fn find_agent(&self, collection: Number, session_id: &str, agent_id: &str) -> Result<Option<Agent>> {
-        let Some(agent) = self.agent_row(collection, session_id, agent_id)? else { return Ok(None) };
+        let Some((session, agent)) = self.agent_row(collection, session_id, agent_id)? else { return Ok(None) };
         let document = bytes(&agent.document)?;
         let data = self.agent_data()?.get(agent.number)?;
         let data = match &data {
             Some(data) => Some(raw(data.value())?),
             None => None,
         };
-        Ok(Some(read::agent(agent_id, &document, data)?))
+        Ok(Some(read::agent(agent_id, &*bytes(&session.document)?, &document, data)?))
     }
 
     pub(super) fn find_message(
@@ -46,11 +58,12 @@ impl ReadTables {
         message_id: i64,
         omit: &[String],
     ) -> Result<Option<Message>> {
-        let Some(agent) = self.agent_row(collection, session_id, agent_id)? else { return Ok(None) };
+        let Some((session, agent)) = self.agent_row(collection, session_id, agent_id)? else { return Ok(None) };
         let messages = self.messages()?;
         let Some(position) = positions(&self.message_ids()?, &messages, &agent, message_id)?.first().copied() else { return Ok(None) };
         let stored = messages.get((agent.number, position))?.ok_or_else(damaged)?;
-        Ok(Some(read::message(raw(stored.value())?, omit)?))
+        let found = read::message(raw(stored.value())?, omit)?;
+        Ok(self.dated(vec![found], &session, &agent)?.pop())
     }
 
     pub(super) fn list_messages(
@@ -61,7 +74,7 @@ impl ReadTables {
         page: Page,
         omit: &[String],
     ) -> Result<Vec<Message>> {
-        let Some(agent) = self.agent_row(collection, session_id, agent_id)? else { return Ok(Vec::new()) };
+        let Some((session, agent)) = self.agent_row(collection, session_id, agent_id)? else { return Ok(Vec::new()) };
         let Page { offset, limit, max_bytes } = page;
         let end = limit.map_or(agent.messages, |limit| offset.saturating_add(limit).min(agent.messages));
         if offset >= end {
@@ -69,18 +82,23 @@ impl ReadTables {
         }
         let messages = self.messages()?;
         let mut room = Room::new(max_bytes);
-        let mut read = |stored: &[u8]| {
-            let message = read::message(raw(stored)?, omit)?;
-            room.take(message.weight())?;
-            Ok(message)
+        let mut page = Vec::new();
+        let mut take = |stored: &[u8]| -> Result<()> {
+            // What cannot be read costs itself only.
+            if let Ok(message) = read::message(raw(stored)?, omit) {
+                room.take(message.weight())?;
+                page.push(message);
+            }
+            Ok(())
         };
         match order::page(&self.message_order()?, agent.number, offset..end)? {
-            None => messages.range((agent.number, offset)..(agent.number, end))?.map(|entry| read(entry?.1.value())).collect(),
+            None => messages.range((agent.number, offset)..(agent.number, end))?.try_for_each(|entry| take(entry?.1.value()))?,
             Some(positions) => {
                 let stored = |position| messages.get((agent.number, position))?.ok_or_else(damaged);
-                positions.into_iter().map(|position| read(stored(position)?.value())).collect()
+                positions.into_iter().try_for_each(|position| take(stored(position)?.value()))?;
             }
         }
+        self.dated(page, &session, &agent)
     }
 
     pub(super) fn get_metadata(&self, collection: Number, session_id: &str) -> Result<Option<Json>> {
@@ -92,14 +110,15 @@ impl ReadTables {
 
     pub(super) fn list_feedback(&self, collection: Number, session_id: &str, max_bytes: usize) -> Result<Vec<Feedback>> {
         let Some(session) = self.session_row(collection, session_id)? else { return Ok(Vec::new()) };
-        let mut room = Room::new(max_bytes);
-        let entries = self.feedback()?;
-        let entries = entries.range((session.number, 0)..(session.number, session.feedback))?.map(|entry| {
-            let entry = read::feedback(raw(entry?.1.value())?)?;
-            room.take(entry.weight())?;
-            Ok(entry)
-        });
-        Ok(read::oldest_first(entries.collect::<Result<_>>()?))
+        let (mut room, mut entries, document) = (Room::new(max_bytes), Vec::new(), bytes(&session.document)?);
+        for entry in self.feedback()?.range((session.number, 0)..(session.number, session.feedback))? {
+            // What cannot be read costs itself only.
+            if let Ok((stored, entry)) = read::feedback(&document, raw(entry?.1.value())?) {
+                room.take(entry.weight())?;
+                entries.push((stored, entry));
+            }
+        }
+        Ok(read::oldest_first(entries))
     }
 
     /// The ids of a session's agents, in the order in which they were made; none if there is no such session.

@@ -165,7 +165,8 @@ impl WriteTables<'_> {
         let (mut session, mut agent) = self.require_agent(collection, session_id, agent_id)?;
         if let Some(taken) = positions(&self.message_ids, &self.messages, &agent, message.id)?.first() {
             let stored = self.messages.get((agent.number, *taken))?.ok_or_else(damaged)?;
-            return Ok(Appended::Taken(read::message(raw(stored.value())?, omit)?));
+            // Only its content counts, so any time will do.
+            return Ok(Appended::Taken(read::message(raw(stored.value())?, omit)?.dated(None)));
         }
         advance(&mut session, message.expected)?;
         let now = message.created_at;

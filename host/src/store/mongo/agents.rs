@@ -21,8 +21,7 @@ impl MongoStore {
             "branches": [{ "case": is(&["object"]), "then": keys }, { "case": is(&["missing", "null"]), "then": [] }],
             "default": false,
         } };
-        let pipeline = vec![doc! { "$match": { "_id": session_id } }, doc! { "$project": { "_id": 0, "ids": ids } }];
-        let Some(found) = self.aggregate(pipeline, None).await? else { return Ok(None) };
+        let Some(found) = self.find(session_id, doc! { "_id": 0, "ids": ids }, None).await? else { return Ok(None) };
         let corrupt = || Error::Corrupt(String::from("the stored agents do not fit the schema"));
         let Ok(Some(RawBsonRef::Array(ids))) = found.get("ids") else { return Err(corrupt()) };
         let ids = ids.into_iter().map(|id| match id {

@@ -1,27 +1,108 @@
 //! Appending messages, under ids of the caller's or the next ones.
+//!
+//! If this process knows how the session is, an append is one plain update that asks for that state: the cheapest command there is. Else it
+//! is one update that works in any state and tells how it left the session; that costs the server about half as much again.
 
-use super::archive::blocks::Found;
-use super::archive::{number, position};
-use super::pipeline::{self, AgentPath, Question};
-use super::write::{ATTEMPTS, checked_size, contended, has_room, make_way, session};
-use super::{MongoStore, is_object, on};
-use crate::error::{Error, Result};
+use super::archive::blocks::BLOCK_BYTES;
+use super::archive::{Archive, is_moving};
+use super::expressions::{AgentPath, is_object, on};
+use super::history::{Reading, Wanted};
+use super::known::{self, KnownAgent};
+use super::questions::{self, Question};
+use super::updates::{Append, Ids};
+use super::write::{ATTEMPTS, Repeat, checked_size, contended, has_room, make_way, session};
+use super::{MongoStore, answer};
+use crate::error::{Entity, Error, Result};
+use crate::store::mongo::archive::{count, number, position};
 use crate::store::mongo::error::Failure;
-use crate::store::schema::build;
+use crate::store::schema::build::MAX_DOCUMENT;
 use crate::store::schema::json::{date, integer, parse_object};
-use crate::store::schema::read::{self, corrupt};
-use crate::store::{Appended, NewMessages, REMEMBERED_APPENDS, no_next_id};
-use crate::types::Message;
-use mongodb::bson::raw::RawDocument;
+use crate::store::schema::read::{self, member};
+use crate::store::{AppendKey, Appended, NewMessages, no_next_id};
+use crate::types::{Message, Timestamp};
+use mongodb::bson::raw::{RawBsonRef, RawDocument};
 use mongodb::bson::{Document, doc};
 use mongodb::options::ReturnDocument;
 
 /// What the fields that the server adds to a new message may take, in bytes.
 const ADDED: u64 = 64;
 
-/// The size of the agent's messages after an append, if it was to measure them.
-fn measured(found: &RawDocument) -> Result<Option<u64>> {
-    Ok(number(found, "size")?.map(|size| u64::try_from(size).unwrap_or_default()))
+/// How large a session may be so that an append to it needs no check of its size: others would have to add as much again before this
+/// process sees the session anew.
+const ROOMY: u64 = MAX_DOCUMENT / 2;
+
+/// How an append left the session.
+struct Left {
+    revision: u64,
+    size: u64,
+    highest: i64,
+    agent: Option<KnownAgent>,
+    is_moving: bool,
+}
+
+impl Left {
+    fn of(found: &RawDocument) -> Result<Self> {
+        let highest = number(found, "highest")?.unwrap_or(-1);
+        let latest = match member(found, "latest")? {
+            Some(RawBsonRef::DateTime(latest)) => Some(Timestamp(latest.timestamp_millis())),
+            // The last message has no time, so the next one does not belong behind it.
+            _ => None,
+        };
+        let archived = Archive::of(found)?.and_then(|archive| archive.latest);
+        let (messages, bytes) = (count(found, "messages")?, count(found, "bytes")?);
+        let latest = latest.map(|latest| archived.map_or(latest, |archived| latest.max(archived)));
+        let agent = latest.map(|latest| KnownAgent { messages, bytes, highest, latest, asked: 0 });
+        let (revision, size) = (read::revision(member(found, "revision")?)?, count(found, "size")?);
+        Ok(Self { revision, size, highest, agent, is_moving: is_moving(found)? })
+    }
+}
+
+impl Append {
+    /// How many messages there are.
+    fn count(&self) -> i64 {
+        i64::try_from(self.fields.len()).unwrap_or(i64::MAX)
+    }
+
+    /// The first id and the time that the messages get behind those that are known; none if they do not belong there.
+    fn behind(&self, agent: &KnownAgent) -> Option<(i64, Timestamp)> {
+        match self.ids {
+            Ids::Given(id) => (id > agent.highest && self.now >= agent.latest).then_some((id, self.now)),
+            Ids::Next => {
+                let first = agent.highest.checked_add(1)?;
+                first.checked_add(self.count() - 1)?;
+                Some((first, self.now.max(agent.latest)))
+            }
+        }
+    }
+
+    /// What an update in any state asks of the agent.
+    fn fits(&self, path: &AgentPath) -> Document {
+        let mut filter = on(path.agent(), is_object());
+        match self.ids {
+            Ids::Given(id) => {
+                filter.extend(on(path.field("messages.message_id"), doc! { "$ne": integer(id) }));
+                // Nothing is older than the archive, so that what lies there stays where it is.
+                filter.extend(on(path.field("archive.latest"), doc! { "$not": { "$gt": date(self.now) } }));
+            }
+            Ids::Next => {
+                let runs_out = doc! { "$elemMatch": { "message_id": { "$gt": self.last_free(), "$lte": i64::MAX } } };
+                filter.extend(on(path.field("messages"), doc! { "$not": runs_out }));
+                filter.extend(on(path.field("archive.top"), doc! { "$not": { "$gt": self.last_free() } }));
+            }
+        }
+        filter.extend(self.is_new(path));
+        filter
+    }
+
+    /// A condition on the key: the agent does not remember it.
+    fn is_new(&self, path: &AgentPath) -> Document {
+        self.key.as_ref().map_or_else(Document::new, |key| on(path.field("appends.key"), doc! { "$ne": &key.key }))
+    }
+
+    /// The highest id behind which there is room for all messages.
+    fn last_free(&self) -> i64 {
+        i64::MAX - self.count()
+    }
 }
 
 impl MongoStore {
@@ -30,76 +111,43 @@ impl MongoStore {
         &self,
         session_id: &str,
         agent_id: &str,
-        mut message: Message,
+        message: Message,
         omit: &[String],
         expected: Option<u64>,
     ) -> Result<Appended> {
-        let path = AgentPath::new(agent_id);
+        let (path, id) = (AgentPath::new(agent_id), message.message_id);
+        let fields = vec![parse_object(&message.body)?];
+        let mut append = Append { ids: Ids::Given(id), fields, now: message.created_at, key: None };
+        let adds = append.size()?;
+        let mut state = self.sessions.turn(session_id).await;
+        if self.append_known(&mut state, session_id, &path, &append, expected, adds).await.map_err(Failure::into_error)?.is_some() {
+            return Ok(Appended::New);
+        }
         // An archive in which the id is not, whatever ids it has.
         let mut searched: Option<Document> = None;
         for attempt in 0..ATTEMPTS {
             make_way(attempt).await;
-            let stored = build::message(&message)?;
-            let adds = checked_size(&stored)?;
-            let mut filter = session(session_id, expected);
-            filter.extend(on(path.agent(), is_object()));
-            filter.insert(path.field("messages.message_id"), doc! { "$ne": integer(message.message_id) });
-            match &searched {
-                Some(archive) => filter.extend(archive.clone()),
-                None => filter.extend(on(path.field("archive.top"), doc! { "$not": { "$gte": message.message_id } })),
+            let is_free = match searched.take() {
+                Some(archive) => archive,
+                None => on(path.field("archive.top"), doc! { "$not": { "$gte": id } }),
+            };
+            if self.append_in_any_state(&mut state, session_id, &path, &append, expected, adds, is_free).await?.is_some() {
+                return Ok(Appended::New);
             }
-            // Nothing is older than the archive, so that what lies there stays where it is.
-            filter.extend(on(path.field("archive.latest"), doc! { "$not": { "$gt": date(message.created_at) } }));
-            filter.insert("$expr", has_room(adds));
-            let mut push = Document::new();
-            // `$each`, because `$push` takes the members of a bare document for modifiers of its own.
-            push.insert(path.field("messages"), doc! { "$each": [stored] });
-            let mut latest = doc! { "updated_at": date(message.updated_at) };
-            latest.insert(path.field("updated_at"), date(message.updated_at));
-            let update = doc! { "$push": push, "$max": latest, "$inc": { "revision": 1_i64 } };
-            let measures = self.measures(session_id, agent_id, adds);
-            let append = self.collection.find_one_and_update(filter, update);
-            match append
-                .projection(pipeline::appended(&path, measures))
-                .return_document(ReturnDocument::After)
-                .await
-                .map_err(Failure::of_update)
-            {
-                Ok(Some(found)) => {
-                    self.appended((session_id, agent_id), 1, adds, measured(&found)?).await;
-                    return Ok(Appended::New);
-                }
-                Ok(None) => {}
-                Err(failure) => {
-                    self.relieve(failure, session_id, adds).await.map_err(Failure::into_error)?;
-                    continue;
-                }
-            }
-            let look =
-                self.look(session_id, Some(&path), Question { message_id: Some(message.message_id), omit, key: None, grows: true }).await?;
+            let question = Question { message_id: Some(id), grows: true, ..Question::default() };
+            let reading = Reading { session_id, path: &path, wanted: Wanted::Look { id, question: &question } };
+            let found = self.read(&reading).await?.ok_or(Error::NotFound(Entity::Session))?;
+            let look = answer::look(&found.found)?;
             look.require_agent()?;
-            searched = None;
-            if let Some(archive) = look.archive.as_ref().filter(|archive| archive.may_hold(message.message_id)) {
-                match self.archived(session_id, archive, message.message_id, omit).await? {
-                    Found::Changed => continue,
-                    Found::Read(found) => match found.first() {
-                        Some(taken) => return Ok(Appended::Taken(read::message(&taken.message, omit)?)),
-                        None => {
-                            let mut same = Document::new();
-                            same.insert(path.field("archive.id"), archive.id);
-                            same.insert(path.field("archive.count"), position(archive.count));
-                            searched = Some(same);
-                        }
-                    },
-                }
-            }
-            if let Some(taken) = look.message {
-                return Ok(Appended::Taken(taken));
+            let archived = found.blocks.with_id().archived.into_iter().next().map(|archived| archived.message);
+            if let Some(taken) = archived.or(look.message.clone()) {
+                // Only its content counts, so any time will do.
+                return Ok(Appended::Taken(read::message(&taken, omit)?.dated(None)));
             }
             self.settle(session_id, &look, expected, adds).await?;
-            if let Some(latest) = look.archive.and_then(|archive| archive.latest) {
-                message.created_at = message.created_at.max(latest);
-                message.updated_at = message.updated_at.max(latest);
+            if let Some(archive) = found.archive {
+                append.now = append.now.max(archive.latest.unwrap_or(append.now));
+                searched = (id <= archive.top).then(|| is_as_searched(&path, &archive));
             }
         }
         Err(contended())
@@ -108,61 +156,146 @@ impl MongoStore {
     /// Appends messages under the next ids.
     pub(super) async fn append_next(&self, session_id: &str, agent_id: &str, new: NewMessages, expected: Option<u64>) -> Result<i64> {
         let path = AgentPath::new(agent_id);
-        let NewMessages { bodies, created_at, idempotency_key } = new;
+        let NewMessages { bodies, created_at, key } = new;
         if bodies.is_empty() {
             return Err(Error::InvalidArgument(String::from("messages: must not be empty")));
         }
-        let (mut fields, mut adds) = (Vec::with_capacity(bodies.len()), 0);
-        for body in &bodies {
-            let body = parse_object(body)?;
-            adds += checked_size(&body)? + ADDED;
-            fields.push(body);
+        let fields = bodies.iter().map(parse_object).collect::<Result<Vec<_>>>()?;
+        let append = Append { ids: Ids::Next, fields, now: created_at, key };
+        let adds = append.size()?;
+        let mut state = self.sessions.turn(session_id).await;
+        if let Some(first) = self.append_known(&mut state, session_id, &path, &append, expected, adds).await.map_err(Failure::into_error)? {
+            return Ok(first);
         }
-        let key = idempotency_key.as_deref();
-        adds += key.map_or(0, |key| key.len() as u64 + ADDED);
-        let count = i64::try_from(fields.len()).unwrap_or(i64::MAX);
-        let last_free = i64::MAX - count;
-        let update = pipeline::append_messages(&path, fields, created_at, key, REMEMBERED_APPENDS);
         for attempt in 0..ATTEMPTS {
             make_way(attempt).await;
-            let mut filter = session(session_id, expected);
-            filter.extend(on(path.agent(), is_object()));
-            let runs_out = doc! { "$elemMatch": { "message_id": { "$gt": last_free, "$lte": i64::MAX } } };
-            filter.extend(on(path.field("messages"), doc! { "$not": runs_out }));
-            filter.extend(on(path.field("archive.top"), doc! { "$not": { "$gt": last_free } }));
-            if let Some(key) = key {
-                filter.extend(on(path.field("appends.key"), doc! { "$ne": key }));
+            let left = self.append_in_any_state(&mut state, session_id, &path, &append, expected, adds, Document::new()).await?;
+            if let Some(highest) = left {
+                return Ok(highest - (append.count() - 1));
             }
-            filter.insert("$expr", has_room(adds));
-            let measures = self.measures(session_id, agent_id, adds);
-            let append = self.collection.find_one_and_update(filter, update.clone());
-            match append
-                .projection(pipeline::appended(&path, measures))
-                .return_document(ReturnDocument::After)
-                .await
-                .map_err(Failure::of_update)
-            {
-                Ok(Some(found)) => {
-                    let last = number(&found, "last")?.ok_or_else(|| corrupt("message"))?;
-                    self.appended((session_id, agent_id), bodies.len(), adds, measured(&found)?).await;
-                    return Ok(last - (count - 1));
-                }
-                Ok(None) => {}
-                Err(failure) => {
-                    self.relieve(failure, session_id, adds).await.map_err(Failure::into_error)?;
-                    continue;
-                }
-            }
-            let look = self.look(session_id, Some(&path), Question { key, grows: true, ..Question::default() }).await?;
+            let key = append.key.as_ref().map(|key| key.key.as_str());
+            let look = self.look(session_id, Some(&path), &Question { key, grows: true, ..Question::default() }).await?;
             look.require_agent()?;
-            if let Some(first) = look.repeat {
-                return Ok(first);
+            if let (Some(repeat), Some(key)) = (&look.repeat, &append.key) {
+                return repeat.answer(key);
             }
             self.settle(session_id, &look, expected, adds).await?;
-            if look.highest > last_free {
+            if look.highest > append.last_free() {
                 return Err(no_next_id());
             }
         }
         Err(contended())
     }
+
+    /// Appends if the session is as this process knows it; tells the first id. None if it is not, or nothing is known.
+    async fn append_known(
+        &self,
+        state: &mut known::State,
+        session_id: &str,
+        path: &AgentPath,
+        append: &Append,
+        expected: Option<u64>,
+        adds: u64,
+    ) -> Result<Option<i64>, Failure> {
+        let Some((known, agent)) = state.known(path.agent_id()) else { return Ok(None) };
+        let is_expected = expected.is_none_or(|expected| expected == known.revision);
+        let Some((first, now)) = append.behind(&agent).filter(|_| is_expected && known.size.saturating_add(adds) <= ROOMY) else {
+            return Ok(None);
+        };
+        let mut filter = session(session_id, Some(known.revision));
+        filter.extend(on(path.field("messages"), doc! { "$size": position(agent.messages) }));
+        filter.extend(append.is_new(path));
+        let appended = match self.update(filter, append.in_known_state(path, first, now)).await {
+            Ok(appended) => appended,
+            // Whatever it does not fit, the other way finds out.
+            Err(Failure::Refused | Failure::TooLarge) => false,
+            Err(failure) => return Err(failure),
+        };
+        if !appended {
+            state.missed();
+            return Ok(None);
+        }
+        let last = first + (append.count() - 1);
+        let messages = agent.messages + append.fields.len() as u64;
+        let mut agent = KnownAgent { messages, bytes: agent.bytes + adds, highest: last, latest: now, ..agent };
+        // Again only after some growth: the known size is a little more than the real one, and it may be that nothing can be moved.
+        let growth = self.archive_after.map_or(0, |after| (after / 8).min(BLOCK_BYTES));
+        let is_grown = agent.asked == 0 || agent.bytes >= agent.asked.saturating_add(growth);
+        if is_grown && self.move_if_due(session_id, path, agent.bytes) {
+            agent.asked = agent.bytes;
+        }
+        known.appended(path.agent_id(), agent, adds);
+        state.hit();
+        Ok(Some(first))
+    }
+
+    /// Appends whatever the state of the session is; tells the highest id after it. None if the filter matched nothing, or room had to be
+    /// made first.
+    #[allow(clippy::too_many_arguments, reason = "they are the append's own, and what this attempt knows")]
+    async fn append_in_any_state(
+        &self,
+        state: &mut known::State,
+        session_id: &str,
+        path: &AgentPath,
+        append: &Append,
+        expected: Option<u64>,
+        adds: u64,
+        is_free: Document,
+    ) -> Result<Option<i64>> {
+        let mut filter = session(session_id, expected);
+        filter.extend(append.fits(path));
+        filter.extend(is_free);
+        filter.insert("$expr", has_room(adds));
+        let update = self.collection.find_one_and_update(filter, append.in_any_state(path));
+        let update = update.projection(questions::appended(path)).return_document(ReturnDocument::After);
+        match update.await.map_err(Failure::of_update) {
+            Ok(Some(found)) => {
+                let left = Left::of(&found)?;
+                state.saw(left.revision, left.size, path.agent_id(), left.agent);
+                self.move_if_due(session_id, path, if left.is_moving { u64::MAX } else { count(&found, "bytes")? });
+                Ok(Some(left.highest))
+            }
+            Ok(None) => Ok(None),
+            Err(failure) => self.relieve(failure, session_id, adds).await.map(|()| None).map_err(Failure::into_error),
+        }
+    }
+
+    /// Has messages moved to the archive if an agent has so many bytes of them that it is time; tells whether it is.
+    fn move_if_due(&self, session_id: &str, path: &AgentPath, bytes: u64) -> bool {
+        let is_due = self.archive_after.is_some_and(|after| bytes > after);
+        if is_due {
+            self.request_move(session_id, path.agent_id());
+        }
+        is_due
+    }
+}
+
+impl Append {
+    /// About how many bytes it adds to the session's document.
+    fn size(&self) -> Result<u64> {
+        let mut size = 0;
+        for fields in &self.fields {
+            size += checked_size(fields)? + ADDED;
+        }
+        Ok(size + self.key.as_ref().map_or(0, |AppendKey { key, digest }| (key.len() + digest.len()) as u64 + ADDED))
+    }
+}
+
+impl Repeat {
+    /// The answer to an append whose key the agent remembers.
+    fn answer(&self, key: &AppendKey) -> Result<i64> {
+        // Older versions stored no digest; their keys stand for any content.
+        if self.digest.as_ref().is_some_and(|digest| *digest != key.digest) {
+            return Err(Error::AlreadyExists(Entity::Message));
+        }
+        Ok(self.first)
+    }
+}
+
+/// Matches if an archive has the same messages as when it was searched.
+fn is_as_searched(path: &AgentPath, archive: &Archive) -> Document {
+    let mut same = on(path.field("archive.id"), archive.id);
+    same.extend(on(path.field("archive.count"), position(archive.count)));
+    same.extend(on(path.field("archive.fence"), archive.fence));
+    same
 }

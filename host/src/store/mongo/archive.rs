@@ -1,25 +1,32 @@
 //! The archive: where the oldest messages of a long history lie, in blocks of a second collection, so that the session's document stays
 //! small.
 //!
-//! An agent's history is its archive and behind it the messages of the session's document. What is in the archive is told by the field
-//! `archive` of the agent in that document, and by nothing else: `id` names the archive, `count` says how many messages it has, `top` is
-//! their highest id and `latest` the newest time among them. A block holds the messages at the positions from `_id.first` on.
+//! An agent's history is its archive, behind it the messages that are on their way there, and behind these the recent messages. The two
+//! last lie in the session's document, as `moving` and `messages` of the agent. The field `archive` of the agent tells what is archived,
+//! and nothing else does: `id` names the archive, `count` is the number of its messages, `top` the highest id and `latest` the newest time
+//! of all messages in it or on their way. A block holds the messages from the position `_id.first` on.
 //!
-//! - A **move** writes a block behind the archive's end, where nobody sees it, and then makes it part of the archive in one update of the
-//!   session's document, which takes the messages out there and advances `count`. That update asks for the very messages that the block
-//!   has, so what was changed meanwhile is not lost: the move is done again. Movers take a number first (`fence`); a block is never
-//!   overwritten by a lower one, and the last update asks for the number, so that of two movers at once one succeeds.
-//! - An **update** of a message in the archive happens, likewise, in one update of the session's document: it advances `writes` and leaves
-//!   the new message in `redo`, which counts before the blocks. Then the block is brought up to date.
+//! A **move** has three steps:
 //!
-//! So a process can die at any step: what a block has and `count` does not cover is invisible, and is overwritten by the next move; what a
-//! block lacks is in `redo`.
+//! 1. *Seal*: one update of the document takes the oldest messages out of `messages` and puts them into `moving`, with the lengths of the
+//!    blocks that they will make (`cuts`). From here on nobody changes them. The mover gets a number (`fence`).
+//! 2. *Write*: the blocks are inserted behind the archive's end, where no reader looks.
+//! 3. *Commit*: one update of the document advances `count` and removes `moving`. It asks for the mover's number.
+//!
+//! If a mover dies, the next one takes a higher number and goes on with what is sealed. The cuts are stored, so each block has the same place
+//! and the same messages whoever writes it. A block is never overwritten by a mover with a lower number.
+//!
+//! An **update** of an archived message is one update of the document, too: it advances `writes` and stores the new message in `redo`, which
+//! readers prefer to the block. Then the block gets it, and only then the update is acknowledged. An update of a message that is on its way
+//! completes the move first.
+//!
+//! All these updates are acknowledged by a majority, so no failover takes back one of two documents that depend on each other.
 
 pub(super) mod blocks;
 pub(super) mod manage;
 pub(super) mod memory;
 pub(super) mod moving;
-mod pipeline;
+pub(super) mod orphans;
 
 use crate::error::Result;
 use crate::store::schema::read::{self, corrupt, member, object};
@@ -32,11 +39,11 @@ use mongodb::bson::raw::{RawBsonRef, RawDocument};
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Archive {
     pub(super) id: ObjectId,
-    /// How many messages it has: they are the first ones of the history.
+    /// How many messages are in blocks: the first ones of the history.
     pub(super) count: u64,
-    /// The highest id among them.
+    /// The highest id of the messages in blocks or on their way.
     pub(super) top: i64,
-    /// The newest time among them. No message behind the archive is older, unless another program wrote it.
+    /// The newest time of these. No recent message is older, unless another program wrote it.
     pub(super) latest: Option<Timestamp>,
     /// How many updates its messages have had.
     pub(super) writes: i64,
@@ -57,17 +64,11 @@ pub(super) struct Patch {
 }
 
 impl Archive {
-    /// Reads the field `archive`; none if the agent has none, or an empty one.
+    /// Reads the field `archive`. A field of that name without an id is somebody else's.
     pub(super) fn of(found: &RawDocument) -> Result<Option<Self>> {
-        Ok(Self::claimed(found)?.filter(|archive| archive.count > 0))
-    }
-
-    /// Reads the field `archive`, also when it is still empty.
-    pub(super) fn claimed(found: &RawDocument) -> Result<Option<Self>> {
-        // A field of that name without an id is somebody else's.
         let Some(RawBsonRef::Document(archive)) = member(found, "archive")? else { return Ok(None) };
         let Some(RawBsonRef::ObjectId(id)) = member(archive, "id")? else { return Ok(None) };
-        let redo = read::items(archive, "redo", "archive", |patch| {
+        let redo = read::documents(archive, "redo", "archive", |patch| {
             let (first, at) = (count(patch, "first")?, count(patch, "at")?);
             let message = object(patch, "message")?.ok_or_else(|| corrupt("archive"))?.to_owned();
             Ok(Patch { first, at: usize::try_from(at).map_err(|_| corrupt("archive"))?, message })
@@ -83,12 +84,12 @@ impl Archive {
         }))
     }
 
-    /// Whether a message with this id can be in it.
+    /// Whether a block can have a message with this id.
     pub(super) fn may_hold(&self, message_id: i64) -> bool {
         self.count > 0 && message_id <= self.top
     }
 
-    /// Whether what was read of the blocks, in the other state of the archive, is what they hold in this one.
+    /// Whether the blocks hold the same in both states of the archive.
     pub(super) fn same_blocks(&self, other: &Self) -> bool {
         self.id == other.id && self.writes == other.writes
     }
@@ -99,6 +100,11 @@ impl Archive {
         const SMALL: usize = 4096;
         self.redo.iter().map(|patch| patch.message.as_bytes().len()).sum::<usize>() <= SMALL
     }
+}
+
+/// Whether messages of the agent are on their way to the archive.
+pub(super) fn is_moving(found: &RawDocument) -> Result<bool> {
+    Ok(matches!(member(found, "moving")?, Some(RawBsonRef::Array(_))))
 }
 
 /// A position or a number of messages, as it is stored.

@@ -150,7 +150,7 @@ impl MongoStore {
                 "largest": { "$max": { "size": "$size", "id": "$_id" } },
             } },
         ];
-        let found = self.aggregate(pipeline, None).await?.map(Document::try_from);
+        let found = self.aggregate(pipeline).await?.map(Document::try_from);
         let found = found.transpose().map_err(crate::store::schema::json::broken)?.unwrap_or_default();
         let count = |document: &Document, name: &str| match document.get(name) {
             Some(Bson::Int32(count)) => u64::try_from(*count).unwrap_or_default(),

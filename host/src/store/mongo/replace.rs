@@ -1,18 +1,33 @@
-//! Replacing a message, wherever it lies.
+//! Replacing a message, wherever it lies. When it is acknowledged, no block of the session holds what was replaced.
 
-use super::archive::blocks::{Archived, Found};
+use super::archive::blocks::{Archived, WithId};
 use super::archive::{Archive, Patch, position};
-use super::pipeline::{self, AgentPath, First, Question};
-use super::write::{ATTEMPTS, checked_size, contended, make_way, session};
-use super::{MongoStore, on};
+use super::expressions::{AgentPath, on};
+use super::history::{Reading, Wanted};
+use super::questions::Question;
+use super::updates::{self, First};
+use super::write::{ATTEMPTS, checked_size, contended, make_way, require_revision, session};
+use super::{MongoStore, answer};
 use crate::error::{Entity, Error, Result};
 use crate::store::Replacement;
 use crate::store::mongo::error::Failure;
 use crate::store::schema::build::{self, MAX_DOCUMENT};
 use crate::store::schema::json::{broken, date, integer, parse_object};
+use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, DateTime, Document, RawDocumentBuf, doc};
 use mongodb::options::UpdateModifications;
 use std::collections::HashMap;
+
+/// A message and what replaces it.
+struct New<'a> {
+    session_id: &'a str,
+    path: &'a AgentPath,
+    message_id: i64,
+    /// The new own fields, after the id.
+    fields: Document,
+    body: &'a Replacement,
+    expected: Option<u64>,
+}
 
 impl MongoStore {
     /// Replaces the own fields of a message.
@@ -27,122 +42,117 @@ impl MongoStore {
         let path = AgentPath::new(agent_id);
         let fields = build::message_fields(message_id, parse_object(&body.fields)?);
         let adds = checked_size(&fields)?;
-        let update = pipeline::replace_message(&path, message_id, fields.clone(), body.updated_at, &body.keep, First::Stored);
-        // An archive in which the message is not, whatever ids it has.
-        let mut searched: Option<Document> = None;
+        let new = New { session_id, path: &path, message_id, fields, body: &body, expected };
+        let mut state = self.sessions.turn(session_id).await;
+        // Where this process has seen the message's archive, it looks there at once.
+        let seen = self.memory.seen(session_id, agent_id).archive;
+        let mut in_document = seen.is_none_or(|archive| !archive.may_hold(message_id)).then(|| not_archived(&path, message_id));
+        // The update of an archive that this call has brought to the blocks.
+        let mut redone: Option<(ObjectId, i64)> = None;
         for attempt in 0..ATTEMPTS {
             make_way(attempt).await;
-            // Where this process has seen the message's archive, it looks there at once.
-            let guess = self.memory.archive(session_id, agent_id).filter(|archive| searched.is_none() && archive.may_hold(message_id));
-            if guess.is_none() {
-                let mut filter = session(session_id, expected);
-                filter.extend(on(path.field("messages.message_id"), doc! { "$eq": integer(message_id) }));
-                match &searched {
-                    Some(archive) => filter.extend(archive.clone()),
-                    None => filter.extend(on(path.field("archive.top"), doc! { "$not": { "$gte": message_id } })),
-                }
-                match self.update(filter, update.clone()).await {
-                    Ok(true) => return Ok(()),
+            if let Some(condition) = in_document.take() {
+                match self.replace_in_document(&new, condition).await {
+                    Ok(true) => {
+                        state.wrote(adds);
+                        return Ok(());
+                    }
                     Ok(false) => {}
                     Err(failure) => {
                         self.relieve(failure, session_id, adds).await.map_err(Failure::into_error)?;
+                        in_document = Some(not_archived(&path, message_id));
                         continue;
                     }
                 }
             }
-            let early = async {
-                match &guess {
-                    Some(archive) => Some(self.archived(session_id, archive, message_id, &[]).await),
-                    None => None,
-                }
-            };
-            let (look, early) =
-                tokio::join!(self.look(session_id, Some(&path), Question { message_id: Some(message_id), ..Question::default() }), early);
-            let look = look?;
-            self.memory.saw(session_id, agent_id, look.archive.as_ref());
+            let question = Question { message_id: Some(message_id), ..Question::default() };
+            let reading = Reading { session_id, path: &path, wanted: Wanted::Look { id: message_id, question: &question } };
+            let found = self.read(&reading).await?.ok_or(Error::NotFound(Entity::Session))?;
+            let look = answer::look(&found.found)?;
             look.require_agent()?;
-            searched = None;
-            let mut archived = Vec::new();
-            if let Some(archive) = look.archive.as_ref().filter(|archive| archive.may_hold(message_id)) {
-                let mut same = guess.is_some_and(|guess| guess.same_blocks(archive) && guess.count == archive.count);
-                // The update before this one makes way for it only when the blocks have it; then their sizes are what counts.
-                if !archive.redo.is_empty() && !self.memory.is_settled(session_id, agent_id, archive) {
-                    self.redo(session_id, archive).await?;
-                    self.memory.settled(session_id, agent_id, archive);
-                    same = false;
+            let blocks = found.blocks.with_id();
+            match (&found.archive, look.message) {
+                (Some(archive), message) if !blocks.archived.is_empty() => {
+                    require_revision(expected, look.revision)?;
+                    // The update before this one makes way for it only when the blocks have it; then their sizes are what counts.
+                    let update = Some((archive.id, archive.writes));
+                    let are_current = redone == update || self.memory.blocks_are_current(session_id, agent_id, archive);
+                    if !archive.redo.is_empty() && !are_current {
+                        self.redo(session_id, archive).await?;
+                        self.memory.has_current_blocks(session_id, agent_id, archive);
+                        redone = update;
+                        continue;
+                    }
+                    if self.replace_archived(&new, archive, blocks, message.is_some()).await? {
+                        state.wrote(adds);
+                        return Ok(());
+                    }
                 }
-                let blocks = match early.filter(|_| same) {
-                    Some(early) => early?,
-                    None => self.archived(session_id, archive, message_id, &[]).await?,
-                };
-                match blocks {
-                    Found::Changed => continue,
-                    Found::Read(found) => archived = found,
+                // Nobody changes what is on its way, so it gets there first.
+                (Some(_), Some(_)) if look.is_sealed => self.finish_move(session_id, &path).await?,
+                (archive, Some(_)) => {
+                    require_revision(expected, look.revision)?;
+                    let as_found = archive.as_ref().filter(|archive| message_id <= archive.top);
+                    in_document =
+                        Some(as_found.map_or_else(|| not_archived(&path, message_id), |archive| still_not_archived(&path, archive)));
                 }
-                if archived.is_empty() {
-                    let mut same = unmoved(&path, archive);
-                    same.insert(path.field("archive.count"), position(archive.count));
-                    searched = Some(same);
-                }
-            }
-            if archived.is_empty() && look.message.is_none() {
-                // It may have been folded back out of the archive between the two looks.
-                if searched.is_some() && self.archive_of(session_id, &path).await? != look.archive {
-                    continue;
-                }
-                return Err(Error::NotFound(Entity::Message));
-            }
-            self.settle(session_id, &look, expected, 0).await?;
-            let Some(archive) = look.archive.filter(|_| !archived.is_empty()) else { continue };
-            let redo = new_versions(archived, &fields, &body, message_id)?;
-            if self
-                .replace_archived(session_id, &path, (message_id, &fields, &body), expected, archive, redo, look.message.is_some())
-                .await?
-            {
-                return Ok(());
+                (_, None) => return Err(Error::NotFound(Entity::Message)),
             }
         }
         Err(contended())
     }
 
-    /// Replaces messages in the archive, and their copies in the session's document if there can be any; tells whether it did, or the
-    /// archive has changed.
-    #[allow(clippy::too_many_arguments, reason = "they are the write's own, and the archive's as it was found")]
-    async fn replace_archived(
-        &self,
-        session_id: &str,
-        path: &AgentPath,
-        (message_id, fields, body): (i64, &Document, &Replacement),
-        expected: Option<u64>,
-        mut archive: Archive,
-        redo: Vec<(Document, Patch)>,
-        copies: bool,
-    ) -> Result<bool> {
-        let mut filter = session(session_id, expected);
-        filter.extend(unmoved(path, &archive));
+    /// Replaces the message among the recent ones, if a condition on the archive holds; tells whether it did.
+    async fn replace_in_document(&self, new: &New<'_>, condition: Document) -> Result<bool, Failure> {
+        let New { session_id, path, message_id, fields, body, expected } = new;
+        let mut filter = session(session_id, *expected);
+        filter.extend(on(path.field("messages.message_id"), doc! { "$eq": integer(*message_id) }));
+        filter.extend(condition);
+        let update = updates::replace_message(path, *message_id, fields.clone(), body.updated_at, &body.keep, First::Stored);
+        let (replaced, blocks) = tokio::join!(self.update(filter, update), self.with_id(session_id, None, *message_id, &[]));
+        if !replaced? {
+            return Ok(false);
+        }
+        let blocks = blocks.map_err(Failure::Other)?.unwrap_or_default();
+        self.forget_elsewhere(session_id, &blocks.elsewhere).await.map_err(Failure::Other)?;
+        Ok(true)
+    }
+
+    /// Removes those of some archives that are dead, because they hold the message as it was.
+    async fn forget_elsewhere(&self, session_id: &str, elsewhere: &[ObjectId]) -> Result<()> {
+        let dead = self.dead_archives(session_id, elsewhere).await?;
+        self.remove_blocks(session_id, &dead).await.map(drop)
+    }
+
+    /// Replaces messages in the archive, and their copies among the recent ones if there can be any; tells whether it did, or the archive
+    /// has changed.
+    async fn replace_archived(&self, new: &New<'_>, archive: &Archive, blocks: WithId, copies: bool) -> Result<bool> {
+        let New { session_id, path, message_id, fields, body, expected } = new;
+        let redo = new_versions(blocks.archived, fields, body)?;
+        let mut filter = session(session_id, *expected);
+        filter.extend(unwritten(path, archive));
+        let mut archive = archive.clone();
         archive.writes += 1;
         let patches = redo.iter().map(|(_, patch)| patch.stored().map(Bson::from)).collect::<Result<Vec<_>>>()?;
         let adds: usize = redo.iter().map(|(_, patch)| patch.message.as_bytes().len()).sum();
         let update: UpdateModifications = match redo.first().filter(|_| copies) {
             Some((first, _)) => {
                 let first = First::Archived(first.clone());
-                let mut update = pipeline::replace_message(path, message_id, fields.clone(), body.updated_at, &body.keep, first);
-                let mut set = Document::new();
-                set.insert(path.field("archive.writes"), archive.writes);
-                set.insert(path.field("archive.redo"), doc! { "$literal": patches });
+                let mut update = updates::replace_message(path, *message_id, fields.clone(), body.updated_at, &body.keep, first);
+                let mut set = on(path.field("archive.writes"), archive.writes);
+                set.extend(on(path.field("archive.redo"), doc! { "$literal": patches }));
                 update.push(doc! { "$set": set });
                 update.into()
             }
             None => {
-                let mut set = Document::new();
-                set.insert(path.field("archive.writes"), archive.writes);
-                set.insert(path.field("archive.redo"), patches);
+                let mut set = on(path.field("archive.writes"), archive.writes);
+                set.extend(on(path.field("archive.redo"), patches));
                 let mut latest = doc! { "updated_at": date(body.updated_at) };
                 latest.insert(path.field("updated_at"), date(body.updated_at));
                 doc! { "$set": set, "$max": latest, "$inc": { "revision": 1_i64 } }.into()
             }
         };
-        match self.update(filter, update).await {
+        match self.update_by_majority(filter, update).await {
             Ok(true) => {}
             Ok(false) => return Ok(false),
             Err(failure) => {
@@ -151,21 +161,22 @@ impl MongoStore {
             }
         }
         archive.redo = redo.into_iter().map(|(_, patch)| patch).collect();
-        // It is done. What fails from here on is done again by the next update of the archive; until then `redo` counts.
-        let settled = async {
-            self.redo(session_id, &archive).await?;
-            self.memory.settled(session_id, path.agent_id(), &archive);
-            if archive.is_small() { Ok(()) } else { self.forget_redo(session_id, path, &archive).await }
-        };
-        if let Err(error) = settled.await {
-            tracing::warn!(%error, session_id, "a block of the archive could not be brought up to date");
+        // It is done, and every reader sees it. It is acknowledged when the block does not hold the old text any more, either.
+        self.redo(session_id, &archive).await?;
+        self.memory.has_current_blocks(session_id, path.agent_id(), &archive);
+        self.forget_elsewhere(session_id, &blocks.elsewhere).await?;
+        if !archive.is_small()
+            && let Err(error) = self.forget_redo(session_id, path, &archive).await
+        {
+            tracing::warn!(%error, session_id, "the last update of an archive stays in the session's document until the next one");
         }
         Ok(true)
     }
 
     /// Brings the blocks up to date and takes the last update of an archive out of the session's document.
     pub(super) async fn forget_pending(&self, session_id: &str, path: &AgentPath) -> Result<()> {
-        let Some(archive) = self.archive_of(session_id, path).await?.filter(|archive| !archive.redo.is_empty()) else { return Ok(()) };
+        let told = self.read_archive(session_id, path).await?;
+        let Some(archive) = told.archive.filter(|archive| !archive.redo.is_empty()) else { return Ok(()) };
         self.redo(session_id, &archive).await?;
         self.forget_redo(session_id, path, &archive).await
     }
@@ -173,23 +184,34 @@ impl MongoStore {
     /// Takes an update that the blocks have out of the session's document.
     async fn forget_redo(&self, session_id: &str, path: &AgentPath, archive: &Archive) -> Result<()> {
         let mut filter = session(session_id, None);
-        filter.extend(unmoved(path, archive));
-        let mut unset = Document::new();
-        unset.insert(path.field("archive.redo"), "");
-        self.update(filter, doc! { "$unset": unset }).await.map(drop).map_err(Failure::into_error)
+        filter.extend(unwritten(path, archive));
+        let unset = doc! { "$unset": on(path.field("archive.redo"), "") };
+        self.update(filter, unset).await.map(drop).map_err(Failure::into_error)
     }
 }
 
+/// Matches if no archived message has the id, by the highest one.
+fn not_archived(path: &AgentPath, message_id: i64) -> Document {
+    on(path.field("archive.top"), doc! { "$not": { "$gte": message_id } })
+}
+
+/// Matches if an archive in which the message was not found has had no update and no move since.
+fn still_not_archived(path: &AgentPath, archive: &Archive) -> Document {
+    let mut same = unwritten(path, archive);
+    same.extend(on(path.field("archive.count"), position(archive.count)));
+    same.extend(on(path.field("archive.fence"), archive.fence));
+    same
+}
+
 /// Matches if the archive has had no update since it was found.
-fn unmoved(path: &AgentPath, archive: &Archive) -> Document {
-    let mut same = Document::new();
-    same.insert(path.field("archive.id"), archive.id);
-    same.insert(path.field("archive.writes"), archive.writes);
+fn unwritten(path: &AgentPath, archive: &Archive) -> Document {
+    let mut same = on(path.field("archive.id"), archive.id);
+    same.extend(on(path.field("archive.writes"), archive.writes));
     same
 }
 
 /// The new version of an archived message and of each exact copy of it, with the message as it is stored.
-fn new_versions(archived: Vec<Archived>, fields: &Document, body: &Replacement, message_id: i64) -> Result<Vec<(Document, Patch)>> {
+fn new_versions(archived: Vec<Archived>, fields: &Document, body: &Replacement) -> Result<Vec<(Document, Patch)>> {
     let mut versions: Vec<(Document, Patch)> = Vec::new();
     // What each block has more by then.
     let mut grown: HashMap<u64, u64> = HashMap::new();
@@ -199,13 +221,13 @@ fn new_versions(archived: Vec<Archived>, fields: &Document, body: &Replacement, 
         let mut unstamped = stored.clone();
         unstamped.remove("created_at");
         unstamped.remove("updated_at");
+        unstamped.remove("storage_id");
         // As it is written: a number that is none (NaN) equals itself here.
         let unstamped = build::serialized(&unstamped)?;
         if own.get_or_insert_with(|| unstamped.clone()).as_bytes() != unstamped.as_bytes() {
             continue;
         }
         let mut new = fields.clone();
-        new.insert("message_id", integer(message_id));
         if let Some(created) = stored.get("created_at") {
             new.insert("created_at", created.clone());
         }

@@ -3,21 +3,24 @@
 mod assembly;
 mod whole;
 
-use super::MongoStore;
 use super::error::{DUPLICATE_KEY, Failure};
+use super::{MongoStore, archive};
 use crate::error::{Error, Result};
 use crate::store::schema::read::corrupt;
+use crate::transfer::Imported;
+use crate::transfer::out::Out;
 use crate::transfer::parts::Part;
-use crate::transfer::{Dumped, Imported};
 use assembly::{Assembled, Assembly, Blocks};
 use mongodb::bson::raw::RawBsonRef;
 use mongodb::bson::{RawDocumentBuf, doc};
 use mongodb::error::ErrorKind;
+use std::future::IntoFuture;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 /// Documents that are inserted together at most, and their bytes.
 const BATCH: usize = 500;
-const BATCH_BYTES: usize = 16 * 1024 * 1024;
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
 impl MongoStore {
     /// How many documents there are, as the collection's own statistics have it.
@@ -25,25 +28,54 @@ impl MongoStore {
         self.collection.estimated_document_count().await.map_err(|error| Failure::of(error).into_error())
     }
 
-    /// Sends all sessions after an id.
-    pub(crate) async fn dump(&self, after: Option<String>, chunks: &mpsc::Sender<Result<Dumped>>) -> Result<()> {
+    /// Writes all sessions after an id.
+    pub(crate) async fn dump(&self, after: Option<String>, mut out: Out) -> Result<()> {
         let failed = |error| Failure::of(error).into_error();
         // A comparison with text finds text only; other ids are not sessions'.
         let filter = match after {
             Some(after) => doc! { "_id": { "$gt": after } },
             None => doc! { "_id": { "$gte": "" } },
         };
-        let mut cursor = self.collection.find(filter).sort(doc! { "_id": 1 }).await.map_err(failed)?;
-        while cursor.advance().await.map_err(failed)? {
-            let document = cursor.current();
-            let Ok(Some(RawBsonRef::String(session_id))) = document.get("_id") else { return Err(corrupt("session")) };
-            if !self.dump_session(session_id, document, chunks).await?
-                || chunks.send(Ok(Dumped::Session(session_id.to_owned()))).await.is_err()
-            {
-                return Ok(());
+        let batch = self.batch_size().await;
+        let (store, runtime) = (self.clone(), Handle::current());
+        let writing = tokio::task::spawn_blocking(move || {
+            let find = store.collection.find(filter).sort(doc! { "_id": 1 }).batch_size(batch);
+            let mut cursor = runtime.block_on(find.into_future()).map_err(failed)?;
+            while runtime.block_on(cursor.advance()).map_err(failed)? {
+                let document = cursor.current();
+                let Ok(Some(RawBsonRef::String(session_id))) = document.get("_id") else { return Err(corrupt("session")) };
+                let written = store.write_session(&runtime, &mut out, session_id, document);
+                if out.is_unwanted() {
+                    break;
+                }
+                written?;
+                if out.end(session_id).is_err() {
+                    break;
+                }
             }
-        }
-        Ok(())
+            Ok(())
+        });
+        writing.await.unwrap_or_else(|defect| {
+            tracing::error!(%defect, "writing a dump ended without an answer");
+            Err(Error::Internal(String::from("the dump cannot be written")))
+        })
+    }
+
+    /// How many documents are read together, so that they have about as many bytes as memory is to be used for.
+    async fn batch_size(&self) -> u32 {
+        const BYTES: u64 = 4 * 1024 * 1024;
+        const MOST: u64 = 500;
+        let statistics =
+            vec![doc! { "$collStats": { "storageStats": {} } }, doc! { "$project": { "average": "$storageStats.avgObjSize" } }];
+        // Without the right to the statistics, or without a collection: a few.
+        let found = self.collection.aggregate(statistics).with_type::<RawDocumentBuf>().await.ok();
+        let Some(mut found) = found else { return 1 };
+        let average = match found.advance().await {
+            Ok(true) => archive::number(found.current(), "average").ok().flatten(),
+            _ => None,
+        };
+        let average = average.and_then(|average| u64::try_from(average).ok()).filter(|average| *average > 0).unwrap_or(BYTES);
+        u32::try_from((BYTES / average).clamp(1, MOST)).unwrap_or(1)
     }
 
     /// Stores the sessions whose parts come.
@@ -62,14 +94,14 @@ impl MongoStore {
                                 sessions.push(session);
                             }
                             Err((session, why)) => {
-                                self.remove_blocks(&session).await?;
+                                self.forget_blocks(&session).await?;
                                 imported.refuse(why);
                             }
                         }
                     }
                     Part::Broken(why) => {
                         let broken = std::mem::replace(&mut assembly, self.assembly());
-                        self.remove_blocks(&broken.blocks_so_far()).await?;
+                        self.forget_blocks(&broken.blocks_so_far()).await?;
                         imported.refuse(why);
                     }
                     part => {
@@ -84,7 +116,7 @@ impl MongoStore {
             }
         }
         // The reader may have gone away in the middle of a session.
-        self.remove_blocks(&assembly.blocks_so_far()).await?;
+        self.forget_blocks(&assembly.blocks_so_far()).await?;
         self.insert(sessions, &mut imported).await?;
         Ok(imported)
     }
@@ -103,12 +135,8 @@ impl MongoStore {
     }
 
     /// Removes the blocks of a session that was not stored.
-    async fn remove_blocks(&self, blocks: &Blocks) -> Result<()> {
-        if blocks.archives.is_empty() {
-            return Ok(());
-        }
-        let filter = doc! { "session_id": &blocks.session_id, "_id.archive": { "$in": &blocks.archives } };
-        self.archive.delete_many(filter).await.map(drop).map_err(|error| Failure::of(error).into_error())
+    async fn forget_blocks(&self, blocks: &Blocks) -> Result<()> {
+        self.remove_blocks(&blocks.session_id, &blocks.archives).await.map(drop)
     }
 
     /// Inserts documents; those whose id is taken are compared with what is there.
@@ -128,7 +156,7 @@ impl MongoStore {
         for failure in failures {
             let Some(session) = batch.get(failure.index) else { continue };
             let session_id = session.blocks.session_id.as_str();
-            self.remove_blocks(&session.blocks).await?;
+            self.forget_blocks(&session.blocks).await?;
             if super::error::is_not_now(failure.code) {
                 return Err(Error::Unavailable(String::from("the store is stopping or changing its primary")));
             }

@@ -1,18 +1,18 @@
 //! What all writes share: the conditions on the session, and the look at it when an attempt has matched nothing.
 
 use super::error::Failure;
-use super::pipeline::{self, AgentPath, Question};
-use super::{MongoStore, answer, primary};
+use super::expressions::{AgentPath, on};
+use super::known;
+use super::questions::{self, Question};
+use super::{MongoStore, answer, majority, primary};
 use crate::error::{Entity, Error, Result};
-use crate::store::mongo::archive::Archive;
 use crate::store::schema::build::{self, MAX_DOCUMENT};
-use crate::types::Message;
-use mongodb::bson::{Bson, Document, doc};
-use mongodb::options::{UpdateModifications, WriteConcern};
+use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
+use mongodb::options::UpdateModifications;
 use std::time::Duration;
 
-/// How often a write that found nothing to write to, for no reason that could be found afterwards, is tried again. Another writer has to
-/// slip in between the write and the look each time for this to run out.
+/// Attempts of a write whose filter matches nothing while the look that follows finds no cause. Another writer has to slip in between the
+/// two each time for this to run out.
 pub(super) const ATTEMPTS: usize = 32;
 
 /// What appends leave free of the largest document, in bytes, so that a full session stays usable: other writes, and what stands around
@@ -27,12 +27,21 @@ pub(super) struct Look {
     /// Whether the agent is there; a thing in its place that is no agent is `corrupt`.
     pub(super) agent: bool,
     /// The message in the document that has the id.
-    pub(super) message: Option<Message>,
-    /// What the append with the key returned.
-    pub(super) repeat: Option<i64>,
+    pub(super) message: Option<RawDocumentBuf>,
+    /// Whether that message is on its way to the archive.
+    pub(super) is_sealed: bool,
+    /// What the agent remembers of the append with the key.
+    pub(super) repeat: Option<Repeat>,
     /// The highest id of a message of the agent.
     pub(super) highest: i64,
-    pub(super) archive: Option<Archive>,
+}
+
+/// What an agent remembers of an append with a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Repeat {
+    pub(super) first: i64,
+    /// The digest of what was appended; none if an older version stored it.
+    pub(super) digest: Option<String>,
 }
 
 impl Look {
@@ -69,6 +78,11 @@ pub(super) fn checked_size(document: &Document) -> Result<u64> {
     Ok(build::bounded(document)?.as_bytes().len() as u64)
 }
 
+/// Checks that a session is at the revision that a write expects.
+pub(super) fn require_revision(expected: Option<u64>, current: u64) -> Result<()> {
+    if expected.is_some_and(|expected| expected != current) { Err(Error::Stale { current }) } else { Ok(()) }
+}
+
 /// Why a call gave up.
 pub(super) fn contended() -> Error {
     Error::Unavailable(String::from("the session changed at each attempt, because of others who write to it"))
@@ -91,24 +105,21 @@ impl MongoStore {
 
     /// The same, acknowledged by a majority whatever the connection string says: two documents depend on each other, and a failover must
     /// not take back one of them.
-    pub(super) async fn update_by_majority(&self, filter: Document, update: Vec<Document>) -> Result<bool, Failure> {
-        let updated = self.collection.update_one(filter, update).write_concern(WriteConcern::majority());
+    pub(super) async fn update_by_majority(&self, filter: Document, update: impl Into<UpdateModifications>) -> Result<bool, Failure> {
+        let updated = self.collection.update_one(filter, update).write_concern(majority());
         Ok(updated.await.map_err(Failure::of)?.matched_count > 0)
     }
 
     /// Looks, on the primary, why a write matched nothing; a session that is not there is the answer already.
-    pub(super) async fn look(&self, session_id: &str, path: Option<&AgentPath>, question: Question<'_>) -> Result<Look> {
-        let pipeline = pipeline::look(session_id, path, question);
-        let found = self.aggregate(pipeline, Some(primary())).await?.ok_or(Error::NotFound(Entity::Session))?;
-        answer::look(&found)
+    pub(super) async fn look(&self, session_id: &str, path: Option<&AgentPath>, question: &Question<'_>) -> Result<Look> {
+        let found = self.find(session_id, questions::look(path, question), Some(primary())).await?;
+        answer::look(&found.ok_or(Error::NotFound(Entity::Session))?)
     }
 
     /// Judges by a look what else stands in the way of a write that adds so many bytes; makes room for it where that is possible. If it
     /// returns, the write could go through now.
     pub(super) async fn settle(&self, session_id: &str, look: &Look, expected: Option<u64>, adds: u64) -> Result<()> {
-        if expected.is_some_and(|expected| expected != look.revision) {
-            return Err(Error::Stale { current: look.revision });
-        }
+        require_revision(expected, look.revision)?;
         let size = look.size.saturating_add(adds).saturating_add(RESERVE);
         if adds > 0 && size > MAX_DOCUMENT { self.make_room(session_id, size, adds).await } else { Ok(()) }
     }
@@ -116,6 +127,7 @@ impl MongoStore {
     /// Applies an update that needs no more than the session. One that is an append minds the room that is left.
     pub(super) async fn update_session(
         &self,
+        state: &mut known::State,
         session_id: &str,
         update: Document,
         expected: Option<u64>,
@@ -129,10 +141,13 @@ impl MongoStore {
                 filter.insert("$expr", has_room(adds));
             }
             match self.update(filter, update.clone()).await {
-                Ok(true) => return Ok(()),
+                Ok(true) => {
+                    state.wrote(adds);
+                    return Ok(());
+                }
                 Ok(false) => {
-                    let look =
-                        self.look(session_id, None, Question { grows: true, ..Question::default() }).await.map_err(Failure::Other)?;
+                    let question = Question { grows: true, ..Question::default() };
+                    let look = self.look(session_id, None, &question).await.map_err(Failure::Other)?;
                     self.settle(session_id, &look, expected, if is_append { adds } else { 0 }).await.map_err(Failure::Other)?;
                 }
                 Err(failure) => self.relieve(failure, session_id, adds).await?,
@@ -141,11 +156,35 @@ impl MongoStore {
         Err(Failure::Other(contended()))
     }
 
-    /// Makes room where the server found that a session would outgrow its limit; any other failure stays one.
+    /// Takes away what a write failed for, if that is possible: makes room where the server found that a session would outgrow its limit,
+    /// and empties fields that are null. Any other failure stays one.
     pub(super) async fn relieve(&self, failure: Failure, session_id: &str, adds: u64) -> Result<(), Failure> {
-        let Failure::TooLarge = failure else { return Err(failure) };
-        let look = self.look(session_id, None, Question { grows: true, ..Question::default() }).await.map_err(Failure::Other)?;
-        let size = look.size.saturating_add(adds).max(MAX_DOCUMENT + 1);
-        self.make_room(session_id, size, adds).await.map_err(Failure::Other)
+        match failure {
+            Failure::TooLarge => {
+                let question = Question { grows: true, ..Question::default() };
+                let look = self.look(session_id, None, &question).await.map_err(Failure::Other)?;
+                let size = look.size.saturating_add(adds).max(MAX_DOCUMENT + 1);
+                self.make_room(session_id, size, adds).await.map_err(Failure::Other)
+            }
+            Failure::Refused if self.empty_nulls(session_id).await? => Ok(()),
+            failure => Err(failure),
+        }
+    }
+
+    /// Puts what is empty in the place of fields that another program has left null: a null reads as if the field was absent, but the
+    /// server's operators refuse it. Tells whether there was any.
+    async fn empty_nulls(&self, session_id: &str) -> Result<bool, Failure> {
+        const NULL: i32 = 10;
+        let empty =
+            [("agents", doc! {}.into()), ("feedbacks", Bson::Array(Vec::new())), ("metadata", doc! {}.into()), ("revision", 0_i64.into())];
+        let nulls: Vec<Document> = empty.iter().map(|(field, _)| on(*field, doc! { "$type": NULL })).collect();
+        let emptied = |(field, empty): (&str, Bson)| {
+            let stored = format!("${field}");
+            let value = doc! { "$cond": [{ "$eq": [{ "$type": &stored }, "null"] }, { "$literal": empty }, &stored] };
+            // A field that is missing stays so.
+            (field.to_owned(), Bson::from(value))
+        };
+        let set: Document = empty.into_iter().map(emptied).collect();
+        self.update(doc! { "_id": session_id, "$or": nulls }, vec![doc! { "$set": set }]).await
     }
 }

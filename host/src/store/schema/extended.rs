@@ -6,13 +6,14 @@
 //!
 //! <https://github.com/mongodb/specifications/blob/master/source/extended-json/extended-json.md>
 
-use super::json::{broken, write_items, write_text};
+use super::json::{broken, put, write_items, write_text};
 use super::tree::{Form, Value};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::types::Timestamp;
 use bson::raw::{RawBsonRef, RawDocument};
 use bson::{Bson, Document, JavaScriptCodeWithScope};
 use serde::de::{self, MapAccess};
+use std::fmt::Write;
 
 /// The field that says that a document is meant as it is.
 const LITERAL: &str = "$literalDocument";
@@ -38,76 +39,72 @@ const TYPES: [&str; 17] = [
     "$uuid",
 ];
 
-/// Writes a session document. Itself, `agents` and each agent are read by their place, so they are never taken for types.
-pub(crate) fn write_session(out: &mut String, session: &RawDocument) -> Result<()> {
-    write_members(out, session, |out, name, value| match value {
-        RawBsonRef::Document(agents) if name == "agents" => write_members(out, agents, |out, _, agent| match agent {
-            RawBsonRef::Document(agent) => write_members(out, agent, |out, _, value| write_value(out, value)),
-            other => write_value(out, other),
-        }),
-        value => write_value(out, value),
-    })
+/// Writes the members of a document, the value of each by `write`. A session document, its `agents` and each agent are written so: they are
+/// read by their place, and never taken for types.
+pub(crate) fn write_members<W: Write, E: From<Error>>(
+    out: &mut W,
+    document: &RawDocument,
+    mut write: impl FnMut(&mut W, &str, RawBsonRef<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    put(out, "{")?;
+    let mut is_first = true;
+    for member in document {
+        let (key, value) = member.map_err(broken)?;
+        write_name(out, key.as_str(), &mut is_first)?;
+        write(out, key.as_str(), value)?;
+    }
+    Ok(put(out, "}")?)
+}
+
+/// Writes the name of a member, and what is between it and the one before.
+pub(crate) fn write_name(out: &mut impl Write, name: &str, is_first: &mut bool) -> Result<()> {
+    if !std::mem::replace(is_first, false) {
+        put(out, ",")?;
+    }
+    write_text(out, name)?;
+    put(out, ":")
 }
 
 /// Writes a document that may stand at any place.
-pub(crate) fn write_document(out: &mut String, document: &RawDocument) -> Result<()> {
+pub(crate) fn write_document<W: Write>(out: &mut W, document: &RawDocument) -> Result<()> {
     let mut looks_like_type = false;
     for member in document {
         looks_like_type |= TYPES.contains(&member.map_err(broken)?.0.as_str());
     }
     if looks_like_type {
-        out.push_str(&format!(r#"{{"{LITERAL}":"#));
+        put(out, &format!(r#"{{"{LITERAL}":"#))?;
     }
     write_members(out, document, |out, _, value| write_value(out, value))?;
-    if looks_like_type {
-        out.push('}');
-    }
-    Ok(())
-}
-
-fn write_members(out: &mut String, document: &RawDocument, write: impl Fn(&mut String, &str, RawBsonRef<'_>) -> Result<()>) -> Result<()> {
-    out.push('{');
-    for (index, member) in document.into_iter().enumerate() {
-        let (key, value) = member.map_err(broken)?;
-        if index > 0 {
-            out.push(',');
-        }
-        write_text(out, key.as_str())?;
-        out.push(':');
-        write(out, key.as_str(), value)?;
-    }
-    out.push('}');
-    Ok(())
+    if looks_like_type { put(out, "}") } else { Ok(()) }
 }
 
 /// Writes any value.
-pub(crate) fn write_value(out: &mut String, value: RawBsonRef<'_>) -> Result<()> {
+pub(crate) fn write_value<W: Write>(out: &mut W, value: RawBsonRef<'_>) -> Result<()> {
     match value {
-        RawBsonRef::Null => out.push_str("null"),
-        RawBsonRef::Boolean(value) => out.push_str(if value { "true" } else { "false" }),
-        RawBsonRef::Int32(number) => out.push_str(&number.to_string()),
+        RawBsonRef::Null => put(out, "null"),
+        RawBsonRef::Boolean(value) => put(out, if value { "true" } else { "false" }),
+        RawBsonRef::Int32(number) => put(out, &number.to_string()),
         // What fits in 32 bits would read as that.
-        RawBsonRef::Int64(number) if i32::try_from(number).is_ok() => out.push_str(&format!(r#"{{"$numberLong":"{number}"}}"#)),
-        RawBsonRef::Int64(number) => out.push_str(&number.to_string()),
-        RawBsonRef::Double(number) if number.is_finite() => out.push_str(&serde_json::to_string(&number).map_err(broken)?),
-        RawBsonRef::String(text) => write_text(out, text)?,
-        RawBsonRef::Document(document) => write_document(out, document)?,
-        RawBsonRef::Array(items) => write_items(out, items, write_value)?,
+        RawBsonRef::Int64(number) if i32::try_from(number).is_ok() => put(out, &format!(r#"{{"$numberLong":"{number}"}}"#)),
+        RawBsonRef::Int64(number) => put(out, &number.to_string()),
+        RawBsonRef::Double(number) if number.is_finite() => put(out, &serde_json::to_string(&number).map_err(broken)?),
+        RawBsonRef::String(text) => write_text(out, text),
+        RawBsonRef::Document(document) => write_document(out, document),
+        RawBsonRef::Array(items) => write_items(out, items, write_value),
         RawBsonRef::DateTime(date) => match Timestamp(date.timestamp_millis()).to_rfc3339() {
-            Some(text) => out.push_str(&format!(r#"{{"$date":"{text}"}}"#)),
-            None => out.push_str(&format!(r#"{{"$date":{{"$numberLong":"{}"}}}}"#, date.timestamp_millis())),
+            Some(text) => put(out, &format!(r#"{{"$date":"{text}"}}"#)),
+            None => put(out, &format!(r#"{{"$date":{{"$numberLong":"{}"}}}}"#, date.timestamp_millis())),
         },
         // A scope is a document like any other; the driver would not mark what only looks like a type in it.
         RawBsonRef::JavaScriptCodeWithScope(code) => {
-            out.push_str(r#"{"$code":"#);
+            put(out, r#"{"$code":"#)?;
             write_text(out, code.code)?;
-            out.push_str(r#","$scope":"#);
+            put(out, r#","$scope":"#)?;
             write_document(out, code.scope)?;
-            out.push('}');
+            put(out, "}")
         }
-        _ => out.push_str(&Bson::try_from(value).map_err(broken)?.into_canonical_extjson().to_string()),
+        _ => put(out, &Bson::try_from(value).map_err(broken)?.into_canonical_extjson().to_string()),
     }
-    Ok(())
 }
 
 /// How deep values may nest. MongoDB takes 100 levels at most, of which each takes two here where it is literal.

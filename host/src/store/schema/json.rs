@@ -166,21 +166,34 @@ fn write_value(out: &mut String, value: RawBsonRef<'_>) -> Result<()> {
 }
 
 /// Writes an array, each item by `write`.
-pub(crate) fn write_items(out: &mut String, items: &RawArray, write: fn(&mut String, RawBsonRef<'_>) -> Result<()>) -> Result<()> {
-    out.push('[');
+pub(crate) fn write_items<W: fmt::Write>(out: &mut W, items: &RawArray, write: fn(&mut W, RawBsonRef<'_>) -> Result<()>) -> Result<()> {
+    put(out, "[")?;
     for (index, item) in items.into_iter().enumerate() {
         if index > 0 {
-            out.push(',');
+            put(out, ",")?;
         }
         write(out, item.map_err(broken)?)?;
     }
-    out.push(']');
-    Ok(())
+    put(out, "]")
 }
 
-pub(crate) fn write_text(out: &mut String, text: &str) -> Result<()> {
-    out.push_str(&serde_json::to_string(text).map_err(broken)?);
-    Ok(())
+/// Writes a text as a JSON string; a long one in pieces, so that its escaped form is never in memory as a whole.
+pub(crate) fn write_text(out: &mut impl fmt::Write, text: &str) -> Result<()> {
+    const PIECE: usize = 16 * 1024;
+    put(out, "\"")?;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (piece, after) = rest.split_at(rest.floor_char_boundary(PIECE));
+        let quoted = serde_json::to_string(piece).map_err(broken)?;
+        put(out, quoted.strip_prefix('"').and_then(|quoted| quoted.strip_suffix('"')).unwrap_or_default())?;
+        rest = after;
+    }
+    put(out, "\"")
+}
+
+/// Writes text as it is. Fails only if nobody takes it any more.
+pub(crate) fn put(out: &mut impl fmt::Write, text: &str) -> Result<()> {
+    out.write_str(text).map_err(|fmt::Error| Error::Unavailable(String::from("nobody reads on")))
 }
 
 /// What JSON has no form for: relaxed Extended JSON.

@@ -106,6 +106,7 @@ fn members(most: usize) -> impl Strategy<Value = Map<String, Value>> {
         "latency_ms",
         "input_tokens",
         "event_loop_metrics",
+        "storage_id",
         "messages",
         "_id",
     ];

@@ -13,7 +13,7 @@ pub(super) type Tick = usize;
 
 type Fields = Map<String, Value>;
 
-const METRICS: [&str; 5] = ["event_loop_metrics", "latency_ms", "input_tokens", "output_tokens", "guardrail_event"];
+const HIDDEN: [&str; 6] = ["event_loop_metrics", "latency_ms", "input_tokens", "output_tokens", "guardrail_event", "storage_id"];
 const CONFIG: [&str; 3] = ["model", "system_prompt", "prompt_metadata"];
 
 /// All sessions, and the time of the operation that is under way.
@@ -40,11 +40,11 @@ struct Agent {
     created_at: Tick,
     updated_at: Tick,
     messages: Vec<Message>,
-    /// The keys of appends, and the first id of each. No sequence has so many that one is forgotten.
-    keys: BTreeMap<&'static str, i64>,
+    /// The keys of appends, the first id of each, and what was appended. No sequence has so many that one is forgotten.
+    keys: BTreeMap<&'static str, (i64, Vec<Fields>)>,
 }
 
-/// Without its metrics, which nothing returns.
+/// Without the fields that nothing returns.
 struct Message {
     id: i64,
     body: Fields,
@@ -187,8 +187,10 @@ impl Reference {
             fields.push(message_body(body, 0)?);
         }
         let found = self.session(on)?.agents.get(agent).ok_or(Error::NotFound(Entity::Agent))?;
-        if let Some(first) = key.and_then(|key| found.keys.get(key)) {
-            return Ok(Told::message_id(*first));
+        match key.and_then(|key| found.keys.get(key)) {
+            Some((first, stored)) if *stored == fields => return Ok(Told::message_id(*first)),
+            Some(_) => return Err(Error::AlreadyExists(Entity::Message)),
+            None => {}
         }
         self.expect(on)?;
         let highest = found.messages.iter().map(|message| message.id).max();
@@ -196,8 +198,8 @@ impl Reference {
         let last = i64::try_from(fields.len()).ok().and_then(|count| first.checked_add(count - 1)).ok_or_else(invalid)?;
         let now = self.now;
         let agent = self.written_agent(on, agent)?;
+        agent.keys.extend(key.map(|key| (key, (first, fields.clone()))));
         agent.messages.extend((first..=last).zip(fields).map(|(id, body)| Message { id, body, created_at: now, updated_at: now }));
-        agent.keys.extend(key.map(|key| (key, first)));
         Ok(Told::message_id(first))
     }
 
@@ -335,5 +337,5 @@ fn named(body: &Body, id_field: &str, id: &Value) -> Result<Fields, Error> {
 fn message_body(body: &Body, id: i64) -> Result<Fields, Error> {
     check(id >= 0)?;
     let fields = named(body, "message_id", &json!(id))?;
-    Ok(fields.into_iter().filter(|(name, _)| !METRICS.contains(&name.as_str())).collect())
+    Ok(fields.into_iter().filter(|(name, _)| !HIDDEN.contains(&name.as_str())).collect())
 }

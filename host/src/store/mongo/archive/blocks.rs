@@ -1,36 +1,34 @@
 //! Blocks: reading them by position or by a message's id, and bringing them up to date.
 
-use super::moving::BLOCK_MESSAGES;
 use super::{Archive, Patch, count, number, position};
 use crate::error::Result;
 use crate::store::mongo::MongoStore;
 use crate::store::mongo::error::Failure;
+use crate::store::mongo::expressions::without;
 use crate::store::schema::json::{broken, integer};
-use crate::store::schema::read::{self, corrupt, member, object};
+use crate::store::schema::read::{corrupt, member, object};
 use futures_util::TryStreamExt;
-use mongodb::bson::raw::{RawBsonRef, RawDocument};
-use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
+use mongodb::bson::oid::ObjectId;
+use mongodb::bson::raw::{RawBson, RawBsonRef, RawDocument};
+use mongodb::bson::{Bson, Document, RawArrayBuf, RawDocumentBuf, doc, rawdoc};
 use std::ops::Range;
 
-/// How many blocks one command reads at most.
+/// How much a block holds, unless one message alone is more: a page of it should cost little.
+pub(in crate::store::mongo) const BLOCK_BYTES: u64 = 64 * 1024;
+pub(in crate::store::mongo) const BLOCK_MESSAGES: usize = 128;
+
+/// Blocks that one command reads at most.
 const MOST_BLOCKS: i64 = 64;
 
-/// What a reading of blocks came to.
-#[derive(Debug)]
-pub(in crate::store::mongo) enum Found<T> {
-    /// The messages as they were when the session's document was read.
-    Read(T),
-    /// The archive has changed since then; the session's document has to be read again.
-    Changed,
-}
-
-/// What becomes of blocks that had an update which the session's document, as it was read, did not tell of.
+/// What became of a reading of blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::store::mongo) enum Newer {
-    /// They are read as they are: for those who read for so long that there will be some.
-    Taken,
-    /// They say that the archive has changed.
-    Refused,
+pub(in crate::store::mongo) enum Outcome {
+    /// The messages are those of the archive as the session's document told of it.
+    Complete,
+    /// Messages are missing: the archive has changed since then, or blocks are gone.
+    Gaps,
+    /// A block has an update that the session's document did not tell of.
+    Newer,
 }
 
 /// A message in a block.
@@ -45,33 +43,65 @@ pub(in crate::store::mongo) struct Archived {
     pub(in crate::store::mongo) message: RawDocumentBuf,
 }
 
+/// The messages in blocks that have an id.
+#[derive(Debug, Default)]
+pub(in crate::store::mongo) struct WithId {
+    /// Those of the agent's archive, in their order: one at most, unless another program stored it twice.
+    pub(in crate::store::mongo) archived: Vec<Archived>,
+    /// Other archives of the session that have such a message: other agents', and orphans.
+    pub(in crate::store::mongo) elsewhere: Vec<ObjectId>,
+}
+
 /// The `_id` of the block that begins at a position.
-pub(in crate::store::mongo) fn block_id(archive: &Archive, first: u64) -> Document {
-    doc! { "archive": archive.id, "first": position(first) }
+fn block_id(archive: ObjectId, first: u64) -> Document {
+    doc! { "archive": archive, "first": position(first) }
 }
 
-/// The messages of a field, with the new versions that are pending, without the fields in `omit`.
-fn with_patches(archive: &Archive, first: u64, from: usize, messages: Vec<RawDocumentBuf>) -> Vec<RawDocumentBuf> {
-    let mut messages = messages;
-    for patch in archive.redo.iter().filter(|patch| patch.first == first) {
-        if let Some(stale) = patch.at.checked_sub(from).and_then(|at| messages.get_mut(at)) {
-            *stale = patch.message.clone();
-        }
+/// A block as it is stored.
+pub(in crate::store::mongo) fn block(
+    (archive, first): (ObjectId, u64),
+    session_id: &str,
+    agent_id: &str,
+    fence: i64,
+    messages: RawArrayBuf,
+) -> RawDocumentBuf {
+    rawdoc! {
+        "_id": { "archive": archive, "first": position(first) },
+        "session_id": session_id,
+        // For people who look at a block; nothing reads it.
+        "agent_id": agent_id,
+        "fence": fence,
+        "writes": 0_i64,
+        "messages": messages,
     }
-    messages
 }
 
-fn raw_messages(block: &RawDocument) -> Result<Vec<RawDocumentBuf>> {
-    read::items(block, "messages", "archive", |message| Ok(message.to_owned()))
+fn raw_messages(block: &RawDocument) -> Result<Vec<RawBson>> {
+    let Some(RawBsonRef::Array(messages)) = member(block, "messages")? else { return Err(corrupt("archive")) };
+    messages.into_iter().map(|message| message.map(RawBson::from).map_err(broken)).collect()
 }
 
-fn first_of(block: &RawDocument) -> Result<u64> {
-    count(object(block, "_id")?.ok_or_else(|| corrupt("archive"))?, "first")
+/// The archive and the position of the first message, from a block's `_id`.
+fn place_of(block: &RawDocument) -> Result<(ObjectId, u64)> {
+    let id = object(block, "_id")?.ok_or_else(|| corrupt("archive"))?;
+    let Some(RawBsonRef::ObjectId(archive)) = member(id, "archive")? else { return Err(corrupt("archive")) };
+    Ok((archive, count(id, "first")?))
 }
 
 /// Whether the block has had an update that the session's document did not tell of yet.
 fn is_newer(block: &RawDocument, archive: &Archive) -> Result<bool> {
     Ok(number(block, "writes")?.unwrap_or(0) > archive.writes)
+}
+
+impl Archive {
+    /// Puts the pending new versions of a block's messages in their places; the first of the messages is the one at `from` in the block.
+    fn patch(&self, first: u64, from: usize, messages: &mut [RawBson]) {
+        for patch in self.redo.iter().filter(|patch| patch.first == first) {
+            if let Some(stale) = patch.at.checked_sub(from).and_then(|at| messages.get_mut(at)) {
+                *stale = RawBson::Document(patch.message.clone());
+            }
+        }
+    }
 }
 
 impl MongoStore {
@@ -85,84 +115,114 @@ impl MongoStore {
         find.await.map_err(failed)?.try_collect().await.map_err(failed)
     }
 
-    /// The archived messages that have an id, in their order, without the fields in `omit` (which new versions that are pending still
-    /// have): one at most, unless another program stored it twice.
-    pub(in crate::store::mongo) async fn archived(
+    /// The messages in a session's blocks that have an id, without the fields in `omit` (which new versions that are pending still have).
+    /// None if a block has an update that `archive` does not tell of.
+    pub(in crate::store::mongo) async fn with_id(
         &self,
         session_id: &str,
-        archive: &Archive,
+        archive: Option<&Archive>,
         message_id: i64,
         omit: &[String],
-    ) -> Result<Found<Vec<Archived>>> {
+    ) -> Result<Option<WithId>> {
+        let id = archive.map(|archive| archive.id);
         let has_id = |message: &str| doc! { "$eq": [format!("{message}.message_id"), integer(message_id)] };
-        let filter = doc! {
-            "session_id": session_id,
-            "_id.archive": archive.id,
-            "messages.message_id": integer(message_id),
-            "_id.first": { "$lt": position(archive.count) },
+        let of_archive = |expression: Bson| match id {
+            Some(id) => Bson::from(doc! { "$cond": [{ "$eq": ["$_id.archive", id] }, expression, []] }),
+            None => Bson::Array(Vec::new()),
         };
+        let filter = doc! { "session_id": session_id, "messages.message_id": integer(message_id) };
         let projection = doc! {
             "writes": 1,
             "size": { "$bsonSize": "$$ROOT" },
-            "has": { "$map": { "input": "$messages", "in": has_id("$$this") } },
-            "messages": without(doc! { "$filter": { "input": "$messages", "cond": has_id("$$this") } }, omit),
+            "has": of_archive(doc! { "$map": { "input": "$messages", "in": has_id("$$this") } }.into()),
+            "messages": of_archive(without(doc! { "$filter": { "input": "$messages", "cond": has_id("$$this") } }, omit)),
         };
-        let mut found = Vec::new();
+        let mut found = WithId::default();
         for block in self.blocks(filter, projection, None).await? {
-            if is_newer(&block, archive)? {
-                return Ok(Found::Changed);
+            let (of, first) = place_of(&block)?;
+            let Some(archive) = archive.filter(|archive| archive.id == of) else {
+                found.elsewhere.push(of);
+                continue;
+            };
+            // A block that is not committed yet has what the session's document still has.
+            if first >= archive.count {
+                continue;
             }
-            let (first, block_size) = (first_of(&block)?, count(&block, "size")?);
+            if is_newer(&block, archive)? {
+                return Ok(None);
+            }
+            let block_size = count(&block, "size")?;
             let Some(RawBsonRef::Array(has)) = member(&block, "has")? else { return Err(corrupt("archive")) };
             let places = has.into_iter().enumerate().filter(|(_, has)| matches!(has, Ok(RawBsonRef::Boolean(true))));
             for ((at, _), message) in places.zip(raw_messages(&block)?) {
-                let message = with_patches(archive, first, at, vec![message]).pop().ok_or_else(|| corrupt("archive"))?;
-                found.push(Archived { first, at, block_size, message });
+                let mut message = [message];
+                archive.patch(first, at, &mut message);
+                let [RawBson::Document(message)] = message else { return Err(corrupt("archive")) };
+                found.archived.push(Archived { first, at, block_size, message });
             }
         }
-        found.sort_by_key(|archived: &Archived| (archived.first, archived.at));
-        Ok(Found::Read(found))
+        found.archived.sort_by_key(|archived: &Archived| (archived.first, archived.at));
+        Ok(Some(found))
     }
 
     /// Hands over the archived messages at some positions, without the fields in `omit` (which new versions that are pending still have),
-    /// in parts that come from the last one to the first.
+    /// in parts that come from the last one to the first, each with the position of its first message.
     pub(in crate::store::mongo) async fn archived_at(
         &self,
         session_id: &str,
         archive: &Archive,
         places: Range<u64>,
         omit: &[String],
-        newer: Newer,
-        mut take: impl FnMut(Vec<RawDocumentBuf>) -> Result<()> + Send,
-    ) -> Result<Found<()>> {
+        mut take: impl FnMut(u64, Vec<RawBson>) -> Result<()> + Send,
+    ) -> Result<Outcome> {
+        let mut outcome = Outcome::Complete;
         // As many as there are of full blocks at least, and then more each time.
-        let least = (places.end - places.start) / BLOCK_MESSAGES as u64 + 1;
+        let least = (places.end.saturating_sub(places.start)) / BLOCK_MESSAGES as u64 + 1;
         let (mut end, mut most) = (places.end, i64::try_from(least).unwrap_or(MOST_BLOCKS).min(MOST_BLOCKS));
         // The block of a position is the one with the greatest `first` that is not behind it, so this goes from the end to the beginning.
         while end > places.start {
             let (filter, projection) = page(session_id, archive, places.start..end, omit);
             let blocks = self.blocks(filter, projection, Some(most)).await?;
             if blocks.is_empty() {
-                return Ok(Found::Changed);
+                return Ok(Outcome::Gaps);
             }
             for block in blocks {
                 if end <= places.start {
                     break;
                 }
-                let first = first_of(&block)?;
+                let (_, first) = place_of(&block)?;
                 let from = first.max(places.start);
-                let messages = raw_messages(&block)?;
-                let is_newer = is_newer(&block, archive)?;
-                if is_newer && newer == Newer::Refused || from + messages.len() as u64 != end {
-                    return Ok(Found::Changed);
+                let mut messages = raw_messages(&block)?;
+                if is_newer(&block, archive)? {
+                    return Ok(Outcome::Newer);
                 }
-                let from_block = usize::try_from(from - first).unwrap_or(usize::MAX);
-                take(if is_newer { messages } else { with_patches(archive, first, from_block, messages) })?;
+                if from + messages.len() as u64 != end {
+                    outcome = Outcome::Gaps;
+                }
+                messages.truncate(usize::try_from(end - from).unwrap_or(usize::MAX));
+                archive.patch(first, usize::try_from(from - first).unwrap_or(usize::MAX), &mut messages);
+                take(from, messages)?;
                 end = from;
             }
             most = (most * 2).min(MOST_BLOCKS);
         }
-        Ok(Found::Read(()))
+        Ok(outcome)
+    }
+
+    /// The archived messages from a position on, as many as its block has of them; none if the block is gone. For those who read a whole
+    /// history, one block at a time: updates are likely during a long read, so newer blocks are accepted.
+    pub(in crate::store::mongo) async fn block_at(&self, session_id: &str, archive: &Archive, place: u64) -> Result<Vec<RawBson>> {
+        let id = |place| doc! { "archive": archive.id, "first": position(place) };
+        let filter = doc! { "session_id": session_id, "_id": { "$gte": id(0), "$lte": id(place) } };
+        let Some(block) = self.blocks(filter, doc! { "writes": 1, "messages": 1 }, Some(1)).await?.pop() else { return Ok(Vec::new()) };
+        let (_, first) = place_of(&block)?;
+        let mut messages = raw_messages(&block)?;
+        if !is_newer(&block, archive)? {
+            archive.patch(first, 0, &mut messages);
+        }
+        let before = usize::try_from(place - first).unwrap_or(usize::MAX).min(messages.len());
+        messages.drain(..before);
+        Ok(messages)
     }
 
     /// Brings the blocks up to date with the last update of the archive. A block that has had a later one stays as it is.
@@ -171,7 +231,7 @@ impl MongoStore {
             let mut set = doc! { "writes": archive.writes };
             set.insert(format!("messages.{}", patch.at), Document::try_from(&patch.message).map_err(broken)?);
             // Several messages of one block are brought up to date one after the other, all by the same update.
-            let filter = doc! { "_id": block_id(archive, patch.first), "session_id": session_id, "writes": { "$lte": archive.writes } };
+            let filter = doc! { "_id": block_id(archive.id, patch.first), "session_id": session_id, "writes": { "$lte": archive.writes } };
             self.archive.update_one(filter, doc! { "$set": set }).await.map_err(|error| Failure::of(error).into_error())?;
         }
         Ok(())
@@ -186,17 +246,10 @@ fn page(session_id: &str, archive: &Archive, places: Range<u64>, omit: &[String]
         "_id": { "$gte": { "archive": archive.id, "first": 0_i64 }, "$lt": { "archive": archive.id, "first": end } },
     };
     let from = doc! { "$max": [start, "$_id.first"] };
-    let page = doc! { "$slice": ["$messages", { "$subtract": [from.clone(), "$_id.first"] }, { "$subtract": [end, from] }] };
+    // Never less than nothing: a block can end before the page begins where the one behind it is missing.
+    let page =
+        doc! { "$slice": ["$messages", { "$subtract": [from.clone(), "$_id.first"] }, { "$max": [1, { "$subtract": [end, from] }] }] };
     (filter, doc! { "writes": 1, "messages": without(page, omit) })
-}
-
-/// Messages without some of their fields.
-fn without(messages: Document, omit: &[String]) -> Document {
-    if omit.is_empty() {
-        return messages;
-    }
-    let unset = |input: Bson, field: &String| Bson::from(doc! { "$unsetField": { "field": { "$literal": field }, "input": input } });
-    doc! { "$map": { "input": messages, "in": omit.iter().fold(Bson::from("$$this"), unset) } }
 }
 
 impl Patch {
@@ -205,4 +258,22 @@ impl Patch {
         let message = Document::try_from(&self.message).map_err(broken)?;
         Ok(doc! { "first": position(self.first), "at": i64::try_from(self.at).unwrap_or(i64::MAX), "message": message })
     }
+}
+
+/// Whether the block of an archive that begins at a position still lets a mover with this number write it: what is there has a lower one.
+pub(super) fn writable(archive: ObjectId, first: u64, session_id: &str, fence: i64) -> Document {
+    doc! { "_id": block_id(archive, first), "session_id": session_id, "fence": { "$lt": fence } }
+}
+
+/// The error of those who need all blocks.
+pub(in crate::store::mongo) fn incomplete(session_id: &str) -> crate::Error {
+    crate::Error::Corrupt(format!("blocks of the archive of session {session_id:?} are missing"))
+}
+
+/// The items that are documents.
+pub(in crate::store::mongo) fn documents(items: &[RawBson]) -> impl Iterator<Item = &RawDocumentBuf> {
+    items.iter().filter_map(|item| match item {
+        RawBson::Document(document) => Some(document),
+        _ => None,
+    })
 }

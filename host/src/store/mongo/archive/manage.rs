@@ -1,19 +1,22 @@
 //! What lies where, moving it now, and folding it back into one document: for the people who run a store.
 
-use super::blocks::{Found, Newer};
-use super::moving::Turn;
-use super::{Archive, count, position};
+use super::blocks::{Outcome, incomplete};
+use super::moving::{Down, Haste};
+use super::{Archive, count, is_moving, position};
 use crate::error::{Error, Result};
-use crate::store::mongo::error::Failure;
-use crate::store::mongo::pipeline::{AgentPath, Question, array_size};
-use crate::store::mongo::write::{ATTEMPTS, RESERVE, contended, make_way, session};
+use crate::store::mongo::expressions::{AgentPath, array, in_order, on};
+use crate::store::mongo::questions::{self, Question};
+use crate::store::mongo::write::{ATTEMPTS, RESERVE, contended, make_way};
 use crate::store::mongo::{MongoStore, primary};
 use crate::store::schema::build::MAX_DOCUMENT;
 use crate::store::schema::json::broken;
 use crate::store::schema::read::{self, corrupt, member};
-use mongodb::bson::raw::RawBsonRef;
-use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
+use mongodb::bson::raw::{RawBson, RawBsonRef};
+use mongodb::bson::{Bson, Document, doc};
 use serde::Serialize;
+
+/// How much more than it needs a write frees that finds a session full, in bytes.
+const FOR_A_WHILE: u64 = 512 * 1024;
 
 /// Where the messages of an agent lie.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -21,14 +24,15 @@ use serde::Serialize;
 pub struct ArchivedAgent {
     /// The agent.
     pub agent_id: String,
-    /// How many of its messages are in the session's document: the newest.
+    /// How many of its messages are in the session's document: the newest, and those that are on their way to the archive.
     pub messages: u64,
-    /// Their size there, in bytes.
+    /// The size of the newest, in bytes.
     pub bytes: u64,
+    /// The size of those on their way to the archive, in bytes.
+    pub moving_bytes: u64,
     /// How many are in the archive.
     pub archived_messages: u64,
-    /// The size of new versions of archived messages that are still in the session's document, in bytes: the last update's, or what a
-    /// process left that died.
+    /// The size of new versions of archived messages that are still in the session's document, in bytes.
     pub pending_bytes: u64,
     /// In how many blocks.
     pub archived_blocks: u64,
@@ -45,28 +49,16 @@ impl MongoStore {
     pub async fn archive_status(&self, session_id: &str) -> Result<Option<Vec<ArchivedAgent>>> {
         let Some(mut agents) = self.layout(session_id).await? else { return Ok(None) };
         for agent in &mut agents {
-            let Some(archive) = self.archive_of(session_id, &AgentPath::new(&agent.agent_id)).await? else { continue };
-            let blocks = vec![
-                doc! { "$match": {
-                    "session_id": session_id,
-                    "_id.archive": archive.id,
-                    "_id.first": { "$lt": position(archive.count) },
-                } },
-                doc! { "$group": { "_id": Bson::Null, "blocks": { "$sum": 1_i64 }, "bytes": { "$sum": { "$bsonSize": "$$ROOT" } } } },
-            ];
-            let failed = |error| Failure::of(error).into_error();
-            let mut cursor = self.archive.aggregate(blocks).with_type::<RawDocumentBuf>().await.map_err(failed)?;
-            if cursor.advance().await.map_err(failed)? {
-                agent.archived_messages = archive.count;
-                agent.archived_blocks = count(cursor.current(), "blocks")?;
-                agent.archived_bytes = count(cursor.current(), "bytes")?;
-            }
+            let path = AgentPath::new(&agent.agent_id);
+            let Some(archive) = self.read_archive(session_id, &path).await?.archive.filter(|archive| archive.count > 0) else { continue };
+            agent.archived_messages = archive.count;
+            (agent.archived_blocks, agent.archived_bytes) = self.blocks_of(session_id, archive.id, position(archive.count)).await?;
         }
         Ok(Some(agents))
     }
 
-    /// Moves the oldest messages of each agent of a session to the archive now, as appends do when it is time: until those in the document
-    /// have at most [`archive_after`](crate::StoreOptions::archive_after) bytes. Tells how many moved; none if there is no such session.
+    /// Moves the oldest messages of each agent of a session to the archive now, until those in the document have at most
+    /// [`archive_after`](crate::StoreOptions::archive_after) bytes. Tells how many moved; none if there is no such session.
     ///
     /// # Errors
     ///
@@ -77,22 +69,25 @@ impl MongoStore {
         };
         let Some(agents) = self.layout(session_id).await? else { return Ok(None) };
         let mut moved = 0;
-        for agent in agents.into_iter().filter(|agent| agent.bytes > after) {
-            moved += self.archive_down_to(session_id, &agent.agent_id, after, Turn::Mine).await?;
+        for agent in agents.into_iter().filter(|agent| agent.bytes > after || agent.moving_bytes > 0) {
+            moved += self.archive_down_to(session_id, &agent.agent_id, Down::to(after), Haste::Now).await?;
         }
         Ok(Some(moved))
     }
 
-    /// Folds the archive of each agent back into the session's document, and removes the blocks. Tells how many messages came back; none if
-    /// there is no such session. Appends through a store that archives will move them again.
+    /// Folds the archive of each agent back into the session's document, and removes the blocks and all orphans of the session. Tells how
+    /// many messages came back; none if there is no such session. Appends through a store that archives will move them again.
     ///
     /// # Errors
     ///
     /// `too-large` if it does not fit into one document, with nothing changed unless somebody appends at the same time: the agents are
     /// folded one after the other. Those that any call can end in.
     pub async fn archive_undo(&self, session_id: &str) -> Result<Option<u64>> {
-        let Some(agents) = self.archive_status(session_id).await? else { return Ok(None) };
-        let document = self.look(session_id, None, Question { grows: true, ..Question::default() }).await?.size;
+        let Some(agents) = self.archive_status(session_id).await? else {
+            self.remove_orphans(session_id).await?;
+            return Ok(None);
+        };
+        let document = self.look(session_id, None, &Question { grows: true, ..Question::default() }).await?.size;
         let size = document + agents.iter().map(|agent| agent.archived_bytes).sum::<u64>() + RESERVE;
         if size > MAX_DOCUMENT {
             return Err(Error::TooLarge { size, limit: MAX_DOCUMENT });
@@ -101,45 +96,37 @@ impl MongoStore {
         for agent in agents {
             back += self.fold_back(session_id, &AgentPath::new(&agent.agent_id)).await?;
         }
-        self.remove_unused_blocks(session_id).await?;
+        self.remove_orphans(session_id).await?;
         Ok(Some(back))
     }
 
     async fn fold_back(&self, session_id: &str, path: &AgentPath) -> Result<u64> {
-        let mut incomplete: Option<Archive> = None;
+        let mut last_gaps: Option<Archive> = None;
         for attempt in 0..ATTEMPTS {
             make_way(attempt).await;
-            // One that is still empty goes, too: whoever began it may be dead, and have left a block.
-            let Some(archive) = self.claimed_archive_of(session_id, path).await? else { return Ok(0) };
-            let mut parts: Vec<Vec<RawDocumentBuf>> = Vec::new();
-            let take = |part| {
+            let Some(archive) = self.read_archive(session_id, path).await?.archive else { return Ok(0) };
+            let mut parts: Vec<Vec<RawBson>> = Vec::new();
+            let take = |_, part| {
                 parts.push(part);
                 Ok(())
             };
-            let Found::Read(()) = self.archived_at(session_id, &archive, 0..archive.count, &[], Newer::Refused, take).await? else {
+            match self.archived_at(session_id, &archive, 0..archive.count, &[], take).await? {
+                Outcome::Complete => {}
                 // Twice the same: nobody has changed anything, and blocks are missing.
-                if incomplete.as_ref() == Some(&archive) {
-                    return Err(corrupt("archive"));
+                Outcome::Gaps if last_gaps.as_ref() == Some(&archive) => return Err(incomplete(session_id)),
+                Outcome::Gaps => {
+                    last_gaps = Some(archive);
+                    continue;
                 }
-                incomplete = Some(archive);
-                continue;
-            };
-            let messages = parts.iter().rev().flatten().map(|message| Document::try_from(message).map(Bson::from).map_err(broken));
-            let messages = messages.collect::<Result<Vec<_>>>()?;
-            let mut filter = session(session_id, None);
-            filter.insert(path.field("archive.id"), archive.id);
-            filter.insert(path.field("archive.count"), position(archive.count));
-            filter.insert(path.field("archive.writes"), archive.writes);
-            let mut update = vec![doc! { "$unset": path.field("archive") }];
-            if !messages.is_empty() {
-                let mut set = Document::new();
-                set.insert(
-                    path.field("messages"),
-                    doc! { "$concatArrays": [{ "$literal": messages }, { "$ifNull": [path.value("messages"), []] }] },
-                );
-                update.insert(0, doc! { "$set": set });
+                Outcome::Newer => continue,
             }
-            match self.update_by_majority(filter, update).await {
+            let messages = parts.into_iter().rev().flatten().map(|message| Bson::try_from(message).map_err(broken));
+            let mut filter = doc! { "_id": session_id };
+            for (name, value) in [("count", position(archive.count)), ("writes", archive.writes), ("fence", archive.fence)] {
+                filter.extend(on(path.field(&format!("archive.{name}")), value));
+            }
+            filter.extend(on(path.field("archive.id"), archive.id));
+            match self.update_by_majority(filter, folded(path, messages.collect::<Result<Vec<_>>>()?)).await {
                 Ok(true) => return Ok(archive.count),
                 Ok(false) => {}
                 Err(failure) => return Err(failure.into_error()),
@@ -148,81 +135,81 @@ impl MongoStore {
         Err(contended())
     }
 
-    /// Removes blocks of archives that the session's document does not tell of any more: nobody can ever see them again.
-    ///
-    /// The blocks are looked at first. What the document does not tell of after that was there before and is over; an archive that somebody
-    /// begins meanwhile is not among them.
-    async fn remove_unused_blocks(&self, session_id: &str) -> Result<()> {
-        let failed = |error| Failure::of(error).into_error();
-        let group = vec![doc! { "$match": { "session_id": session_id } }, doc! { "$group": { "_id": "$_id.archive" } }];
-        let mut cursor = self.archive.aggregate(group).with_type::<RawDocumentBuf>().await.map_err(failed)?;
-        let mut unused = Vec::new();
-        while cursor.advance().await.map_err(failed)? {
-            if let Some(RawBsonRef::ObjectId(archive)) = member(cursor.current(), "_id")? {
-                unused.push(archive);
+    /// Frees room in a session's document for a write that adds some bytes and would make it too large.
+    pub(in crate::store::mongo) async fn make_room(&self, session_id: &str, size: u64, adds: u64) -> Result<()> {
+        let too_large = || Error::TooLarge { size, limit: MAX_DOCUMENT };
+        if self.archive_after.is_none() || adds.saturating_add(RESERVE) > MAX_DOCUMENT {
+            return Err(too_large());
+        }
+        let mut agents = self.layout(session_id).await?.unwrap_or_default();
+        let of_messages: u64 = agents.iter().map(|agent| agent.bytes + agent.moving_bytes + agent.pending_bytes).sum();
+        if size.saturating_sub(of_messages) > MAX_DOCUMENT {
+            return Err(too_large());
+        }
+        agents.sort_by_key(|agent| std::cmp::Reverse(agent.bytes));
+        let mut left = size;
+        for agent in agents.iter().filter(|agent| agent.moving_bytes > 0) {
+            self.finish_move(session_id, &AgentPath::new(&agent.agent_id)).await?;
+            left = left.saturating_sub(agent.moving_bytes);
+        }
+        for agent in agents.iter().filter(|agent| agent.pending_bytes > 0) {
+            if left > MAX_DOCUMENT {
+                self.forget_pending(session_id, &AgentPath::new(&agent.agent_id)).await?;
+                left = left.saturating_sub(agent.pending_bytes);
             }
         }
-        let agents = doc! { "$cond": [{ "$eq": [{ "$type": "$agents" }, "object"] }, { "$objectToArray": "$agents" }, []] };
-        let archives = doc! { "$map": { "input": agents, "in": "$$this.v.archive.id" } };
-        let pipeline = vec![doc! { "$match": { "_id": session_id } }, doc! { "$project": { "_id": 0, "archives": archives } }];
-        let Some(found) = self.aggregate(pipeline, Some(primary())).await? else { return Ok(()) };
-        let Some(RawBsonRef::Array(archives)) = member(&found, "archives")? else { return Ok(()) };
-        for archive in archives {
-            if let Ok(RawBsonRef::ObjectId(used)) = archive {
-                unused.retain(|archive| *archive != used);
+        for agent in &agents {
+            if left > MAX_DOCUMENT {
+                let enough = (left - MAX_DOCUMENT).saturating_add(FOR_A_WHILE);
+                let target = agent.bytes.saturating_sub(enough);
+                self.archive_down_to(session_id, &agent.agent_id, Down::to(target), Haste::Now).await?;
+                left = left.saturating_sub(agent.bytes - target);
             }
         }
-        if unused.is_empty() {
-            return Ok(());
-        }
-        let unused = doc! { "session_id": session_id, "_id.archive": { "$in": unused } };
-        self.archive.delete_many(unused).await.map(drop).map_err(failed)
+        Ok(())
     }
 
     /// How many messages each agent of a session has in its document, and how large they are.
-    pub(in crate::store::mongo) async fn layout(&self, session_id: &str) -> Result<Option<Vec<ArchivedAgent>>> {
-        let messages = "$$this.v.messages";
-        let agent = doc! {
-            "agent_id": "$$this.k",
-            "messages": { "$cond": [{ "$isArray": [messages] }, { "$size": messages }, 0] },
-            "bytes": array_size(messages),
-            "pending": array_size("$$this.v.archive.redo"),
-        };
-        let agents = doc! { "$cond": [{ "$eq": [{ "$type": "$agents" }, "object"] }, { "$objectToArray": "$agents" }, []] };
-        let project = doc! { "_id": 0, "agents": { "$map": { "input": agents, "in": agent } } };
-        let pipeline = vec![doc! { "$match": { "_id": session_id } }, doc! { "$project": project }];
-        let Some(found) = self.aggregate(pipeline, Some(primary())).await? else { return Ok(None) };
-        let agents = read::items(&found, "agents", "agent", |agent| {
+    async fn layout(&self, session_id: &str) -> Result<Option<Vec<ArchivedAgent>>> {
+        let Some(found) = self.find(session_id, questions::layout(), Some(primary())).await? else { return Ok(None) };
+        let agents = read::documents(&found, "agents", "agent", |agent| {
             let Some(RawBsonRef::String(agent_id)) = member(agent, "agent_id")? else { return Err(corrupt("agent")) };
-            let (messages, bytes, pending_bytes) = (count(agent, "messages")?, count(agent, "bytes")?, count(agent, "pending")?);
-            Ok(ArchivedAgent { agent_id: agent_id.to_owned(), messages, bytes, pending_bytes, ..ArchivedAgent::default() })
+            Ok(ArchivedAgent {
+                agent_id: agent_id.to_owned(),
+                messages: count(agent, "messages")?,
+                bytes: count(agent, "bytes")?,
+                moving_bytes: count(agent, "moving")?,
+                pending_bytes: count(agent, "pending")?,
+                ..ArchivedAgent::default()
+            })
         });
         agents.map(Some)
     }
+
+    /// What a session's document tells of an agent's archive now.
+    pub(in crate::store::mongo) async fn read_archive(&self, session_id: &str, path: &AgentPath) -> Result<Told> {
+        let Some(found) = self.find(session_id, questions::archive(path), Some(primary())).await? else { return Ok(Told::default()) };
+        Ok(Told { archive: Archive::of(&found)?, is_moving: is_moving(&found)? })
+    }
 }
 
-impl MongoStore {
-    /// Reads the archived messages from a position on, some at a time; for those who read a whole history, however long that takes.
-    pub(in crate::store::mongo) async fn archived_from(
-        &self,
-        session_id: &str,
-        archive: &Archive,
-        from: u64,
-    ) -> Result<Vec<RawDocumentBuf>> {
-        /// How many messages are read at once.
-        const PART: u64 = 1024;
-        let mut parts: Vec<Vec<RawDocumentBuf>> = Vec::new();
-        let collect = |part| {
-            parts.push(part);
-            Ok(())
-        };
-        let places = from..archive.count.min(from + PART);
-        match self.archived_at(session_id, archive, places, &[], Newer::Taken, collect).await? {
-            Found::Read(()) => Ok(parts.into_iter().rev().flatten().collect()),
-            Found::Changed => {
-                let why = format!("blocks of the archive of session {session_id:?} are missing, or were folded back while they were read");
-                Err(Error::Corrupt(why))
-            }
-        }
-    }
+/// What a document tells of an archive.
+#[derive(Debug, Default, PartialEq)]
+pub(in crate::store::mongo) struct Told {
+    pub(in crate::store::mongo) archive: Option<Archive>,
+    /// Whether messages are on their way there.
+    pub(in crate::store::mongo) is_moving: bool,
+}
+
+/// Puts the archived messages, and those on their way, in front of the recent ones.
+fn folded(path: &AgentPath, archived: Vec<Bson>) -> Vec<Document> {
+    let messages = path.value("messages");
+    let moving = doc! { "$cond": [{ "$isArray": [path.value("moving.cuts")] }, array(path.value("moving.messages")), []] };
+    let mut all = Document::new();
+    all.insert(path.field("messages"), doc! { "$concatArrays": [{ "$literal": archived }, moving, { "$ifNull": [&messages, []] }] });
+    let mut sorted = Document::new();
+    sorted.insert(path.field("messages"), in_order(messages.as_str(), |all| Bson::from(all)));
+    sorted.insert(path.field("in_order"), doc! { "$size": &messages });
+    let gone = [path.field("archive"), path.field("moving")];
+    vec![doc! { "$set": all }, doc! { "$set": sorted }, doc! { "$unset": gone.to_vec() }]
 }

@@ -1,115 +1,149 @@
-//! Moving the oldest messages of an agent into its archive.
+//! Moving the oldest messages of an agent into its archive: seal, write, commit.
 
-use super::{Archive, pipeline, position};
+use super::blocks::{BLOCK_BYTES, BLOCK_MESSAGES, block, documents, writable};
+use super::{Archive, count, is_moving, number, position};
 use crate::error::{Error, Result};
-use crate::store::mongo::MongoStore;
-use crate::store::mongo::error::Failure;
-use crate::store::mongo::pipeline::AgentPath;
-use crate::store::mongo::write::RESERVE;
-use crate::store::schema::build::MAX_DOCUMENT;
-use crate::store::schema::read;
-use crate::types::Timestamp;
+use crate::store::mongo::error::{DUPLICATE_KEY, Failure};
+use crate::store::mongo::expressions::{AgentPath, are_in_order, array, highest, in_order, is_object, newest, on};
+use crate::store::mongo::known::Move;
+use crate::store::mongo::write::{ATTEMPTS, contended, make_way};
+use crate::store::mongo::{MongoStore, majority, primary, questions};
+use crate::store::schema::json::broken;
+use crate::store::schema::read::{corrupt, member};
 use mongodb::IndexModel;
 use mongodb::bson::oid::ObjectId;
-use mongodb::bson::{Document, RawDocumentBuf, doc};
+use mongodb::bson::raw::{RawBson, RawBsonRef, RawDocument};
+use mongodb::bson::{Bson, Document, RawArrayBuf, RawDocumentBuf, doc};
+use mongodb::error::ErrorKind;
+use mongodb::options::ReturnDocument;
+use std::time::Duration;
 
-/// How much a block holds, unless one message alone is more: a page of it should cost little, and a move should be worth its commands.
-pub(in crate::store::mongo) const BLOCK_BYTES: u64 = 64 * 1024;
-pub(in crate::store::mongo) const BLOCK_MESSAGES: usize = 128;
+/// How long a mover is left alone by others, from its claim on. Its death costs no more than that, and its life does not depend on it.
+const TURN: Duration = Duration::from_secs(5);
 
-/// How often a move is tried when its messages change under its hands, before it is left to the next append.
-const ATTEMPTS: usize = 3;
+/// The same where somebody waits: most moves take less, and without a turn two movers would take over from each other for ever.
+const SHORT_TURN: Duration = Duration::from_millis(250);
 
-/// How many blocks an append moves at most beside twice what it brings; the next ones go on. Only a history that another program made has
-/// more to move.
-const BLOCKS_AT_ONCE: usize = 8;
+/// How often who waits for a mover looks whether it has come to its end.
+const LOOK: Duration = Duration::from_millis(10);
 
-/// How much more than it needs a write moves that finds a session full, in bytes.
-const FOR_A_WHILE: u64 = 512 * 1024;
-
-/// What is to be moved, and by whom.
-struct Claim {
-    /// The number that the mover took.
-    fence: i64,
-    archive: ObjectId,
-    /// How many messages are archived already.
-    count: u64,
-    /// The oldest messages in the session's document: as many as a block takes.
-    oldest: Vec<RawDocumentBuf>,
-}
-
-/// How a move ended.
-enum Moved {
-    /// So many messages are in the archive now.
-    Done(u64),
-    /// There is nothing to move, or somebody else moves.
-    Nothing,
-    /// The messages have changed meanwhile.
-    Again,
-}
+/// How much one move seals, in bytes, unless one message alone is more: a mover holds it in memory.
+const SEALED_BYTES: u64 = 8 * 1024 * 1024;
 
 /// Who may move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::store::mongo) enum Turn {
-    /// Only when nobody else has begun to a few seconds ago, and no more than so many blocks.
-    Polite(usize),
-    /// In any case: whoever else moves has to begin anew.
-    Mine,
+pub(in crate::store::mongo) enum Haste {
+    /// Only if no other process moves: whoever asks does not wait for the result.
+    Polite,
+    /// Takes over from a mover of another process that is not done soon.
+    Now,
+}
+
+/// How far down a move goes, in bytes of recent messages.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::store::mongo) struct Down {
+    /// With no more than this, nothing moves.
+    pub(in crate::store::mongo) beyond: u64,
+    /// What stays at most.
+    pub(in crate::store::mongo) target: u64,
+}
+
+impl Down {
+    pub(in crate::store::mongo) fn to(target: u64) -> Self {
+        Self { beyond: target, target }
+    }
+}
+
+/// An agent, as a mover finds it.
+struct Sight {
+    archive: Option<Archive>,
+    is_moving: bool,
+    /// How long ago the last mover took its number, if it has not come to an end.
+    claimed: Option<Duration>,
+    /// The size of the recent messages, in bytes.
+    bytes: u64,
+    /// The size of each of them, in the order of their times.
+    sizes: Vec<u64>,
+}
+
+/// Messages that are sealed for this mover.
+struct Sealed {
+    /// The mover's number.
+    fence: i64,
+    archive: ObjectId,
+    /// How many messages are in blocks already.
+    count: u64,
+    messages: Vec<RawBson>,
+    /// The lengths of the blocks.
+    cuts: Vec<usize>,
 }
 
 impl MongoStore {
-    /// Whether an append of so many bytes should measure the agent's messages, so that they can be moved when it is time.
-    pub(in crate::store::mongo) fn measures(&self, session_id: &str, agent_id: &str, bytes: u64) -> bool {
-        self.archive_after.is_some_and(|after| self.memory.is_due(session_id, agent_id, bytes, (after / 8).min(BLOCK_BYTES)))
-    }
-
-    /// Notes an append of so many messages and bytes, and the size of all after it if it measured them; moves messages to the archive when
-    /// it is time. What fails here is tried again later: the append is done.
-    pub(in crate::store::mongo) async fn appended(
+    /// Moves an agent's oldest messages until the recent ones have at most `target` bytes, if they have more than `beyond`. Completes a move
+    /// that another process left. Tells how many messages moved.
+    ///
+    /// One mover of this process works on an agent at a time; others wait for it.
+    pub(in crate::store::mongo) async fn archive_down_to(
         &self,
-        (session_id, agent_id): (&str, &str),
-        messages: usize,
-        bytes: u64,
-        measured: Option<u64>,
-    ) {
-        let Some(after) = self.archive_after else { return };
-        self.memory.grew(session_id, agent_id, bytes, measured.is_some());
-        if measured.is_none_or(|size| size <= after) {
-            return;
-        }
-        let Some(_moving) = self.memory.begin_to_move(session_id, agent_id) else { return };
-        let brought = usize::try_from(bytes / BLOCK_BYTES).unwrap_or(usize::MAX).saturating_add(messages / BLOCK_MESSAGES);
-        let turn = Turn::Polite(brought.saturating_mul(2).saturating_add(BLOCKS_AT_ONCE));
-        if let Err(error) = self.archive_down_to(session_id, agent_id, after, turn).await {
-            tracing::warn!(%error, session_id, agent_id, "messages could not be moved to the archive");
-        }
-    }
-
-    /// Moves an agent's oldest messages until those in the session's document have at most `after` bytes; tells how many moved.
-    pub(in crate::store::mongo) async fn archive_down_to(&self, session_id: &str, agent_id: &str, after: u64, turn: Turn) -> Result<u64> {
+        session_id: &str,
+        agent_id: &str,
+        Down { beyond, target }: Down,
+        haste: Haste,
+    ) -> Result<u64> {
+        let _moving = self.upkeep.mover(session_id, agent_id).await;
         let path = AgentPath::new(agent_id);
-        let mut moved = 0;
-        self.ensure_archive_index().await?;
-        let (mut mine, mut failed) = (None, 0);
-        let most = match turn {
-            Turn::Polite(most) => most,
-            Turn::Mine => usize::MAX,
-        };
-        for _ in 0..most {
-            let Some(claim) = self.claim(session_id, &path, after, turn, mine).await? else { break };
-            mine = Some(claim.fence);
-            match self.move_block(session_id, agent_id, &path, claim).await? {
-                Moved::Done(messages) => {
-                    moved += messages;
-                    (mine, failed) = (None, 0);
+        let (mut moved, mut misses) = (0, 0);
+        let turn = if haste == Haste::Polite { TURN } else { SHORT_TURN };
+        while !self.upkeep.is_over() {
+            make_way(misses).await;
+            let Some(sight) = self.look_to_move(session_id, &path).await? else { break };
+            let enough = if moved == 0 { beyond } else { target };
+            if !sight.is_moving && sight.bytes <= enough {
+                break;
+            }
+            if sight.claimed.is_some_and(|claimed| claimed < turn) {
+                match haste {
+                    Haste::Polite => break,
+                    Haste::Now => tokio::time::sleep(LOOK).await,
                 }
-                Moved::Nothing => break,
-                Moved::Again if failed + 1 == ATTEMPTS => break,
-                Moved::Again => failed += 1,
+                continue;
+            }
+            if moved == 0 && misses == 0 {
+                self.ensure_archive_index().await?;
+            }
+            let sealed = match &sight.archive {
+                Some(archive) if sight.is_moving => self.take_over(session_id, &path, archive).await?,
+                archive => {
+                    let cuts = cuts(&sight.sizes, sight.bytes.saturating_sub(target), self.block_bytes());
+                    self.seal(session_id, &path, archive.as_ref(), &cuts).await?
+                }
+            };
+            let done = match sealed {
+                Some(sealed) => self.complete(session_id, &path, sealed).await?,
+                None => None,
+            };
+            match done {
+                Some(messages) => {
+                    moved += messages;
+                    misses = 0;
+                }
+                // Another mover was faster.
+                None if haste == Haste::Polite => break,
+                None if misses + 1 == ATTEMPTS => return Err(contended()),
+                None => misses += 1,
             }
         }
-        self.release(session_id, &path, mine).await?;
         Ok(moved)
+    }
+
+    /// Completes a move of an agent that is under way, whoever has begun it.
+    pub(in crate::store::mongo) async fn finish_move(&self, session_id: &str, path: &AgentPath) -> Result<()> {
+        self.archive_down_to(session_id, path.agent_id(), Down::to(u64::MAX), Haste::Now).await.map(drop)
+    }
+
+    /// How much a block holds, in bytes.
+    fn block_bytes(&self) -> u64 {
+        BLOCK_BYTES.min(self.archive_after.unwrap_or(u64::MAX).div_ceil(2))
     }
 
     /// Messages in the archive are found by their ids through this index, and so are all blocks of a session. Nothing is moved before it
@@ -117,7 +151,7 @@ impl MongoStore {
     pub(in crate::store::mongo) async fn ensure_archive_index(&self) -> Result<()> {
         let ensure = async || {
             // A task of its own, because a driver call must not be dropped midway.
-            let keys = doc! { "session_id": 1, "_id.archive": 1, "messages.message_id": 1 };
+            let keys = doc! { "session_id": 1, "messages.message_id": 1, "_id.archive": 1 };
             let archive = self.archive.clone();
             let ensuring = tokio::spawn(async move { archive.create_index(IndexModel::builder().keys(keys).build()).await });
             match ensuring.await {
@@ -132,115 +166,207 @@ impl MongoStore {
         self.archive_index.get_or_try_init(ensure).await.map(drop)
     }
 
-    /// Takes a number and the oldest messages, in their order, if there are more than `after` bytes.
-    async fn claim(&self, session_id: &str, path: &AgentPath, after: u64, turn: Turn, mine: Option<i64>) -> Result<Option<Claim>> {
-        let filter = pipeline::claimable(session_id, path, after, turn == Turn::Mine, mine);
-        let claimed = self.collection.find_one_and_update(filter, pipeline::claim(path, ObjectId::new()));
-        let block = BLOCK_BYTES.min(self.archive_after.unwrap_or(u64::MAX).div_ceil(2));
-        let claimed = claimed.projection(pipeline::claimed(path, block)).return_document(mongodb::options::ReturnDocument::After);
-        let Some(found) = claimed.await.map_err(|error| Failure::of_update(error).into_error())? else { return Ok(None) };
-        let archive = Archive::claimed(&found)?.ok_or_else(|| read::corrupt("archive"))?;
-        let oldest = read::items(&found, "oldest", "message", |message| Ok(message.to_owned()))?;
-        Ok(Some(Claim { fence: archive.fence, archive: archive.id, count: archive.count, oldest }))
+    /// Looks at an agent; none if there is no such agent, or another program has something else in the place of its archive.
+    async fn look_to_move(&self, session_id: &str, path: &AgentPath) -> Result<Option<Sight>> {
+        let Some(found) = self.find(session_id, questions::to_move(path), Some(primary())).await? else { return Ok(None) };
+        let is = |name: &str, kind: &str| Ok::<_, Error>(matches!(member(&found, name)?, Some(RawBsonRef::String(found)) if found == kind));
+        let archive = Archive::of(&found)?;
+        if !is("agent", "object")? || archive.is_none() && !is("kind", "missing")? && !is("kind", "null")? {
+            return Ok(None);
+        }
+        let Some(RawBsonRef::Array(sizes)) = member(&found, "sizes")? else { return Err(corrupt("messages")) };
+        let size = |size| match size {
+            Ok(RawBsonRef::Int32(size)) => u64::try_from(size).map_err(|_| corrupt("messages")),
+            _ => Err(corrupt("messages")),
+        };
+        Ok(Some(Sight {
+            is_moving: archive.is_some() && is_moving(&found)?,
+            claimed: number(&found, "claimed")?.map(|millis| Duration::from_millis(u64::try_from(millis).unwrap_or_default())),
+            bytes: count(&found, "bytes")?,
+            sizes: sizes.into_iter().map(size).collect::<Result<_>>()?,
+            archive,
+        }))
     }
 
-    /// Moves what was claimed.
-    async fn move_block(&self, session_id: &str, agent_id: &str, path: &AgentPath, claim: Claim) -> Result<Moved> {
-        let messages = &claim.oldest;
-        let Some(newest) = messages.last() else { return Ok(Moved::Nothing) };
-        let latest = read::stamp(newest, "created_at")?;
-        let mut top = -1;
-        for message in messages {
-            top = read::message_id(message)?.unwrap_or(-1).max(top);
-        }
-        let moved = messages.len() as u64;
-        if !self.write_block(session_id, agent_id, &claim, messages).await? {
-            return Ok(Moved::Nothing);
-        }
-        let filter = pipeline::unchanged(session_id, path, (claim.archive, claim.fence, claim.count), messages)?;
-        let commit = pipeline::archive_oldest(path, claim.count + moved, messages.len(), top, latest.map(|Timestamp(latest)| latest));
-        match self.update_by_majority(filter, commit).await {
-            Ok(true) => Ok(Moved::Done(moved)),
-            Ok(false) => Ok(Moved::Again),
-            Err(failure) => Err(failure.into_error()),
-        }
-    }
-
-    /// Writes the block that comes next; tells whether it did, or a mover with a higher number was there.
-    async fn write_block(&self, session_id: &str, agent_id: &str, claim: &Claim, messages: &[RawDocumentBuf]) -> Result<bool> {
-        let first = position(claim.count);
-        let block = block((claim.archive, first), session_id, agent_id, claim.fence, messages);
-        let filter =
-            doc! { "_id": { "archive": claim.archive, "first": first }, "session_id": session_id, "fence": { "$lt": claim.fence } };
-        match self.archive.replace_one(filter, block).upsert(true).await.map_err(Failure::of) {
-            Ok(_) => Ok(true),
-            Err(Failure::DuplicateKey) => Ok(false),
-            Err(failure) => Err(failure.into_error()),
-        }
-    }
-
-    /// Lets others move at once, where this mover took a number and moved nothing.
-    async fn release(&self, session_id: &str, path: &AgentPath, fence: Option<i64>) -> Result<()> {
-        let Some(fence) = fence else { return Ok(()) };
+    /// Takes the oldest messages, cut into blocks, out of the recent ones; none if the agent has changed since the look.
+    async fn seal(&self, session_id: &str, path: &AgentPath, archive: Option<&Archive>, cuts: &[usize]) -> Result<Option<Sealed>> {
+        let messages: usize = cuts.iter().sum();
+        let Some(last) = messages.checked_sub(1) else { return Ok(None) };
         let mut filter = doc! { "_id": session_id };
-        filter.insert(path.field("archive.fence"), fence);
-        let mut unset = Document::new();
-        unset.insert(path.field("archive.claimed"), "");
-        self.update(filter, doc! { "$unset": unset }).await.map(drop).map_err(Failure::into_error)
+        filter.extend(on(path.agent(), is_object()));
+        filter.extend(on(path.field(&format!("messages.{last}")), doc! { "$exists": true }));
+        filter.extend(on(path.field("moving"), doc! { "$exists": false }));
+        filter.extend(match archive {
+            Some(archive) => same_mover(path, archive.id, archive.fence),
+            // Null is no archive either.
+            None => on(path.field("archive"), Bson::Null),
+        });
+        let before = self.find_and_update(filter, seal(path, cuts), path).await?;
+        let Some(found) = before else { return Ok(None) };
+        let sealed = sealed(&found)?;
+        let bytes = documents(&sealed.messages).map(|message| message.as_bytes().len() as u64).sum();
+        self.sessions.moved(session_id, path.agent_id(), Move { messages: messages as u64, bytes, freed: 0 });
+        Ok(Some(sealed))
     }
 
-    /// Moves messages of any agents of a session to the archive, where a write that adds some bytes would make its document too large.
-    pub(in crate::store::mongo) async fn make_room(&self, session_id: &str, size: u64, adds: u64) -> Result<()> {
-        let too_large = || Error::TooLarge { size, limit: MAX_DOCUMENT };
-        if self.archive_after.is_none() || adds.saturating_add(RESERVE) > MAX_DOCUMENT {
-            return Err(too_large());
+    /// Takes a higher number for what another mover has sealed; none if the agent has changed since the look.
+    async fn take_over(&self, session_id: &str, path: &AgentPath, archive: &Archive) -> Result<Option<Sealed>> {
+        let mut filter = doc! { "_id": session_id };
+        filter.extend(same_mover(path, archive.id, archive.fence));
+        filter.extend(on(path.field("moving.cuts"), doc! { "$exists": true }));
+        let mut update = Document::new();
+        update.insert("$inc", on(path.field("archive.fence"), 1_i64));
+        update.insert("$currentDate", on(path.field("archive.claimed"), true));
+        self.find_and_update(filter, update, path).await?.map(|found| sealed(&found)).transpose()
+    }
+
+    async fn find_and_update(
+        &self,
+        filter: Document,
+        update: impl Into<mongodb::options::UpdateModifications>,
+        path: &AgentPath,
+    ) -> Result<Option<RawDocumentBuf>> {
+        let projection = doc! { "_id": 0, "archive": path.value("archive"), "moving": path.value("moving") };
+        let update = self.collection.find_one_and_update(filter, update).projection(projection).return_document(ReturnDocument::After);
+        update.write_concern(majority()).await.map_err(|error| Failure::of_update(error).into_error())
+    }
+
+    /// Writes the blocks of what is sealed, and commits; tells how many messages moved, none if another mover took over.
+    async fn complete(&self, session_id: &str, path: &AgentPath, sealed: Sealed) -> Result<Option<u64>> {
+        let (archive, fence) = (sealed.archive, sealed.fence);
+        let completed = self.write_and_commit(session_id, path, sealed).await;
+        if completed.is_err() {
+            // Others need not wait for this mover. If this fails, too, they wait a few seconds.
+            let mut filter = doc! { "_id": session_id };
+            filter.extend(same_mover(path, archive, fence));
+            let release = self.update(filter, doc! { "$unset": on(path.field("archive.claimed"), "") });
+            release.await.map_err(Failure::into_error).ok();
         }
-        let mut agents = self.layout(session_id).await?.unwrap_or_default();
-        let fixed = agents.iter().fold(size, |size, agent| size.saturating_sub(agent.bytes + agent.pending_bytes));
-        if fixed > MAX_DOCUMENT {
-            return Err(too_large());
+        completed
+    }
+
+    async fn write_and_commit(&self, session_id: &str, path: &AgentPath, sealed: Sealed) -> Result<Option<u64>> {
+        let Sealed { fence, archive, count, messages, cuts } = sealed;
+        let (moved, bytes) = (messages.len() as u64, documents(&messages).map(|message| message.as_bytes().len() as u64).sum());
+        let (mut blocks, mut messages, mut first) = (Vec::with_capacity(cuts.len()), messages.into_iter(), count);
+        for cut in cuts {
+            let mut array = RawArrayBuf::new();
+            messages.by_ref().take(cut).for_each(|message| array.push(message));
+            blocks.push((first, block((archive, first), session_id, path.agent_id(), fence, array)));
+            first += cut as u64;
         }
-        agents.sort_by_key(|agent| std::cmp::Reverse(agent.bytes));
-        let mut left = size;
-        for agent in &agents {
-            if left > MAX_DOCUMENT && agent.pending_bytes > 0 {
-                self.forget_pending(session_id, &AgentPath::new(&agent.agent_id)).await?;
-                left = left.saturating_sub(agent.pending_bytes);
+        if first - count != moved {
+            // Another program's hand: what is sealed would not be what is committed.
+            return Err(corrupt("archive"));
+        }
+        if !self.write_blocks(session_id, archive, fence, blocks).await? {
+            return Ok(None);
+        }
+        let mut filter = doc! { "_id": session_id };
+        filter.extend(same_mover(path, archive, fence));
+        filter.extend(on(path.field("archive.count"), position(count)));
+        let mut unset = on(path.field("moving"), "");
+        unset.extend(on(path.field("archive.claimed"), ""));
+        let commit = doc! { "$set": on(path.field("archive.count"), position(count + moved)), "$unset": unset };
+        if !self.update_by_majority(filter, commit).await.map_err(Failure::into_error)? {
+            return Ok(None);
+        }
+        self.sessions.moved(session_id, path.agent_id(), Move { freed: bytes, ..Move::default() });
+        Ok(Some(moved))
+    }
+
+    /// Writes blocks behind the archive's end; tells whether it did, or a mover with a higher number was there.
+    async fn write_blocks(&self, session_id: &str, archive: ObjectId, fence: i64, blocks: Vec<(u64, RawDocumentBuf)>) -> Result<bool> {
+        let taken = match self.archive.insert_many(blocks.iter().map(|(_, block)| block)).ordered(false).await {
+            Ok(_) => return Ok(true),
+            Err(error) => match error.kind.as_ref() {
+                ErrorKind::InsertMany(failure) if failure.write_concern_error.is_none() => failure.write_errors.clone().unwrap_or_default(),
+                _ => return Err(Failure::of(error).into_error()),
+            },
+        };
+        if taken.is_empty() || taken.iter().any(|error| error.code != DUPLICATE_KEY) {
+            tracing::warn!(?taken, "blocks of an archive cannot be written");
+            return Err(Error::Unavailable(String::from("the store cannot write to the archive")));
+        }
+        // A mover that did not come to its end has left blocks in these places.
+        for error in taken {
+            let Some((first, block)) = blocks.get(error.index) else { continue };
+            let replaced = self.archive.replace_one(writable(archive, *first, session_id, fence), block).await;
+            if replaced.map_err(|error| Failure::of(error).into_error())?.matched_count == 0 {
+                return Ok(false);
             }
         }
-        // Where nothing moves because others move, the write that needs the room tries again, too.
-        for agent in &agents {
-            if left > MAX_DOCUMENT {
-                let enough = (left - MAX_DOCUMENT).saturating_add(FOR_A_WHILE);
-                let target = agent.bytes.saturating_sub(enough);
-                self.archive_down_to(session_id, &agent.agent_id, target, Turn::Mine).await?;
-                left = left.saturating_sub(agent.bytes - target);
-            }
-        }
-        Ok(())
+        Ok(true)
     }
 }
 
-/// A block as it is stored.
-pub(in crate::store::mongo) fn block(
-    (archive, first): (ObjectId, i64),
-    session_id: &str,
-    agent_id: &str,
-    fence: i64,
-    messages: &[RawDocumentBuf],
-) -> RawDocumentBuf {
-    use mongodb::bson::{RawArrayBuf, rawdoc};
-    let mut array = RawArrayBuf::new();
-    for message in messages {
-        array.push(message.clone());
+/// Matches if nobody has taken a higher number.
+fn same_mover(path: &AgentPath, archive: ObjectId, fence: i64) -> Document {
+    let mut same = on(path.field("archive.id"), archive);
+    same.extend(on(path.field("archive.fence"), fence));
+    same
+}
+
+/// Reads what a mover got.
+fn sealed(found: &RawDocument) -> Result<Sealed> {
+    let archive = Archive::of(found)?.ok_or_else(|| corrupt("archive"))?;
+    let Some(RawBsonRef::Document(moving)) = member(found, "moving")? else { return Err(corrupt("archive")) };
+    let (Some(RawBsonRef::Array(messages)), Some(RawBsonRef::Array(cuts))) = (member(moving, "messages")?, member(moving, "cuts")?) else {
+        return Err(corrupt("archive"));
+    };
+    let messages = messages.into_iter().map(|message| message.map(RawBson::from).map_err(broken)).collect::<Result<_>>()?;
+    let cut = |cut| match cut {
+        Ok(RawBsonRef::Int32(cut)) => usize::try_from(cut).map_err(|_| corrupt("archive")),
+        _ => Err(corrupt("archive")),
+    };
+    let cuts = cuts.into_iter().map(cut).collect::<Result<_>>()?;
+    Ok(Sealed { fence: archive.fence, archive: archive.id, count: archive.count, messages, cuts })
+}
+
+/// How the oldest messages are cut into blocks: full ones, until at least `excess` bytes go or as much as one move seals.
+fn cuts(sizes: &[u64], excess: u64, block_bytes: u64) -> Vec<usize> {
+    let (mut cuts, mut sizes, mut sealed) = (Vec::new(), sizes.iter().copied().peekable(), 0);
+    while sealed < excess && sizes.peek().is_some() {
+        let (mut messages, mut bytes) = (0, 0);
+        while let Some(size) = sizes.next_if(|size| messages == 0 || messages < BLOCK_MESSAGES && bytes + size <= block_bytes) {
+            messages += 1;
+            bytes += size;
+        }
+        if !cuts.is_empty() && sealed + bytes > SEALED_BYTES {
+            break;
+        }
+        cuts.push(messages);
+        sealed += bytes;
     }
-    rawdoc! {
-        "_id": { "archive": archive, "first": first },
-        "session_id": session_id,
-        // For people who look at a block; nothing reads it.
-        "agent_id": agent_id,
-        "fence": fence,
-        "writes": 0_i64,
-        "messages": array,
-    }
+    cuts
+}
+
+/// Takes the oldest messages out of the recent ones, for the mover with the next number. Makes the archive where there is none.
+fn seal(path: &AgentPath, cuts: &[usize]) -> Vec<Document> {
+    let count = i32::try_from(cuts.iter().sum::<usize>()).unwrap_or(i32::MAX);
+    let cuts: Vec<i32> = cuts.iter().map(|cut| i32::try_from(*cut).unwrap_or(i32::MAX)).collect();
+    let messages = path.value("messages");
+    let sorted = doc! { "$cond": [are_in_order(path), &messages, in_order(array(messages.as_str()), |all| Bson::from(all))] };
+    let archive = |name: &str| path.value(&format!("archive.{name}"));
+    let begun = doc! {
+        "id": { "$ifNull": [archive("id"), ObjectId::new()] },
+        "count": { "$ifNull": [archive("count"), 0_i64] },
+        "writes": { "$ifNull": [archive("writes"), 0_i64] },
+        "fence": { "$add": [{ "$ifNull": [archive("fence"), 0_i64] }, 1_i64] },
+        "claimed": "$$NOW",
+        "top": { "$max": [archive("top"), highest("$$sealed.message_id")] },
+        "latest": { "$max": [archive("latest"), newest("$$sealed.created_at")] },
+    };
+    let sealed = doc! { "$slice": [&messages, count] };
+    let mut ordered = Document::new();
+    ordered.insert(path.field("messages"), sorted);
+    let mut taken = Document::new();
+    taken.insert(path.field("messages"), doc! { "$slice": [&messages, count, i32::MAX] });
+    taken.insert(path.field("in_order"), doc! { "$subtract": [{ "$size": &messages }, count] });
+    taken.insert(path.field("moving"), doc! { "messages": &sealed, "cuts": { "$literal": cuts } });
+    taken.insert(
+        path.field("archive"),
+        doc! { "$let": { "vars": { "sealed": sealed }, "in": { "$mergeObjects": [path.value("archive"), begun] } } },
+    );
+    vec![doc! { "$set": ordered }, doc! { "$set": taken }]
 }

@@ -1,12 +1,14 @@
 //! A session document as its parts come. What is too much of an agent's messages goes to blocks on the way, so that no session is too large.
 
 use crate::error::{Error, Result};
-use crate::store::mongo::archive::moving::{BLOCK_BYTES, BLOCK_MESSAGES, block};
+use crate::store::mongo::archive::blocks::{BLOCK_BYTES, BLOCK_MESSAGES, block};
+use crate::store::mongo::archive::{number, position};
 use crate::store::schema::build::{MAX_DOCUMENT, serialized};
 use crate::store::schema::read::{self, corrupt};
 use crate::transfer::parts::Part;
 use mongodb::bson::oid::ObjectId;
-use mongodb::bson::{Array, Bson, DateTime, Document, RawDocumentBuf, doc};
+use mongodb::bson::raw::{CString, RawBson, RawBsonRef, RawDocument};
+use mongodb::bson::{Bson, DateTime, RawArrayBuf, RawDocumentBuf, doc};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
 /// How many bytes of messages a session's document gets at most when it is made, whatever the agents have each.
@@ -29,68 +31,101 @@ pub(super) struct Blocks {
     pub(super) archives: Vec<ObjectId>,
 }
 
-/// What messages an agent has, whatever their order and wherever they lie.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// What messages an agent has, wherever they lie.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Content {
     messages: u64,
-    /// The sums of two hashes of each.
+    /// The sums of two hashes of each, whatever their order.
     sums: [u64; 2],
+    /// A hash of all in their order.
+    ordered: u64,
 }
 
 impl Content {
-    pub(super) fn add(&mut self, message: &RawDocumentBuf) {
-        let hasher = BuildHasherDefault::<DefaultHasher>::default();
+    pub(super) fn add(&mut self, message: RawBsonRef<'_>) {
         self.messages += 1;
+        // What is no document came with no dump, so counting it is enough.
+        let RawBsonRef::Document(message) = message else { return };
+        let hasher = BuildHasherDefault::<DefaultHasher>::default();
         for (salt, sum) in (0_u8..).zip(&mut self.sums) {
             *sum = sum.wrapping_add(hasher.hash_one((salt, message.as_bytes())));
         }
+        self.ordered = hasher.hash_one((self.ordered, message.as_bytes()));
+    }
+
+    /// Whether both are the same: in one order, unless an archive has put them in the order of their times.
+    pub(super) fn is_same(&self, other: &Self, in_any_order: bool) -> bool {
+        self.messages == other.messages && self.sums == other.sums && (in_any_order || self.ordered == other.ordered)
     }
 }
 
-/// A session document without its messages, and without what tells where they lie.
-pub(super) fn head(session: &mongodb::bson::raw::RawDocument) -> Result<RawDocumentBuf> {
-    let mut head = Document::try_from(session).map_err(|_| corrupt("session"))?;
-    if let Some(Bson::Document(agents)) = head.get_mut("agents") {
-        for (_, agent) in agents.iter_mut() {
-            let Bson::Document(agent) = agent else { continue };
-            agent.remove("archive");
-            if let Some(Bson::Array(messages)) = agent.get_mut("messages") {
-                messages.clear();
-            }
+/// A session document without its messages, and without what tells where and how they lie.
+pub(super) fn head(session: &RawDocument) -> Result<RawDocumentBuf> {
+    rebuilt(session, |name, value| match value {
+        RawBsonRef::Document(agents) if name == "agents" => Ok(Some(RawBson::Document(rebuilt(agents, |_, agent| match agent {
+            RawBsonRef::Document(agent) => Ok(Some(RawBson::Document(rebuilt(agent, |name, value| match (name, value) {
+                ("archive" | "moving" | "in_order", _) => Ok(None),
+                ("messages", RawBsonRef::Array(_)) => Ok(Some(RawBson::Array(RawArrayBuf::new()))),
+                (_, value) => Ok(Some(value.into())),
+            })?))),
+            other => Ok(Some(other.into())),
+        })?))),
+        value => Ok(Some(value.into())),
+    })
+}
+
+/// A document with other values, or without some of its fields.
+fn rebuilt(document: &RawDocument, mut value: impl FnMut(&str, RawBsonRef<'_>) -> Result<Option<RawBson>>) -> Result<RawDocumentBuf> {
+    let mut rebuilt = RawDocumentBuf::new();
+    for field in document {
+        let (name, stored) = field.map_err(|_| corrupt("session"))?;
+        if let Some(value) = value(name.as_str(), stored)? {
+            rebuilt.append(name, value);
         }
     }
-    serialized(&head)
+    Ok(rebuilt)
+}
+
+/// Adds a field.
+fn append(document: &mut RawDocumentBuf, name: String, value: impl Into<Bson>) -> Result<()> {
+    let name = CString::try_from(name).map_err(|_| corrupt("session"))?;
+    document.append(name, RawBson::try_from(value.into()).map_err(|_| corrupt("session"))?);
+    Ok(())
 }
 
 /// A session document, as far as its parts have come.
 pub(super) struct Assembly {
     archive_after: Option<u64>,
     session_id: String,
-    document: Document,
-    feedback: Array,
+    /// The fields, with `agents` and `feedbacks` empty.
+    document: RawDocumentBuf,
+    feedback: RawArrayBuf,
     agents: Vec<Agent>,
-    /// About how many bytes all has that is no message; no more than the server takes are kept.
-    bytes: u64,
     /// How many bytes the messages have that are in no block.
     messages_bytes: u64,
     full: Vec<RawDocumentBuf>,
+    /// Why it cannot be stored.
+    fault: Option<Error>,
 }
 
 struct Agent {
     agent_id: String,
-    document: Document,
+    /// The fields, with `messages` empty.
+    document: RawDocumentBuf,
     /// What goes into the document: the newest.
     messages: Vec<RawDocumentBuf>,
     /// Their size.
     bytes: u64,
     content: Content,
+    /// The time of the last message, as long as all have one and come in the order of their times.
+    latest: Option<DateTime>,
     archive: Option<Archive>,
 }
 
 /// The archive that an agent gets.
 struct Archive {
     id: ObjectId,
-    count: i64,
+    count: u64,
     top: i64,
     latest: Option<i64>,
 }
@@ -100,65 +135,68 @@ impl Assembly {
         Self {
             archive_after,
             session_id: String::new(),
-            document: Document::new(),
-            feedback: Array::new(),
+            document: RawDocumentBuf::new(),
+            feedback: RawArrayBuf::new(),
             agents: Vec::new(),
-            bytes: 0,
             messages_bytes: 0,
             full: Vec::new(),
+            fault: None,
         }
     }
 
     pub(super) fn add(&mut self, part: Part) {
-        if self.fixed_bytes() > MAX_DOCUMENT && !matches!(part, Part::Session(_)) {
-            return;
+        // No more is kept than the server takes.
+        let size = self.fixed_bytes();
+        if size > MAX_DOCUMENT {
+            self.fault = Some(Error::TooLarge { size, limit: MAX_DOCUMENT });
         }
+        if self.fault.is_none()
+            && let Err(error) = self.take(part)
+        {
+            self.fault = Some(error);
+        }
+    }
+
+    fn take(&mut self, part: Part) -> Result<()> {
         match part {
             Part::Session(id) => {
-                self.document.insert("_id", id.clone());
-                self.session_id = id;
+                self.session_id.clone_from(&id);
+                append(&mut self.document, String::from("_id"), id)?;
             }
-            Part::Field(name, value) => {
-                self.count(&name, &value);
-                self.document.insert(name, value);
-            }
+            Part::Field(name, value) => append(&mut self.document, name, value)?,
             Part::Agent(agent_id) => {
                 self.archive_last(0);
-                let (document, messages) = (Document::new(), Vec::new());
-                self.agents.push(Agent { agent_id, document, messages, bytes: 0, content: Content::default(), archive: None });
+                let (document, messages) = (RawDocumentBuf::new(), Vec::new());
+                let (content, latest) = (Content::default(), Some(DateTime::MIN));
+                self.agents.push(Agent { agent_id, document, messages, bytes: 0, content, latest, archive: None });
             }
             Part::AgentField(name, value) => {
-                self.count(&name, &value);
                 if let Some(agent) = self.agents.last_mut() {
-                    agent.document.insert(name, value);
+                    append(&mut agent.document, name, value)?;
                 }
             }
             Part::Message(message) => {
-                let (Some(agent), Ok(message)) = (self.agents.last_mut(), serialized(&message)) else { return };
+                let Some(agent) = self.agents.last_mut() else { return Ok(()) };
+                let message = serialized(&message)?;
                 agent.bytes += message.as_bytes().len() as u64;
                 self.messages_bytes += message.as_bytes().len() as u64;
-                agent.content.add(&message);
+                agent.content.add(RawBsonRef::Document(&message));
+                agent.latest = agent.latest.and_then(|latest| message.get_datetime("created_at").ok().filter(|time| *time >= latest));
                 agent.messages.push(message);
                 // Beyond the threshold by a margin, so that messages that do not come in the order of their times find it.
                 self.archive_last(self.archive_after.unwrap_or(0).max(BLOCK_BYTES));
             }
-            Part::Feedback(entry) => {
-                let entry = Bson::Document(entry);
-                self.count("", &entry);
-                self.feedback.push(entry);
-            }
+            Part::Feedback(entry) => self.feedback.push(serialized(&entry)?),
             Part::End | Part::Broken(_) => {}
         }
-    }
-
-    fn count(&mut self, name: &str, value: &Bson) {
-        let size = serialized(&Document::from_iter([(name.to_owned(), value.clone())])).map_or(0, |raw| raw.as_bytes().len());
-        self.bytes += size as u64;
+        Ok(())
     }
 
     /// How many bytes it has that can go to no block.
     fn fixed_bytes(&self) -> u64 {
-        self.bytes + if self.archive_after.is_some() { 0 } else { self.messages_bytes }
+        let agents: usize = self.agents.iter().map(|agent| agent.document.as_bytes().len()).sum();
+        let fixed = (self.document.as_bytes().len() + self.feedback.as_bytes().len() + agents) as u64;
+        fixed + if self.archive_after.is_some() { 0 } else { self.messages_bytes }
     }
 
     /// Archives what the last agent has beyond the threshold and a margin; and of all agents, what is too much for one document.
@@ -196,21 +234,25 @@ impl Assembly {
         }
     }
 
-    fn document(mut self) -> Result<(RawDocumentBuf, Vec<(String, Content)>)> {
-        let size = self.fixed_bytes();
-        if size > MAX_DOCUMENT {
-            return Err(Error::TooLarge { size, limit: MAX_DOCUMENT });
+    fn document(self) -> Result<(RawDocumentBuf, Vec<(String, Content)>)> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
         }
-        let (mut agents, mut contents) = (Document::new(), Vec::new());
+        let (mut agents, mut contents) = (RawDocumentBuf::new(), Vec::new());
         for agent in self.agents {
             contents.push((agent.agent_id.clone(), agent.content.clone()));
-            let (agent_id, document) = agent.stored()?;
-            agents.insert(agent_id, document);
+            let agent_id = CString::try_from(agent.agent_id.clone()).map_err(|_| corrupt("agent"))?;
+            agents.append(agent_id, agent.stored()?);
         }
-        for (name, value) in [("agents", Bson::Document(agents)), ("feedbacks", Bson::Array(self.feedback))] {
-            fill(&mut self.document, name, value);
-        }
-        let document = serialized(&self.document)?;
+        let (mut agents, mut feedback) = (Some(agents), Some(self.feedback));
+        // What came in parts goes into its field, if that is there and not null.
+        let document = rebuilt(&self.document, |name, value| {
+            Ok(Some(match (name, value) {
+                ("agents", RawBsonRef::Document(_)) => RawBson::Document(agents.take().unwrap_or_default()),
+                ("feedbacks", RawBsonRef::Array(_)) => RawBson::Array(feedback.take().unwrap_or_default()),
+                (_, value) => value.into(),
+            }))
+        })?;
         let size = document.as_bytes().len() as u64;
         if size > MAX_DOCUMENT { Err(Error::TooLarge { size, limit: MAX_DOCUMENT }) } else { Ok((document, contents)) }
     }
@@ -254,36 +296,43 @@ impl Agent {
         before - self.bytes
     }
 
-    fn stored(self) -> Result<(String, Document)> {
-        let Self { agent_id, mut document, messages, archive, .. } = self;
-        let messages = messages.iter().map(|message| Document::try_from(message).map(Bson::from).map_err(|_| corrupt("message")));
-        fill(&mut document, "messages", Bson::Array(messages.collect::<Result<_>>()?));
+    fn stored(self) -> Result<RawDocumentBuf> {
+        let Self { document, messages, archive, content, latest, .. } = self;
+        // How many of all messages are in order is another number where some of them are archived.
+        let counted = number(&document, "in_order").ok().flatten();
+        let are_in_order = latest.is_some() && counted == i64::try_from(content.messages).ok();
+        let recent = i32::try_from(messages.len()).unwrap_or(i32::MAX);
+        let mut array = RawArrayBuf::new();
+        messages.into_iter().for_each(|message| array.push(message));
+        let mut messages = Some(array);
+        let mut stored = rebuilt(&document, |name, value| {
+            Ok(match (name, value) {
+                ("messages", RawBsonRef::Array(_)) => Some(RawBson::Array(messages.take().unwrap_or_default())),
+                ("in_order", RawBsonRef::Int32(_) | RawBsonRef::Int64(_)) => are_in_order.then_some(RawBson::Int32(recent)),
+                (_, value) => Some(value.into()),
+            })
+        })?;
         if let Some(Archive { id, count, top, latest }) = archive {
-            let mut stored = doc! { "id": id, "count": count, "writes": 0_i64, "fence": 0_i64, "top": top };
+            let mut archive = doc! { "id": id, "count": position(count), "writes": 0_i64, "fence": 0_i64, "top": top };
             if let Some(latest) = latest {
-                stored.insert("latest", DateTime::from_millis(latest));
+                archive.insert("latest", DateTime::from_millis(latest));
             }
-            document.insert("archive", stored);
+            append(&mut stored, String::from("archive"), archive)?;
         }
-        Ok((agent_id, document))
+        Ok(stored)
     }
 }
 
 impl Archive {
     fn block(&mut self, session_id: &str, agent_id: &str, messages: &[RawDocumentBuf]) -> RawDocumentBuf {
-        let block = block((self.id, self.count), session_id, agent_id, 0, messages);
+        let mut array = RawArrayBuf::new();
+        messages.iter().for_each(|message| array.push(message.as_ref()));
+        let block = block((self.id, self.count), session_id, agent_id, 0, array);
         for message in messages {
             self.count += 1;
             self.top = self.top.max(read::message_id(message).ok().flatten().unwrap_or(-1));
             self.latest = self.latest.max(message.get_datetime("created_at").ok().map(DateTime::timestamp_millis));
         }
         block
-    }
-}
-
-/// Puts what came in parts into its field, if that is there and not null.
-fn fill(document: &mut Document, name: &str, parts: Bson) {
-    if let Some(place @ (Bson::Document(_) | Bson::Array(_))) = document.get_mut(name) {
-        *place = parts;
     }
 }

@@ -2,161 +2,167 @@
 
 use super::assembly::{Assembled, Content, head};
 use crate::error::Result;
-use crate::store::mongo::MongoStore;
-use crate::store::mongo::archive::Archive;
-use crate::store::schema::extended;
-use crate::store::schema::json::{broken, write_text};
-use crate::store::schema::read::{corrupt, items, object};
-use crate::transfer::Dumped;
-use mongodb::bson::raw::{RawBsonRef, RawDocument};
-use tokio::sync::mpsc;
+use crate::store::mongo::archive::blocks::incomplete;
+use crate::store::mongo::archive::{Archive, number, position};
+use crate::store::mongo::{MongoStore, primary};
+use crate::store::schema::extended::{write_members, write_name, write_value};
+use crate::store::schema::json::{broken, put};
+use crate::store::schema::read::{corrupt, member, object};
+use crate::transfer::out::Out;
+use mongodb::bson::raw::{RawArray, RawBson, RawBsonRef, RawDocument};
+use mongodb::bson::{RawDocumentBuf, doc};
+use tokio::runtime::Handle;
 
-/// How much text goes out at once, in bytes.
-const CHUNK: usize = 64 * 1024;
-
-/// Text on its way out.
-struct Out<'a> {
-    text: String,
-    chunks: &'a mpsc::Sender<Result<Dumped>>,
+/// What of an agent lies where, as the session's document tells.
+struct Lying<'a> {
+    archive: Option<Archive>,
+    /// The messages on their way to the archive.
+    moving: Option<&'a RawArray>,
+    /// The recent messages, or what another program has in their place.
+    messages: Option<RawBsonRef<'a>>,
 }
 
-impl Out<'_> {
-    /// Sends what there is; tells whether anybody still wants it.
-    async fn flush(&mut self, from: usize) -> bool {
-        if self.text.len() <= from {
-            return true;
-        }
-        self.chunks.send(Ok(Dumped::Text(std::mem::take(&mut self.text)))).await.is_ok()
+impl<'a> Lying<'a> {
+    fn of(agent: &'a RawDocument) -> Result<Self> {
+        let moving = match member(agent, "moving")? {
+            // Without cuts it is somebody else's.
+            Some(RawBsonRef::Document(moving)) if matches!(moving.get("cuts"), Ok(Some(RawBsonRef::Array(_)))) => {
+                match member(moving, "messages")? {
+                    Some(RawBsonRef::Array(messages)) => Some(messages),
+                    _ => return Err(corrupt("archive")),
+                }
+            }
+            _ => None,
+        };
+        let archive = Archive::of(agent)?.filter(|archive| archive.count > 0 || moving.is_some());
+        Ok(Self { moving: moving.filter(|_| archive.is_some()), archive, messages: member(agent, "messages")? })
     }
 
-    fn name(&mut self, name: &str) -> Result<()> {
-        if !self.text.ends_with('{') {
-            self.text.push(',');
-        }
-        write_text(&mut self.text, name)?;
-        self.text.push(':');
-        Ok(())
+    /// How many messages are in blocks.
+    fn archived(&self) -> u64 {
+        self.archive.as_ref().map_or(0, |archive| archive.count)
+    }
+
+    /// The messages that are in the document.
+    fn in_document(&self) -> impl Iterator<Item = RawBsonRef<'a>> {
+        let recent = match self.messages {
+            Some(RawBsonRef::Array(recent)) => Some(recent),
+            _ => None,
+        };
+        self.moving.into_iter().chain(recent).flatten().filter_map(std::result::Result::ok)
+    }
+
+    /// Whether a dump of the document as it is would not have all messages where they belong.
+    fn is_apart(&self) -> bool {
+        self.archive.is_some()
+    }
+
+    /// How many messages there are, if all are known to be in the order of their times.
+    fn in_order(&self, agent: &RawDocument) -> Option<i64> {
+        let Some(RawBsonRef::Array(recent)) = self.messages else { return None };
+        let counted = number(agent, "in_order").ok().flatten().and_then(|counted| u64::try_from(counted).ok())?;
+        (counted == recent.into_iter().count() as u64).then(|| position(self.archived() + self.in_document().count() as u64))
     }
 }
 
-fn members(document: &RawDocument) -> impl Iterator<Item = Result<(&str, RawBsonRef<'_>)>> {
-    document.into_iter().map(|member| member.map(|(name, value)| (name.as_str(), value)).map_err(broken))
-}
-
-/// The agents of a session that have an archive.
-fn has_archive(session: &RawDocument) -> Result<bool> {
-    let Ok(Some(RawBsonRef::Document(agents))) = session.get("agents") else { return Ok(false) };
-    for agent in members(agents) {
-        if let (_, RawBsonRef::Document(agent)) = agent?
-            && object(agent, "archive").is_ok_and(|archive| archive.is_some())
-        {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+fn agent_of<'a>(session: &'a RawDocument, agent_id: &str) -> Result<Option<&'a RawDocument>> {
+    Ok(object(session, "agents")?.map(|agents| object(agents, agent_id)).transpose()?.flatten())
 }
 
 impl MongoStore {
-    /// Sends a session as text; tells whether anybody still wants it.
-    pub(super) async fn dump_session(
-        &self,
-        session_id: &str,
-        session: &RawDocument,
-        chunks: &mpsc::Sender<Result<Dumped>>,
-    ) -> Result<bool> {
-        let mut out = Out { text: String::with_capacity(2 * session.as_bytes().len()), chunks };
-        if has_archive(session)? {
-            if !self.write_whole(&mut out, session_id, session).await? {
-                return Ok(false);
+    /// Writes a session as text. Blocks, so it belongs on a thread that may.
+    pub(super) fn write_session(&self, runtime: &Handle, out: &mut Out, session_id: &str, session: &RawDocument) -> Result<()> {
+        write_members(out, session, |out, name, value| match value {
+            RawBsonRef::Document(agents) if name == "agents" => write_members(out, agents, |out, agent_id, agent| match agent {
+                RawBsonRef::Document(agent) => self.write_agent(runtime, out, (session_id, agent_id), agent),
+                other => write_value(out, other),
+            }),
+            value => write_value(out, value),
+        })
+    }
+
+    fn write_agent(&self, runtime: &Handle, out: &mut Out, of: (&str, &str), agent: &RawDocument) -> Result<()> {
+        let lying = Lying::of(agent)?;
+        // They would be lost where there is no place for them.
+        if lying.is_apart() && !matches!(agent.get("messages"), Ok(Some(RawBsonRef::Array(_) | RawBsonRef::Null))) {
+            return Err(corrupt("messages"));
+        }
+        put(out, "{")?;
+        let mut is_first = true;
+        for field in agent {
+            let (name, value) = field.map_err(broken)?;
+            match name.as_str() {
+                // They tell where messages lie, and here they lie together.
+                "archive" | "moving" if lying.is_apart() => {}
+                // So it is the number of all of them.
+                "in_order" if matches!(value, RawBsonRef::Int32(_) | RawBsonRef::Int64(_)) => {
+                    if let Some(count) = lying.in_order(agent) {
+                        write_name(out, "in_order", &mut is_first)?;
+                        put(out, &count.to_string())?;
+                    }
+                }
+                "messages" if lying.is_apart() => {
+                    write_name(out, "messages", &mut is_first)?;
+                    self.write_messages(runtime, out, of, &lying)?;
+                }
+                name => {
+                    write_name(out, name, &mut is_first)?;
+                    write_value(out, value)?;
+                }
+            }
+        }
+        put(out, "}")
+    }
+
+    /// Writes all messages of an agent, in their order. If the archive is folded back meanwhile, goes on with the document as it is then:
+    /// each message keeps its position in the history.
+    fn write_messages(&self, runtime: &Handle, out: &mut Out, (session_id, agent_id): (&str, &str), lying: &Lying<'_>) -> Result<()> {
+        put(out, "[")?;
+        let mut written = 0;
+        let read_again = || runtime.block_on(self.read_whole(session_id));
+        if !self.write_archived(runtime, out, session_id, lying, &mut written)? {
+            let mut session = read_again()?;
+            loop {
+                let Some(agent) = session.as_deref().map(|session| agent_of(session, agent_id)).transpose()?.flatten() else {
+                    return Err(incomplete(session_id));
+                };
+                let now = Lying::of(agent)?;
+                let before = written;
+                if self.write_archived(runtime, out, session_id, &now, &mut written)? {
+                    write_rest(out, &now, &mut written)?;
+                    break;
+                }
+                let later = read_again()?;
+                if written == before && later == session {
+                    return Err(incomplete(session_id));
+                }
+                session = later;
             }
         } else {
-            extended::write_session(&mut out.text, session)?;
+            write_rest(out, lying, &mut written)?;
         }
-        out.text.push('\n');
-        Ok(out.flush(0).await)
+        put(out, "]")
     }
 
-    async fn write_whole(&self, out: &mut Out<'_>, session_id: &str, session: &RawDocument) -> Result<bool> {
-        out.text.push('{');
-        for member in members(session) {
-            let (name, value) = member?;
-            out.name(name)?;
-            let RawBsonRef::Document(agents) = value else {
-                extended::write_value(&mut out.text, value)?;
-                continue;
-            };
-            if name != "agents" {
-                extended::write_value(&mut out.text, value)?;
-                continue;
-            }
-            out.text.push('{');
-            for agent in members(agents) {
-                let (agent_id, value) = agent?;
-                out.name(agent_id)?;
-                match value {
-                    RawBsonRef::Document(agent) => {
-                        if !self.write_agent(out, session_id, agent).await? {
-                            return Ok(false);
-                        }
-                    }
-                    value => extended::write_value(&mut out.text, value)?,
-                }
-            }
-            out.text.push('}');
-        }
-        out.text.push('}');
-        Ok(true)
-    }
-
-    async fn write_agent(&self, out: &mut Out<'_>, session_id: &str, agent: &RawDocument) -> Result<bool> {
-        let mut archive = Archive::of(agent)?;
-        out.text.push('{');
-        for member in members(agent) {
-            let (name, value) = member?;
-            match (name, value) {
-                // It tells where messages lie, and here they lie together.
-                ("archive", RawBsonRef::Document(_)) => {}
-                ("messages", RawBsonRef::Array(_) | RawBsonRef::Null) if archive.is_some() => {
-                    out.name(name)?;
-                    out.text.push('[');
-                    if let Some(archive) = archive.take()
-                        && !self.write_archived(out, session_id, &archive).await?
-                    {
-                        return Ok(false);
-                    }
-                    if let RawBsonRef::Array(recent) = value {
-                        for message in recent {
-                            separate(&mut out.text);
-                            extended::write_value(&mut out.text, message.map_err(broken)?)?;
-                        }
-                    }
-                    out.text.push(']');
-                }
-                (name, value) => {
-                    out.name(name)?;
-                    extended::write_value(&mut out.text, value)?;
-                }
-            }
-        }
-        out.text.push('}');
-        // They would be lost where there is no place for them.
-        if archive.is_some() { Err(corrupt("messages")) } else { Ok(true) }
-    }
-
-    async fn write_archived(&self, out: &mut Out<'_>, session_id: &str, archive: &Archive) -> Result<bool> {
-        let mut written = 0;
-        while written < archive.count {
-            let messages = self.archived_from(session_id, archive, written).await?;
-            written += messages.len() as u64;
-            for message in &messages {
-                separate(&mut out.text);
-                extended::write_document(&mut out.text, message)?;
-            }
-            if !out.flush(CHUNK).await {
+    /// Writes the messages in blocks from a position on; tells whether all were there.
+    fn write_archived(&self, runtime: &Handle, out: &mut Out, session_id: &str, lying: &Lying<'_>, written: &mut u64) -> Result<bool> {
+        let Some(archive) = &lying.archive else { return Ok(true) };
+        while *written < archive.count {
+            let messages = runtime.block_on(self.block_at(session_id, archive, *written))?;
+            if messages.is_empty() {
                 return Ok(false);
             }
+            let left = usize::try_from(archive.count - *written).unwrap_or(usize::MAX);
+            for message in messages.iter().take(left) {
+                write_item(out, message.as_raw_bson_ref(), written)?;
+            }
         }
         Ok(true)
+    }
+
+    /// The whole document of a session, on the primary.
+    async fn read_whole(&self, session_id: &str) -> Result<Option<RawDocumentBuf>> {
+        self.find(session_id, doc! {}, Some(primary())).await
     }
 
     /// Whether a session that came is the one that is stored, wherever its messages lie.
@@ -164,29 +170,27 @@ impl MongoStore {
         if stored.as_bytes() == session.document.as_bytes() {
             return Ok(true);
         }
-        // Where nothing is archived, the order of the messages is the documents' own.
-        if !has_archive(stored)? && session.blocks.archives.is_empty() {
-            return Ok(false);
-        }
         if head(stored)?.as_bytes() != head(&session.document)?.as_bytes() {
             return Ok(false);
         }
         for (agent_id, content) in &session.contents {
-            let Some(agent) = object(stored, "agents")?.map(|agents| object(agents, agent_id)).transpose()?.flatten() else {
-                return Ok(false);
-            };
+            let Some(agent) = agent_of(stored, agent_id)? else { return Ok(false) };
+            let lying = Lying::of(agent)?;
             let mut there = Content::default();
-            if let Some(archive) = Archive::of(agent)? {
-                let (session_id, mut read) = (&session.blocks.session_id, 0);
+            if let Some(archive) = &lying.archive {
+                let mut read = 0;
                 while read < archive.count {
-                    let messages = self.archived_from(session_id, &archive, read).await?;
+                    let messages = self.block_at(&session.blocks.session_id, archive, read).await?;
+                    if messages.is_empty() {
+                        return Err(incomplete(&session.blocks.session_id));
+                    }
                     read += messages.len() as u64;
-                    messages.iter().for_each(|message| there.add(message));
+                    messages.iter().map(RawBson::as_raw_bson_ref).for_each(|message| there.add(message));
                 }
             }
-            let recent = items(agent, "messages", "message", |message| Ok(message.to_owned()))?;
-            recent.iter().for_each(|message| there.add(message));
-            if there != *content {
+            lying.in_document().for_each(|message| there.add(message));
+            // Where nothing is archived, the order of the messages is the documents' own.
+            if !there.is_same(content, lying.is_apart() || !session.blocks.archives.is_empty()) {
                 return Ok(false);
             }
         }
@@ -194,8 +198,19 @@ impl MongoStore {
     }
 }
 
-fn separate(text: &mut String) {
-    if !text.ends_with('[') {
-        text.push(',');
+/// Writes what of the messages lies in the document, from a position of the history on.
+fn write_rest(out: &mut Out, lying: &Lying<'_>, written: &mut u64) -> Result<()> {
+    let before = usize::try_from(written.saturating_sub(lying.archived())).unwrap_or(usize::MAX);
+    for message in lying.in_document().skip(before) {
+        write_item(out, message, written)?;
     }
+    Ok(())
+}
+
+fn write_item(out: &mut Out, message: RawBsonRef<'_>, written: &mut u64) -> Result<()> {
+    if *written > 0 {
+        put(out, ",")?;
+    }
+    *written += 1;
+    write_value(out, message)
 }

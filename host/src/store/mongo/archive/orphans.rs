@@ -1,0 +1,73 @@
+//! Orphans: blocks of archives that no session's document tells of. A process that dies within an import or an undo leaves them, and so does
+//! another program that removes an agent. No reader sees them.
+
+use crate::error::Result;
+use crate::store::mongo::error::Failure;
+use crate::store::mongo::{MongoStore, primary, questions};
+use crate::store::schema::read::member;
+use mongodb::bson::oid::ObjectId;
+use mongodb::bson::raw::RawBsonRef;
+use mongodb::bson::{Bson, RawDocumentBuf, doc};
+
+impl MongoStore {
+    /// Those of some archives that the session's document does not tell of.
+    ///
+    /// Archives that were listed first and are no longer referenced are dead: an archive is referenced before its first block is written.
+    /// An import writes blocks first, but a session that exists already keeps it from completing.
+    pub(in crate::store::mongo) async fn dead_archives(&self, session_id: &str, listed: &[ObjectId]) -> Result<Vec<ObjectId>> {
+        if listed.is_empty() {
+            return Ok(Vec::new());
+        }
+        let archives = doc! { "_id": 0, "archives": { "$map": { "input": questions::agents(), "in": "$$this.v.archive.id" } } };
+        let found = self.find(session_id, archives, Some(primary())).await?;
+        let mut dead = listed.to_vec();
+        if let Some(RawBsonRef::Array(referenced)) = found.as_deref().map(|found| member(found, "archives")).transpose()?.flatten() {
+            for archive in referenced {
+                if let Ok(RawBsonRef::ObjectId(used)) = archive {
+                    dead.retain(|archive| *archive != used);
+                }
+            }
+        }
+        Ok(dead)
+    }
+
+    /// Removes the blocks of some archives of a session.
+    pub(in crate::store::mongo) async fn remove_blocks(&self, session_id: &str, archives: &[ObjectId]) -> Result<u64> {
+        if archives.is_empty() {
+            return Ok(0);
+        }
+        let filter = doc! { "session_id": session_id, "_id.archive": { "$in": archives } };
+        let removed = self.archive.delete_many(filter).await.map_err(|error| Failure::of(error).into_error())?;
+        Ok(removed.deleted_count)
+    }
+
+    /// Removes a session's orphans; tells how many blocks. The session need not exist.
+    pub(in crate::store::mongo) async fn remove_orphans(&self, session_id: &str) -> Result<u64> {
+        let failed = |error| Failure::of(error).into_error();
+        let group = vec![doc! { "$match": { "session_id": session_id } }, doc! { "$group": { "_id": "$_id.archive" } }];
+        let grouped = self.archive.aggregate(group).selection_criteria(primary()).with_type::<RawDocumentBuf>();
+        let mut cursor = grouped.await.map_err(failed)?;
+        let mut listed = Vec::new();
+        while cursor.advance().await.map_err(failed)? {
+            if let Some(RawBsonRef::ObjectId(archive)) = member(cursor.current(), "_id")? {
+                listed.push(archive);
+            }
+        }
+        let dead = self.dead_archives(session_id, &listed).await?;
+        self.remove_blocks(session_id, &dead).await
+    }
+
+    /// How many blocks of an archive are in place, and their size in bytes.
+    pub(in crate::store::mongo) async fn blocks_of(&self, session_id: &str, archive: ObjectId, count: i64) -> Result<(u64, u64)> {
+        let failed = |error| Failure::of(error).into_error();
+        let blocks = vec![
+            doc! { "$match": { "session_id": session_id, "_id.archive": archive, "_id.first": { "$lt": count } } },
+            doc! { "$group": { "_id": Bson::Null, "blocks": { "$sum": 1_i64 }, "bytes": { "$sum": { "$bsonSize": "$$ROOT" } } } },
+        ];
+        let mut cursor = self.archive.aggregate(blocks).with_type::<RawDocumentBuf>().await.map_err(failed)?;
+        if !cursor.advance().await.map_err(failed)? {
+            return Ok((0, 0));
+        }
+        Ok((super::count(cursor.current(), "blocks")?, super::count(cursor.current(), "bytes")?))
+    }
+}
