@@ -8,7 +8,7 @@ CARGO := cargo
 built     := $(abspath $(or $(CARGO_TARGET_DIR),target))
 committed := host/session-repository.wasm
 
-.PHONY: help demo demo-mongo bench bench-embedded bench-history test component check-tools check-lints check-mongo
+.PHONY: help demo demo-mongo bench bench-driver bench-embedded bench-history test component check-tools check-lints check-mongo
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 24
@@ -23,9 +23,14 @@ demo-mongo: check-tools check-mongo ## The same on a real MongoDB
 	@$(CARGO) build --locked --workspace --bins --examples
 	@$(built)/debug/with-mongod sh -c 'DEMO_STORE=$$MONGODB_URI $(built)/debug/examples/demo'
 
-bench: check-tools check-mongo ## Measure what calls cost: both of the following, one after the other
+bench: check-tools check-mongo ## Measure what calls cost: all of the following, one after the other
+	@$(MAKE) --no-print-directory bench-driver
 	@$(MAKE) --no-print-directory bench-embedded
 	@$(MAKE) --no-print-directory bench-history
+
+bench-driver: check-tools check-mongo ## Measure the MongoDB store against the plainest command of the driver, in turns
+	@$(CARGO) build --release --locked --workspace --bins
+	@$(built)/release/with-mongod $(CARGO) bench --locked --workspace --bench driver
 
 bench-embedded: check-tools ## Measure the embedded store: many writers against one, long sessions against short ones
 	@$(CARGO) bench --locked --workspace --bench embedded

@@ -219,7 +219,7 @@ fn equal_contents_have_equal_digests_and_others_do_not() -> Result<(), Invalid> 
     }
     // Where one message ends and the next begins counts.
     let (two, three) = (of(&["{}", r#"{"a":1}"#])?, of(&["{}", "{}", r#"{"a":1}"#])?);
-    assert_eq!([&two == &three, two == of(&[r#"{"a":1}"#, "{}"])?, of(&["{}"])? == of(&["{}", "{}"])?], [false; 3]);
+    assert_eq!([two == three, two == of(&[r#"{"a":1}"#, "{}"])?, of(&["{}"])? == of(&["{}", "{}"])?], [false; 3]);
     Ok(())
 }
 

@@ -7,6 +7,7 @@ mod check;
 mod cli;
 mod completions;
 mod component;
+mod concern;
 mod contract;
 mod damage;
 mod driver;

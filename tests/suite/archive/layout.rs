@@ -178,7 +178,7 @@ async fn messages_in_missing_blocks_are_neither_listed_nor_found_and_the_others_
     // One in the middle, and the last one.
     let archived = usize::try_from(history.store.archive_status("s").await?.unwrap_or_default()[0].archived_messages)?;
     let ends: Vec<usize> = firsts.iter().skip(1).copied().chain([archived]).collect();
-    let mut gone = vec![false; 100];
+    let mut gone = [false; 100];
     for at in [1, firsts.len() - 1] {
         history.database.blocks().delete_one(doc! { "_id.first": i64::try_from(firsts[at])? }).await?;
         gone[firsts[at]..ends[at]].fill(true);

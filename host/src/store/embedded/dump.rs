@@ -41,7 +41,7 @@ impl EmbeddedStore {
 }
 
 fn write_session(out: &mut Out, tables: &ReadTables, row: &SessionRow) -> Result<()> {
-    write_members(out, &*bytes(&row.document)?, |out, name, value| match name {
+    write_members(out, &bytes(&row.document)?, |out, name, value| match name {
         "metadata" => part(out, tables.metadata()?.get(row.number)?, value),
         // What has no parts stands there as it was written: empty or null.
         "feedbacks" if row.feedback > 0 => {
@@ -64,7 +64,7 @@ fn write_agents(out: &mut Out, tables: &ReadTables, session: Number) -> Result<(
 }
 
 fn write_agent(out: &mut Out, tables: &ReadTables, agent: &AgentRow) -> Result<()> {
-    write_members(out, &*bytes(&agent.document)?, |out, name, value| match name {
+    write_members(out, &bytes(&agent.document)?, |out, name, value| match name {
         "agent_data" => part(out, tables.agent_data()?.get(agent.number)?, value),
         "messages" if agent.messages > 0 => {
             let messages = tables.messages()?;

@@ -47,7 +47,7 @@ impl ReadTables {
             Some(data) => Some(raw(data.value())?),
             None => None,
         };
-        Ok(Some(read::agent(agent_id, &*bytes(&session.document)?, &document, data)?))
+        Ok(Some(read::agent(agent_id, &bytes(&session.document)?, &document, data)?))
     }
 
     pub(super) fn find_message(

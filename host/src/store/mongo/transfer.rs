@@ -4,9 +4,9 @@ mod assembly;
 mod whole;
 
 use super::error::{DUPLICATE_KEY, Failure};
-use super::{MongoStore, archive};
+use super::{MongoStore, archive, write};
 use crate::error::{Error, Result};
-use crate::store::schema::read::corrupt;
+use crate::store::schema::read::{self, corrupt};
 use crate::transfer::Imported;
 use crate::transfer::out::Out;
 use crate::transfer::parts::Part;
@@ -139,6 +139,26 @@ impl MongoStore {
         self.remove_blocks(&blocks.session_id, &blocks.archives).await.map(drop)
     }
 
+    /// Makes sure that the blocks of a session that was just stored are there. Who removes orphans takes the blocks of an import for such
+    /// until the session is stored.
+    async fn require_blocks(&self, Assembled { document, blocks, .. }: &Assembled) -> Result<()> {
+        if blocks.archives.is_empty() {
+            return Ok(());
+        }
+        let failed = |error| Failure::of(error).into_error();
+        let filter = doc! { "session_id": &blocks.session_id, "_id.archive": { "$in": &blocks.archives } };
+        if self.archive.count_documents(filter).await.map_err(failed)? >= blocks.count {
+            return Ok(());
+        }
+        // Unless somebody has written to it already.
+        let filter = write::session(&blocks.session_id, Some(read::revision(read::member(document, "revision")?)?));
+        self.collection.delete_one(filter).await.map_err(failed)?;
+        self.forget_blocks(blocks).await?;
+        let why =
+            format!("blocks of session {:?} were removed as orphans during the import; the import has to be repeated", blocks.session_id);
+        Err(Error::Unavailable(why))
+    }
+
     /// Inserts documents; those whose id is taken are compared with what is there.
     async fn insert(&self, batch: Vec<Assembled>, imported: &mut Imported) -> Result<()> {
         if batch.is_empty() {
@@ -153,6 +173,10 @@ impl MongoStore {
             },
         };
         imported.new += count - failures.len() as u64;
+        let is_stored = |at: usize| failures.iter().all(|failure| failure.index != at);
+        for (_, session) in batch.iter().enumerate().filter(|(at, _)| is_stored(*at)) {
+            self.require_blocks(session).await?;
+        }
         for failure in failures {
             let Some(session) = batch.get(failure.index) else { continue };
             let session_id = session.blocks.session_id.as_str();

@@ -29,6 +29,8 @@ pub(super) struct Assembled {
 pub(super) struct Blocks {
     pub(super) session_id: String,
     pub(super) archives: Vec<ObjectId>,
+    /// How many there are.
+    pub(super) count: u64,
 }
 
 /// What messages an agent has, wherever they lie.
@@ -125,6 +127,8 @@ struct Agent {
 /// The archive that an agent gets.
 struct Archive {
     id: ObjectId,
+    blocks: u64,
+    /// How many messages it has.
     count: u64,
     top: i64,
     latest: Option<i64>,
@@ -218,8 +222,12 @@ impl Assembly {
     }
 
     pub(super) fn blocks_so_far(&self) -> Blocks {
-        let archives = self.agents.iter().filter_map(|agent| agent.archive.as_ref()).map(|archive| archive.id).collect();
-        Blocks { session_id: self.session_id.clone(), archives }
+        let archives = || self.agents.iter().filter_map(|agent| agent.archive.as_ref());
+        Blocks {
+            session_id: self.session_id.clone(),
+            archives: archives().map(|archive| archive.id).collect(),
+            count: archives().map(|archive| archive.blocks).sum(),
+        }
     }
 
     /// The whole session, or why there is none; and the last blocks.
@@ -289,7 +297,7 @@ impl Agent {
                 break;
             }
             self.bytes -= block_bytes;
-            let archive = self.archive.get_or_insert_with(|| Archive { id: ObjectId::new(), count: 0, top: -1, latest: None });
+            let archive = self.archive.get_or_insert_with(|| Archive { id: ObjectId::new(), blocks: 0, count: 0, top: -1, latest: None });
             full.push(archive.block(session_id, &self.agent_id, &oldest));
         }
         self.messages = messages.collect();
@@ -312,7 +320,7 @@ impl Agent {
                 (_, value) => Some(value.into()),
             })
         })?;
-        if let Some(Archive { id, count, top, latest }) = archive {
+        if let Some(Archive { id, count, top, latest, .. }) = archive {
             let mut archive = doc! { "id": id, "count": position(count), "writes": 0_i64, "fence": 0_i64, "top": top };
             if let Some(latest) = latest {
                 archive.insert("latest", DateTime::from_millis(latest));
@@ -328,6 +336,7 @@ impl Archive {
         let mut array = RawArrayBuf::new();
         messages.iter().for_each(|message| array.push(message.as_ref()));
         let block = block((self.id, self.count), session_id, agent_id, 0, array);
+        self.blocks += 1;
         for message in messages {
             self.count += 1;
             self.top = self.top.max(read::message_id(message).ok().flatten().unwrap_or(-1));
