@@ -30,6 +30,18 @@ pub struct Report {
     pub newest: Option<Landmark>,
     /// What is wrong, in plain words; nothing if all is well.
     pub problems: Vec<String>,
+    /// What was wrong and is mended; in a dry run, what can be mended.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mended: Vec<String>,
+}
+
+/// Whether what is wrong is mended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repair {
+    No,
+    /// It is told what would be.
+    DryRun,
+    Yes,
 }
 
 /// An index that belongs to a collection.
@@ -67,7 +79,7 @@ impl AnyStore {
     /// Those of [`MongoStore::connect`] and [`EmbeddedStore::open`], and `invalid-argument` for a file that does not exist.
     pub async fn inspect(url: &StoreUrl, options: StoreOptions) -> Result<Report> {
         match url {
-            StoreUrl::Mongo(uri) => MongoStore::inspect(uri, options).await,
+            StoreUrl::Mongo(uri) => MongoStore::inspect(uri, options, Repair::No).await,
             StoreUrl::File(path) => EmbeddedStore::inspect(path, options).await,
             StoreUrl::Memory => EmbeddedStore::inspect_memory(),
         }

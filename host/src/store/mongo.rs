@@ -8,6 +8,7 @@ mod answer;
 mod append;
 mod archive;
 mod connect;
+mod damage;
 mod error;
 mod expressions;
 mod history;

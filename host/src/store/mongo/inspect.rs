@@ -1,10 +1,10 @@
 //! What state a collection and its server are in.
 
-use super::MongoStore;
+use super::damage::Finding;
 use super::error::Failure;
-use super::index;
+use super::{MongoStore, index, questions};
 use crate::error::Result;
-use crate::inspect::{Index, Landmark, Report};
+use crate::inspect::{Index, Landmark, Repair, Report};
 use crate::store::schema::build::MAX_DOCUMENT;
 use crate::store::schema::read;
 use crate::store::{Store, StoreOptions};
@@ -27,16 +27,23 @@ fn failed(error: DriverError) -> crate::Error {
     Failure::of(error).into_error()
 }
 
+/// Findings that a report names; it counts all.
+const NAMED: usize = 100;
+
+/// Findings that are mended at once.
+const FINDINGS: usize = 10_000;
+
 impl MongoStore {
-    pub(crate) async fn inspect(uri: &str, options: StoreOptions) -> Result<Report> {
+    /// Looks at a collection. Mends what can be mended, if it is to; else tells what could be.
+    pub(crate) async fn inspect(uri: &str, options: StoreOptions, repair: Repair) -> Result<Report> {
         let fields = index::fields(&options.metadata_fields);
         let store = Self::connect_only(uri, options).await?;
-        let report = store.report(fields).await;
+        let report = store.report(fields, repair).await;
         store.close().await;
         report
     }
 
-    async fn report(&self, fields: Vec<String>) -> Result<Report> {
+    async fn report(&self, fields: Vec<String>, repair: Repair) -> Result<Report> {
         let mut report = Report::default();
         let admin = self.collection.client().database("admin");
         let build = admin.run_command(doc! { "buildInfo": 1 }).await.map_err(failed)?;
@@ -53,7 +60,38 @@ impl MongoStore {
         }
         self.look_at_indexes(fields, &mut report).await?;
         self.look_at_sessions(&mut report).await?;
+        self.look_for_damage(repair, &mut report).await?;
         Ok(report)
+    }
+
+    async fn look_for_damage(&self, repair: Repair, report: &mut Report) -> Result<()> {
+        let blocks = self.archive.estimated_document_count().await.map_err(failed)?;
+        if repair == Repair::No && (report.sessions > COUNTED || blocks > COUNTED) {
+            return Ok(());
+        }
+        let (mut findings, mut more) = (Vec::new(), 0);
+        let keep = &mut |finding| if findings.len() < FINDINGS { findings.push(finding) } else { more += 1 };
+        self.damage(keep).await?;
+        for (at, Finding { text, mend }) in findings.into_iter().enumerate() {
+            let is_mended = match (&mend, repair) {
+                (Some(mend), Repair::Yes) => self.mend(mend).await?,
+                _ => false,
+            };
+            if at >= NAMED {
+                more += usize::from(!is_mended);
+                continue;
+            }
+            if mend.is_some() && repair != Repair::No && (is_mended || repair == Repair::DryRun) {
+                report.mended.push(text.clone());
+            }
+            if !is_mended {
+                report.problems.push(text);
+            }
+        }
+        if more > 0 {
+            report.problems.push(format!("{more} more things of these kinds"));
+        }
+        Ok(())
     }
 
     async fn look_at_indexes(&self, fields: Vec<String>, report: &mut Report) -> Result<()> {
@@ -113,31 +151,21 @@ impl MongoStore {
 
     /// Counts agents and messages, and finds the largest session; tells how many sessions there are.
     async fn count_parts(&self, is_session: Document, report: &mut Report) -> Result<u64> {
-        let agents = doc! { "$cond": [{ "$eq": [{ "$type": "$agents" }, "object"] }, { "$objectToArray": "$agents" }, []] };
+        let agents = questions::agents();
         let messages = doc! { "$sum": { "$map": {
             "input": "$agents",
             "in": { "$add": [
                 { "$cond": [{ "$isArray": "$$this.v.messages" }, { "$size": "$$this.v.messages" }, 0] },
                 { "$cond": [{ "$isNumber": "$$this.v.archive.count" }, "$$this.v.archive.count", 0] },
+                { "$cond": [{ "$isArray": "$$this.v.moving.messages" }, { "$size": "$$this.v.moving.messages" }, 0] },
             ] },
         } } };
-        let is_time = |field: &str| doc! { "$in": [{ "$type": field }, ["date", "string"]] };
-        let is_readable = doc! { "$and": [{ "$isNumber": "$$this.message_id" }, is_time("$$this.created_at")] };
-        let unreadable = doc! { "$sum": { "$map": { "input": "$agents", "as": "agent", "in": { "$add": [
-            { "$cond": [{ "$eq": [{ "$type": "$$agent.v.agent_data" }, "object"] }, 0, 1] },
-            { "$cond": [
-                { "$isArray": "$$agent.v.messages" },
-                { "$size": { "$filter": { "input": "$$agent.v.messages", "cond": { "$not": [is_readable] } } } },
-                0,
-            ] },
-        ] } } } };
         let pipeline = vec![
             doc! { "$match": is_session },
-            doc! { "$project": { "agents": agents, "created_at": 1, "size": { "$bsonSize": "$$ROOT" } } },
+            doc! { "$project": { "agents": agents, "size": { "$bsonSize": "$$ROOT" } } },
             doc! { "$project": {
                 "agents": { "$size": "$agents" },
                 "messages": messages,
-                "unreadable": { "$add": [{ "$cond": [is_time("$created_at"), 0, 1] }, unreadable] },
                 "size": 1,
             } },
             doc! { "$group": {
@@ -145,8 +173,6 @@ impl MongoStore {
                 "sessions": { "$sum": 1 },
                 "agents": { "$sum": "$agents" },
                 "messages": { "$sum": "$messages" },
-                "unreadable": { "$max": { "$cond": [{ "$gt": ["$unreadable", 0] }, { "count": "$unreadable", "id": "$_id" }, Bson::Null] } },
-                "sessions_unreadable": { "$sum": { "$cond": [{ "$gt": ["$unreadable", 0] }, 1, 0] } },
                 "largest": { "$max": { "size": "$size", "id": "$_id" } },
             } },
         ];
@@ -158,13 +184,6 @@ impl MongoStore {
             _ => 0,
         };
         (report.agents, report.messages) = (Some(count(&found, "agents")), Some(count(&found, "messages")));
-        if let Ok(worst) = found.get_document("unreadable") {
-            let (sessions, id) = (count(&found, "sessions_unreadable"), worst.get_str("id").unwrap_or_default());
-            report.problems.push(format!(
-                "{sessions} sessions have parts that cannot be read (no time, no id or no data); most are in {id:?}: {}",
-                count(worst, "count")
-            ));
-        }
         if let Ok(largest) = found.get_document("largest") {
             let (size, id) = (count(largest, "size"), largest.get_str("id").unwrap_or_default());
             if size * 100 > MAX_DOCUMENT * NEARLY_FULL {

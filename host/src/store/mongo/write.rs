@@ -173,7 +173,7 @@ impl MongoStore {
 
     /// Puts what is empty in the place of fields that another program has left null: a null reads as if the field was absent, but the
     /// server's operators refuse it. Tells whether there was any.
-    async fn empty_nulls(&self, session_id: &str) -> Result<bool, Failure> {
+    pub(super) async fn empty_nulls(&self, session_id: &str) -> Result<bool, Failure> {
         const NULL: i32 = 10;
         let empty =
             [("agents", doc! {}.into()), ("feedbacks", Bson::Array(Vec::new())), ("metadata", doc! {}.into()), ("revision", 0_i64.into())];
