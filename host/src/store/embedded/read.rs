@@ -104,7 +104,7 @@ impl ReadTables {
     pub(super) fn get_metadata(&self, collection: Number, session_id: &str) -> Result<Option<Json>> {
         let Some(session) = self.session_row(collection, session_id)? else { return Ok(None) };
         let Some(metadata) = self.metadata()?.get(session.number)? else { return Ok(Some(Json::from("{}"))) };
-        let metadata = write_object(raw(metadata.value())?, &[], &[])?;
+        let metadata = write_object(raw(metadata.value())?, &[])?;
         Ok(Some(metadata))
     }
 

@@ -1,7 +1,8 @@
 //! Appending messages, under ids of the caller's or the next ones.
 //!
 //! If this process knows how the session is, an append is one plain update that asks for that state: the cheapest command there is. Else it
-//! is one update that works in any state and tells how it left the session; that costs the server about half as much again.
+//! is one update that works in any state and tells how it left the session; that costs the server about half as much again. For a large
+//! append it is cheaper to look first.
 
 use super::archive::blocks::BLOCK_BYTES;
 use super::archive::{Archive, is_moving};
@@ -10,8 +11,8 @@ use super::history::{Reading, Wanted};
 use super::known::{self, KnownAgent};
 use super::questions::{self, Question};
 use super::updates::{Append, Ids};
-use super::write::{ATTEMPTS, Repeat, checked_size, contended, has_room, make_way, session};
-use super::{MongoStore, answer};
+use super::write::{ATTEMPTS, RESERVE, Repeat, checked_size, contended, has_room, make_way, session};
+use super::{MongoStore, answer, primary};
 use crate::error::{Entity, Error, Result};
 use crate::store::mongo::archive::{count, number, position};
 use crate::store::mongo::error::Failure;
@@ -31,7 +32,10 @@ const ADDED: u64 = 64;
 /// process sees the session anew.
 const ROOMY: u64 = MAX_DOCUMENT / 2;
 
-/// How an append left the session.
+/// An append of so many bytes or more looks at a session that is not known, rather than to work in any state.
+const LARGE: u64 = 256 * 1024;
+
+/// How an append left the session, or finds it.
 struct Left {
     revision: u64,
     size: u64,
@@ -43,13 +47,15 @@ struct Left {
 impl Left {
     fn of(found: &RawDocument) -> Result<Self> {
         let highest = number(found, "highest")?.unwrap_or(-1);
+        let archived = Archive::of(found)?.and_then(|archive| archive.latest);
+        let (messages, bytes) = (count(found, "messages")?, count(found, "bytes")?);
+        let is_known = matches!(member(found, "in_order")?, Some(RawBsonRef::Boolean(true)));
         let latest = match member(found, "latest")? {
-            Some(RawBsonRef::DateTime(latest)) => Some(Timestamp(latest.timestamp_millis())),
+            Some(RawBsonRef::DateTime(latest)) if is_known => Some(Timestamp(latest.timestamp_millis())),
+            None if messages == 0 => Some(Timestamp(i64::MIN)),
             // The last message has no time, so the next one does not belong behind it.
             _ => None,
         };
-        let archived = Archive::of(found)?.and_then(|archive| archive.latest);
-        let (messages, bytes) = (count(found, "messages")?, count(found, "bytes")?);
         let latest = latest.map(|latest| archived.map_or(latest, |archived| latest.max(archived)));
         let agent = latest.map(|latest| KnownAgent { messages, bytes, highest, latest, asked: 0 });
         let (revision, size) = (read::revision(member(found, "revision")?)?, count(found, "size")?);
@@ -197,14 +203,21 @@ impl MongoStore {
         expected: Option<u64>,
         adds: u64,
     ) -> Result<Option<i64>, Failure> {
+        if adds >= LARGE && state.known(path.agent_id()).is_none() {
+            self.learn(state, session_id, path).await.map_err(Failure::Other)?;
+        }
         let Some((known, agent)) = state.known(path.agent_id()) else { return Ok(None) };
         let is_expected = expected.is_none_or(|expected| expected == known.revision);
-        let Some((first, now)) = append.behind(&agent).filter(|_| is_expected && known.size.saturating_add(adds) <= ROOMY) else {
+        let size = known.size.saturating_add(adds);
+        let Some((first, now)) = append.behind(&agent).filter(|_| is_expected && size.saturating_add(RESERVE) <= MAX_DOCUMENT) else {
             return Ok(None);
         };
         let mut filter = session(session_id, Some(known.revision));
         filter.extend(on(path.field("messages"), doc! { "$size": position(agent.messages) }));
         filter.extend(append.is_new(path));
+        if size > ROOMY {
+            filter.insert("$expr", has_room(adds));
+        }
         let appended = match self.update(filter, append.in_known_state(path, first, now)).await {
             Ok(appended) => appended,
             // Whatever it does not fit, the other way finds out.
@@ -229,6 +242,16 @@ impl MongoStore {
         Ok(Some(first))
     }
 
+    /// Looks how a session is.
+    async fn learn(&self, state: &mut known::State, session_id: &str, path: &AgentPath) -> Result<()> {
+        let Some(found) = self.find(session_id, questions::to_append(path), Some(primary())).await? else { return Ok(()) };
+        if matches!(member(&found, "agent")?, Some(RawBsonRef::String("object"))) {
+            let left = Left::of(&found)?;
+            state.saw(left.revision, left.size, path.agent_id(), left.agent);
+        }
+        Ok(())
+    }
+
     /// Appends whatever the state of the session is; tells the highest id after it. None if the filter matched nothing, or room had to be
     /// made first.
     #[allow(clippy::too_many_arguments, reason = "they are the append's own, and what this attempt knows")]
@@ -247,7 +270,7 @@ impl MongoStore {
         filter.extend(is_free);
         filter.insert("$expr", has_room(adds));
         let update = self.collection.find_one_and_update(filter, append.in_any_state(path));
-        let update = update.projection(questions::appended(path)).return_document(ReturnDocument::After);
+        let update = update.projection(questions::to_append(path)).return_document(ReturnDocument::After);
         match update.await.map_err(Failure::of_update) {
             Ok(Some(found)) => {
                 let left = Left::of(&found)?;

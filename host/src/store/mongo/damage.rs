@@ -255,7 +255,8 @@ impl MongoStore {
         };
         let Some(archive) = archive else { return Ok(()) };
         // One that was begun since the blocks were read has its own by now.
-        if archive.count > 0 && !seen.contains(&archive.id) && self.blocks_of(session_id, archive.id, position(archive.count)).await?.0 == 0 {
+        if archive.count > 0 && !seen.contains(&archive.id) && self.blocks_of(session_id, archive.id, position(archive.count)).await?.0 == 0
+        {
             found(Finding::named(named(format!("all {} archived messages are missing: the archive has no blocks", archive.count))));
         }
         let age = number(agent, "claimed")?.map(|millis| Duration::from_millis(u64::try_from(millis).unwrap_or_default()));
@@ -335,7 +336,9 @@ fn missing(places: &[Range<u64>], count: u64) -> Vec<Range<u64>> {
 
 /// Positions, in words.
 fn described(missing: &[Range<u64>]) -> String {
-    let range = |range: &Range<u64>| if range.end - range.start == 1 { format!("{}", range.start) } else { format!("{} to {}", range.start, range.end - 1) };
+    let range = |range: &Range<u64>| {
+        if range.end - range.start == 1 { format!("{}", range.start) } else { format!("{} to {}", range.start, range.end - 1) }
+    };
     let mut text = format!("at the positions {}", missing.iter().take(NAMED).map(range).collect::<Vec<_>>().join(", "));
     if missing.len() > NAMED {
         text.push_str(", …");

@@ -8,7 +8,7 @@ use super::archive::manage::Told;
 use super::archive::memory::Seen;
 use super::archive::{Archive, is_moving};
 use super::expressions::AgentPath;
-use super::questions::{self, Layout, Question};
+use super::questions::{self, Hidden, Layout, Question};
 use super::write::{ATTEMPTS, contended, make_way};
 use super::{MongoStore, primary};
 use crate::error::{Error, Result};
@@ -115,10 +115,10 @@ impl Wanted<'_> {
         match *self {
             Self::Page { offset, limit, omit, .. } => match Self::behind(offset, limit, seen.archive.as_ref()) {
                 (_, Some(0)) => questions::archive(path),
-                (from, limit) => questions::page(path, from, limit, omit, seen.layout),
+                (from, limit) => questions::page(path, from, limit, omit, (seen.layout, seen.hidden)),
             },
             Self::Message { .. } if self.part(seen.archive.as_ref()).is_some() => questions::archive(path),
-            Self::Message { id, omit } => questions::message(path, id, omit, seen.layout),
+            Self::Message { id, omit } => questions::message(path, id, omit, (seen.layout, seen.hidden)),
             Self::Look { question, .. } => questions::look(Some(path), question),
         }
     }
@@ -184,7 +184,17 @@ impl MongoStore {
             let (found, early) = tokio::join!(self.find(session_id, wanted.question(path, &seen), from), early);
             let Some(found) = found? else { return Ok(None) };
             let told = Told::of(&found)?;
-            let now = Seen { archive: told.archive.clone(), layout: told.layout(&found, seen.layout) };
+            let hidden = match found.get("hidden") {
+                Ok(Some(RawBsonRef::Boolean(hidden))) => {
+                    if hidden {
+                        Hidden::Some
+                    } else {
+                        Hidden::None
+                    }
+                }
+                _ => seen.hidden,
+            };
+            let now = Seen { archive: told.archive.clone(), layout: told.layout(&found, seen.layout), hidden };
             self.memory.saw(session_id, path.agent_id(), &now);
             let suffices = wanted.suffices(&seen, &now);
             next = now;

@@ -22,6 +22,9 @@ impl MongoStore {
                 None => return Ok(None),
             },
         };
+        if found.has_omitted() {
+            self.memory.saw_hidden(session_id, agent_id);
+        }
         Ok(self.dated(session_id, &path, vec![found]).await?.pop())
     }
 
@@ -33,6 +36,9 @@ impl MongoStore {
         let Some(state) = self.read(&reading).await? else { return Ok(Vec::new()) };
         let recent = state.recent(offset, limit)?.into_iter().flatten().filter_map(Result::ok);
         let recent = read::messages(recent, omit);
+        if recent.iter().any(Undated::has_omitted) {
+            self.memory.saw_hidden(session_id, agent_id);
+        }
         let mut page = state.blocks.page();
         page.extend(recent);
         self.dated(session_id, &path, page).await

@@ -23,29 +23,50 @@ pub(super) enum Layout {
     Any,
 }
 
+/// Whether messages of an agent have fields that stay in the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Hidden {
+    #[default]
+    Unknown,
+    /// None had when this was last found out; the server need not look for them in each message.
+    None,
+    Some,
+}
+
 /// A question about an agent's archive and nothing else.
 pub(super) fn archive(path: &AgentPath) -> Document {
     doc! { "_id": 0, "archive": path.value("archive"), "moving": path.value("moving.cuts") }
 }
 
 /// The message with an id that is in the document, as the field `message`, and the archive.
-pub(super) fn message(path: &AgentPath, message_id: i64, omit: &[String], layout: Layout) -> Document {
+pub(super) fn message(path: &AgentPath, message_id: i64, omit: &[String], (layout, hidden): (Layout, Hidden)) -> Document {
     let messages = match layout {
         Layout::Plain => array(path.value("messages")),
         Layout::Any => not_archived(path),
     };
     let mut question = archive(path);
+    let omit = ask_for_hidden(&mut question, path, omit, hidden);
     question.insert("message", without_fields(first_message(messages, message_id), omit));
     question
 }
 
+/// Asks whether there are fields to omit where that is not known; returns those that the server has to omit.
+fn ask_for_hidden<'a>(question: &mut Document, path: &AgentPath, omit: &'a [String], hidden: Hidden) -> &'a [String] {
+    if hidden == Hidden::Unknown {
+        let has = |field: &String| Bson::from(doc! { "$ne": [path.value(&format!("messages.{field}")), []] });
+        question.insert("hidden", doc! { "$or": omit.iter().map(has).collect::<Vec<_>>() });
+    }
+    if hidden == Hidden::None { &[] } else { omit }
+}
+
 /// What of a page lies in the document, as the field `page`, and the archive. The page begins at the place `from` among the messages that
 /// are not archived and has at most `limit` messages. Null if the layout is another one.
-pub(super) fn page(path: &AgentPath, from: u64, limit: Option<u64>, omit: &[String], layout: Layout) -> Document {
+pub(super) fn page(path: &AgentPath, from: u64, limit: Option<u64>, omit: &[String], (layout, hidden): (Layout, Hidden)) -> Document {
     // An array of a 16 MiB document has fewer items than this, and `$slice` takes no more.
     let within = |count: u64| i32::try_from(count).unwrap_or(i32::MAX);
     let cut = |of: Bson| Bson::from(doc! { "$slice": [of, within(from), limit.map_or(i32::MAX, within)] });
     let mut question = archive(path);
+    let omit = ask_for_hidden(&mut question, path, omit, hidden);
     let page = match layout {
         Layout::Plain => Bson::from(doc! { "$cond": [are_in_order(path), without(cut(path.value("messages").into()), omit), Bson::Null] }),
         Layout::Any => {
@@ -113,15 +134,17 @@ pub(super) fn look(path: Option<&AgentPath>, question: &Question<'_>) -> Documen
     project
 }
 
-/// How an append left the session: what the next one has to know.
-pub(super) fn appended(path: &AgentPath) -> Document {
+/// How a session is: what an append has to know.
+pub(super) fn to_append(path: &AgentPath) -> Document {
     let messages = path.value("messages");
-    let last = doc! { "$let": { "vars": { "last": { "$last": &messages } }, "in": "$$last.created_at" } };
+    let last = doc! { "$let": { "vars": { "last": { "$last": array(messages.as_str()) } }, "in": "$$last.created_at" } };
     doc! {
         "_id": 0,
         "revision": 1,
+        "agent": { "$type": format!("${}", path.agent()) },
+        "in_order": are_in_order(path),
         "size": { "$bsonSize": "$$ROOT" },
-        "messages": { "$size": &messages },
+        "messages": { "$size": array(messages.as_str()) },
         "bytes": messages_size(path),
         "highest": highest_id(path),
         "latest": last,

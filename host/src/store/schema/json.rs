@@ -114,19 +114,24 @@ fn marked_bytes(document: &Document) -> Option<Vec<u8>> {
     }
 }
 
-/// Writes the members of a stored document as a JSON object, those left out that `skip` and `omit` name.
-pub(crate) fn write_object(document: &RawDocument, skip: &[&str], omit: &[String]) -> Result<Json> {
+/// Writes the members of a stored document as a JSON object, those left out that `skip` names.
+pub(crate) fn write_object(document: &RawDocument, skip: &[&str]) -> Result<Json> {
+    write_members_of(document, |name, _| !skip.contains(&name))
+}
+
+/// Writes the members of a stored document that `is_own` picks as a JSON object.
+pub(crate) fn write_members_of(document: &RawDocument, is_own: impl FnMut(&str, RawBsonRef<'_>) -> bool) -> Result<Json> {
     let mut out = String::with_capacity(document.as_bytes().len());
-    write_members(&mut out, document, skip, omit)?;
+    write_members(&mut out, document, is_own)?;
     Ok(Json::from(out))
 }
 
-fn write_members(out: &mut String, document: &RawDocument, skip: &[&str], omit: &[String]) -> Result<()> {
+fn write_members(out: &mut String, document: &RawDocument, mut is_own: impl FnMut(&str, RawBsonRef<'_>) -> bool) -> Result<()> {
     out.push('{');
     let empty = out.len();
     for member in document {
         let (key, value) = member.map_err(broken)?;
-        if skip.contains(&key.as_str()) || omit.iter().any(|name| name == key.as_str()) {
+        if !is_own(key.as_str(), value) {
             continue;
         }
         if out.len() > empty {
@@ -148,7 +153,7 @@ fn write_value(out: &mut String, value: RawBsonRef<'_>) -> Result<()> {
         RawBsonRef::Int64(number) => out.push_str(&number.to_string()),
         RawBsonRef::Double(number) if number.is_finite() => out.push_str(&serde_json::to_string(&number).map_err(broken)?),
         RawBsonRef::String(text) => write_text(out, text)?,
-        RawBsonRef::Document(document) => write_members(out, document, &[], &[])?,
+        RawBsonRef::Document(document) => write_members(out, document, |_, _| true)?,
         RawBsonRef::Array(items) => write_items(out, items, write_value)?,
         RawBsonRef::Binary(binary) => {
             out.push_str(&format!(r#"{{"{BYTES_MARKER}":true,"{BYTES_DATA}":""#));
@@ -184,8 +189,12 @@ pub(crate) fn write_text(out: &mut impl fmt::Write, text: &str) -> Result<()> {
     let mut rest = text;
     while !rest.is_empty() {
         let (piece, after) = rest.split_at(rest.floor_char_boundary(PIECE));
-        let quoted = serde_json::to_string(piece).map_err(broken)?;
-        put(out, quoted.strip_prefix('"').and_then(|quoted| quoted.strip_suffix('"')).unwrap_or_default())?;
+        if piece.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+            put(out, piece)?;
+        } else {
+            let quoted = serde_json::to_string(piece).map_err(broken)?;
+            put(out, quoted.strip_prefix('"').and_then(|quoted| quoted.strip_suffix('"')).unwrap_or_default())?;
+        }
         rest = after;
     }
     put(out, "\"")

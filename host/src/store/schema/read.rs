@@ -19,7 +19,7 @@
 //! | messages in a block of the archive that is gone | left out of lists, and not found by their ids |
 //! | anything else in the place of these | `corrupt`, which names the place |
 
-use super::json::{time, write_object};
+use super::json::{time, write_members_of, write_object};
 use crate::error::{Error, Result};
 use crate::types::{Agent, Feedback, Json, Message, Session, Timestamp};
 use bson::raw::{RawBsonRef, RawDocument};
@@ -113,7 +113,7 @@ pub(crate) fn agent(agent_id: &str, session: &RawDocument, agent: &RawDocument, 
     };
     let updated_at = in_data("updated_at")?.max(stamp(agent, "updated_at")?).unwrap_or(created_at);
     let data = match data {
-        Some(data) => write_object(data, &["agent_id", "created_at", "updated_at"], &[])?,
+        Some(data) => write_object(data, &["agent_id", "created_at", "updated_at"])?,
         None => Json::from("{}"),
     };
     Ok(Agent { agent_id: agent_id.to_owned(), data, created_at, updated_at })
@@ -153,9 +153,15 @@ pub(crate) struct Undated {
     body: Json,
     created_at: Option<Timestamp>,
     updated_at: Option<Timestamp>,
+    has_omitted: bool,
 }
 
 impl Undated {
+    /// Whether it came with fields that are to stay away.
+    pub(crate) fn has_omitted(&self) -> bool {
+        self.has_omitted
+    }
+
     pub(crate) fn has_time(&self) -> bool {
         self.created_at.is_some()
     }
@@ -175,10 +181,20 @@ impl Undated {
 
 /// A message without the fields in `omit`.
 pub(crate) fn message(stored: &RawDocument, omit: &[String]) -> Result<Undated> {
-    let message_id = message_id(stored)?.ok_or_else(|| corrupt("message_id"))?;
-    let (created_at, updated_at) = (stamp(stored, "created_at")?, stamp(stored, "updated_at")?);
-    let body = write_object(stored, &["message_id", "created_at", "updated_at"], omit)?;
-    Ok(Undated { message_id, body, created_at, updated_at })
+    let (mut message_id, mut created_at, mut updated_at, mut has_omitted) = (None, None, None, false);
+    // The first one, where a field occurs twice.
+    let body = write_members_of(stored, |name, value| {
+        match name {
+            "message_id" => message_id = message_id.or_else(|| whole(value)),
+            "created_at" => created_at = created_at.or_else(|| time(value)),
+            "updated_at" => updated_at = updated_at.or_else(|| time(value)),
+            name if omit.iter().any(|omitted| omitted == name) => has_omitted = true,
+            _ => return true,
+        }
+        false
+    })?;
+    let message_id = message_id.ok_or_else(|| corrupt("message_id"))?;
+    Ok(Undated { message_id, body, created_at, updated_at, has_omitted })
 }
 
 /// The messages of a list that can be read.
@@ -204,7 +220,7 @@ pub(crate) fn documents<R>(found: &RawDocument, name: &str, what: &str, read: im
 
 pub(crate) fn metadata(found: &RawDocument) -> Result<Json> {
     match object(found, "metadata")? {
-        Some(metadata) => write_object(metadata, &[], &[]),
+        Some(metadata) => write_object(metadata, &[]),
         None => Ok(Json::from("{}")),
     }
 }
@@ -216,7 +232,7 @@ pub(crate) fn feedback(session: &RawDocument, entry: &RawDocument) -> Result<(Op
         Some(time) => time,
         None => time_of_session(session)?,
     };
-    Ok((stored, Feedback { body: write_object(entry, &["created_at"], &[])?, created_at }))
+    Ok((stored, Feedback { body: write_object(entry, &["created_at"])?, created_at }))
 }
 
 /// Feedback oldest first, entries without a time last. The stored order is the order of the appends, which differs where hosts' clocks do.

@@ -2,7 +2,7 @@
 //! says the same; only the writing process caches that a block is current.
 
 use super::Archive;
-use crate::store::mongo::questions::Layout;
+use crate::store::mongo::questions::{Hidden, Layout};
 use lru::LruCache;
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,6 +18,7 @@ type Key = (String, String);
 pub(in crate::store::mongo) struct Seen {
     pub(in crate::store::mongo) archive: Option<Archive>,
     pub(in crate::store::mongo) layout: Layout,
+    pub(in crate::store::mongo) hidden: Hidden,
 }
 
 #[derive(Debug)]
@@ -44,29 +45,29 @@ impl Memory {
         self.lock().get(&key(session_id, agent_id)).cloned().unwrap_or_default()
     }
 
-    /// Remembers how an agent was seen. Only what differs from the common case takes a place: an archive, or a layout that another program
-    /// left.
+    /// Remembers how an agent was seen.
     pub(in crate::store::mongo) fn saw(&self, session_id: &str, agent_id: &str, now: &Seen) {
-        let archive = now.archive.as_ref().filter(|archive| archive.is_small());
         let (mut agents, key) = (self.lock(), key(session_id, agent_id));
-        if archive.is_none() && now.layout == Layout::Plain {
-            agents.pop(&key);
-            return;
-        }
         // That the blocks have the last update is known of the same state already, or it is not.
         let known = agents.peek(&key).and_then(|seen| seen.archive.as_ref());
-        let archive = archive.map(|archive| {
+        let archive = now.archive.as_ref().filter(|archive| archive.is_small()).map(|archive| {
             let are_current = known.is_some_and(|known| known.same_blocks(archive) && known.redo.is_empty());
             Archive { redo: if are_current { Vec::new() } else { archive.redo.clone() }, ..archive.clone() }
         });
-        agents.put(key, Seen { archive, layout: now.layout });
+        agents.put(key, Seen { archive, ..*now });
+    }
+
+    /// Remembers that messages of an agent have fields that stay in the database.
+    pub(in crate::store::mongo) fn saw_hidden(&self, session_id: &str, agent_id: &str) {
+        if let Some(seen) = self.lock().get_mut(&key(session_id, agent_id)) {
+            seen.hidden = Hidden::Some;
+        }
     }
 
     /// Remembers that the blocks have the last update of an archive.
     pub(in crate::store::mongo) fn has_current_blocks(&self, session_id: &str, agent_id: &str, archive: &Archive) {
-        let layout = self.seen(session_id, agent_id).layout;
         let archive = Some(Archive { redo: Vec::new(), ..archive.clone() });
-        self.saw(session_id, agent_id, &Seen { archive, layout });
+        self.saw(session_id, agent_id, &Seen { archive, ..self.seen(session_id, agent_id) });
     }
 
     /// Whether it is known that they have it.
