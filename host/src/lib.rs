@@ -36,6 +36,7 @@ pub use repository::{Repository, RepositoryBuilder};
 pub use store::any::{AnyStore, StoreUrl};
 pub use store::embedded::EmbeddedStore;
 pub use store::mongo::{ArchivedAgent, MongoStore};
+pub use store::read_only::ReadOnly;
 pub use store::{Appended, NewMessages, Page, Replacement, Store, StoreOptions};
 pub use transfer::{Dumped, Imported};
 pub use types::{Agent, Feedback, Json, Message, Session, Timestamp};

@@ -13,6 +13,7 @@ mod order;
 mod persistence;
 mod power;
 pub(crate) mod random;
+pub(crate) mod reading;
 mod script;
 mod seen;
 

@@ -14,6 +14,7 @@ mod exec;
 mod json;
 mod mongo;
 mod place;
+mod reading;
 mod readme;
 mod run;
 mod schema;

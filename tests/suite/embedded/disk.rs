@@ -58,7 +58,12 @@ fn put(image: &mut Vec<u8>, offset: usize, data: &[u8]) {
 impl Disk {
     /// A disk with nothing on it, for tests that leave nothing to chance.
     pub(super) fn empty() -> Self {
-        Self::holding(Vec::new(), &mut Random::of(0))
+        Self::of(Vec::new())
+    }
+
+    /// A disk that holds `image`, for tests that leave nothing to chance.
+    pub(super) fn of(image: Vec<u8>) -> Self {
+        Self::holding(image, &mut Random::of(0))
     }
 
     /// A disk that holds `image`.

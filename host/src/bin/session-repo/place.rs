@@ -45,23 +45,43 @@ impl Place {
         }
     }
 
-    /// Opens the store.
+    /// Opens the store for reading and writing.
     pub(crate) async fn open(&self) -> anyhow::Result<Opened> {
         self.try_open().await.map_err(|error| failed(&error)).context("cannot open the store")
     }
 
-    /// Opens a store to read from; a file has to be there.
-    pub(crate) async fn open_existing(&self) -> anyhow::Result<Opened> {
-        if let StoreUrl::File(path) = &self.url
-            && !path.exists()
-        {
-            anyhow::bail!("there is no store file {}: nothing was ever stored there", path.display());
+    /// Opens a store for reading only. Where its file would be made, there is an empty one instead, and that is said.
+    pub(crate) async fn open_to_read(&self) -> anyhow::Result<Opened> {
+        match self.missing_file() {
+            Some(missing) => {
+                eprintln!("session-repo: {missing}");
+                Self { url: StoreUrl::Memory, ..self.clone() }.open_existing().await
+            }
+            None => self.open_existing().await,
         }
-        self.open().await
     }
 
-    /// Opens the store; the error is as the library has it.
-    pub(crate) async fn try_open(&self) -> session_repository::Result<Opened> {
+    /// Opens a store for reading only; a file has to be there.
+    pub(crate) async fn open_existing(&self) -> anyhow::Result<Opened> {
+        self.try_open_existing().await.map_err(|error| failed(&error)).context("cannot open the store")
+    }
+
+    /// Opens a store for reading only; the error is as the library has it.
+    pub(crate) async fn try_open_existing(&self) -> session_repository::Result<Opened> {
+        self.patiently(async || AnyStore::open_read_only(&self.url, self.options.clone()).await.map(Opened)).await
+    }
+
+    /// What is to be said of a file that is not there and would be made by a command that writes.
+    fn missing_file(&self) -> Option<String> {
+        let StoreUrl::File(path) = &self.url else { return None };
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // The folder of the default file is made with it.
+        let would_be_made = !path.exists() && (self.is_default || folder.is_dir());
+        would_be_made.then(|| format!("there is no store file {} yet: nothing was ever stored there", path.display()))
+    }
+
+    /// Opens the store for reading and writing; the error is as the library has it.
+    async fn try_open(&self) -> session_repository::Result<Opened> {
         if let (true, StoreUrl::File(path)) = (self.is_default, &self.url) {
             let cannot =
                 |error| session_repository::Error::Unavailable(format!("the folder of {} cannot be made: {error}", path.display()));
@@ -106,9 +126,14 @@ impl Place {
         Some((file.modified().ok()?, file.len()))
     }
 
-    /// Whether it is a file, which one process at a time can have open.
+    /// Whether it is a file, which a writer and readers cannot have open at the same time.
     pub(crate) fn is_file(&self) -> bool {
         matches!(self.url, StoreUrl::File(_))
+    }
+
+    /// Whether it is in MongoDB.
+    pub(crate) fn is_mongo(&self) -> bool {
+        matches!(self.url, StoreUrl::Mongo(_))
     }
 }
 

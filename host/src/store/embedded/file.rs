@@ -1,4 +1,6 @@
-//! The file: a header of our own, by which it is known, and the database behind it; held by one process at a time.
+//! The file: a header of our own, by which it is known, and the database behind it.
+//!
+//! One writer has the file locked for itself, or any number of readers share it.
 
 use super::holder;
 use crate::error::{Error, Result};
@@ -21,6 +23,14 @@ const HEADER: u64 = 4096;
 /// Where the header says whether the database behind it was ever complete.
 const STATE: u64 = 64;
 const READY: u8 = b'+';
+
+/// What a file is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// Nothing is written, neither to the file nor to its folder.
+    Read,
+    Write,
+}
 
 /// An open store file, locked until it is released or the last clone is dropped.
 #[derive(Debug, Clone)]
@@ -52,18 +62,41 @@ impl Drop for Locked {
 impl StoreFile {
     /// Opens the file, makes it if there is none, and locks it. Leaves every file alone that is not a store file of a format known here.
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let file = open_or_make(path).map_err(|error| cannot_open(path, &error))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let holder = holder::of(&file);
-                return Err(Error::Unavailable(format!("the store file {} is held by {holder}", path.display())));
-            }
-            Err(TryLockError::Error(error)) => return Err(cannot_open(path, &error)),
+        let opened = Self::locked(path, Access::Write)?;
+        if let Contents::Nothing = opened.contents(path)? {
+            // The process that made it ended before anything was stored. Its name is in the folder for good before anything is.
+            opened.begin().and_then(|()| sync_folder(path)).map_err(|error| cannot_open(path, Access::Write, &error))?;
         }
-        let opened = Self { file: Arc::new(Locked { file, doubtful: AtomicBool::new(false) }) };
-        opened.prepare(path)?;
         Ok(opened)
+    }
+
+    /// Opens the file for reading, and locks it against writers. Tells whether a database is in it; if not, nothing was ever stored there.
+    pub(super) fn open_read_only(path: &Path) -> Result<(Self, Contents)> {
+        let opened = Self::locked(path, Access::Read)?;
+        let contents = opened.contents(path)?;
+        Ok((opened, contents))
+    }
+
+    fn locked(path: &Path, access: Access) -> Result<Self> {
+        let failed = |error: &io::Error| cannot_open(path, access, error);
+        // Opening a pipe would wait for its other end.
+        if path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
+            return Err(foreign(path));
+        }
+        let file = match access {
+            Access::Read => File::open(path),
+            Access::Write => open_or_make(path),
+        };
+        let file = file.map_err(|error| failed(&error))?;
+        let locked = match access {
+            Access::Read => file.try_lock_shared(),
+            Access::Write => file.try_lock(),
+        };
+        match locked {
+            Ok(()) => Ok(Self { file: Arc::new(Locked { file, doubtful: AtomicBool::new(false) }) }),
+            Err(TryLockError::WouldBlock) => Err(Error::Unavailable(format!("the store file {} is {}", path.display(), holder::of(&file)))),
+            Err(TryLockError::Error(error)) => Err(failed(&error)),
+        }
     }
 
     /// Whether a synchronisation failed. After that the system may show what was written and not have it on the disk, so nothing that
@@ -77,24 +110,23 @@ impl StoreFile {
         self.file.unlock();
     }
 
-    /// Checks the header, or writes one into a file that has nothing in it yet.
-    fn prepare(&self, path: &Path) -> Result<()> {
-        let failed = |error: io::Error| cannot_open(path, &error);
+    /// What the header says of the file.
+    fn contents(&self, path: &Path) -> Result<Contents> {
+        let failed = |error: io::Error| cannot_open(path, Access::Read, &error);
         let length = self.size().map_err(failed)?;
         let mut header = vec![0; usize::try_from(length.min(HEADER)).unwrap_or_default()];
         read_at(&self.file.file, 0, &mut header).map_err(failed)?;
         match Header::parse(&header, length) {
-            Header::Ready => Ok(()),
+            Header::Ready => Ok(Contents::Database),
             // It was complete but for that note. What is a database is never begun anew.
-            Header::Unfinished if self.holds_database().map_err(failed)? => Ok(()),
-            // The process that made it ended before anything was stored. Its name is in the folder for good before anything is.
-            Header::Unfinished => self.begin().and_then(|()| sync_folder(path)).map_err(failed),
+            Header::Unfinished if self.holds_database().map_err(failed)? => Ok(Contents::Database),
+            Header::Unfinished => Ok(Contents::Nothing),
             Header::Damaged => Err(Error::Corrupt(String::from("the store file is damaged"))),
             Header::Newer(format) => Err(Error::InvalidArgument(format!(
                 "the store file {} has format {format}, which a newer version of this program wrote; this one reads format {FORMAT}",
                 path.display()
             ))),
-            Header::Foreign => Err(Error::InvalidArgument(format!("{} is not a store file of this program", path.display()))),
+            Header::Foreign => Err(foreign(path)),
         }
     }
 
@@ -133,6 +165,14 @@ impl StoreFile {
     pub(super) fn size(&self) -> io::Result<u64> {
         Ok(self.file.file.metadata()?.len())
     }
+}
+
+/// What is in a store file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Contents {
+    Database,
+    /// The file was being made when its process ended.
+    Nothing,
 }
 
 enum Header {
@@ -189,24 +229,42 @@ fn open_or_make(path: &Path) -> io::Result<File> {
 
 fn sync_folder(path: &Path) -> io::Result<()> {
     if cfg!(unix) {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(folder)?.sync_all()?;
+        File::open(folder(path))?.sync_all()?;
     }
     Ok(())
 }
 
-fn cannot_open(path: &Path, error: &io::Error) -> Error {
-    let path = path.display();
-    match error.kind() {
-        ErrorKind::NotFound | ErrorKind::NotADirectory => {
-            Error::InvalidArgument(format!("the store file {path} cannot be made: its folder does not exist"))
+/// The folder that a file is in.
+fn folder(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn cannot_open(path: &Path, access: Access, error: &io::Error) -> Error {
+    let name = path.display();
+    match (error.kind(), access) {
+        (ErrorKind::NotFound, Access::Read) if folder(path).is_dir() => missing(path),
+        (ErrorKind::NotFound | ErrorKind::NotADirectory, Access::Read) => {
+            Error::InvalidArgument(format!("there is no store file {name}: its folder does not exist"))
         }
-        ErrorKind::IsADirectory => Error::InvalidArgument(format!("{path} is a folder; a store is one file")),
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-            Error::AccessDenied(format!("the store file {path} may not be opened for reading and writing"))
+        (ErrorKind::NotFound | ErrorKind::NotADirectory, Access::Write) => {
+            Error::InvalidArgument(format!("the store file {name} cannot be made: its folder does not exist"))
         }
-        _ => Error::Unavailable(format!("the store file {path} cannot be opened: {error}")),
+        (ErrorKind::IsADirectory, _) => Error::InvalidArgument(format!("{name} is a folder; a store is one file")),
+        (ErrorKind::PermissionDenied, Access::Read) => Error::AccessDenied(format!("the store file {name} may not be opened for reading")),
+        (ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem, _) => {
+            Error::AccessDenied(format!("the store file {name} may not be opened for reading and writing"))
+        }
+        _ => Error::Unavailable(format!("the store file {name} cannot be opened: {error}")),
     }
+}
+
+fn foreign(path: &Path) -> Error {
+    Error::InvalidArgument(format!("{} is not a store file of this program", path.display()))
+}
+
+/// The error for a file that a reader does not find.
+fn missing(path: &Path) -> Error {
+    Error::InvalidArgument(format!("there is no store file {} yet: nothing was ever stored there", path.display()))
 }
 
 /// The part of the file behind the header.

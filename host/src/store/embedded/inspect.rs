@@ -16,20 +16,16 @@ use std::path::Path;
 impl EmbeddedStore {
     pub(crate) async fn inspect(path: &Path, options: StoreOptions) -> error::Result<Report> {
         options.check()?;
-        if !path.exists() {
-            let path = path.display();
-            return Err(Error::InvalidArgument(format!("there is no store file {path} yet; the first command that uses it makes it")));
-        }
         let (path, name) = (path.to_owned(), collection_name(&options));
         let looking = tokio::task::spawn_blocking(move || {
-            let engine = Engine::verified(StoreFile::open(&path)?)?;
+            let engine = Engine::verified(StoreFile::open_read_only(&path)?)?;
             let size = engine.file_size().unwrap_or_default();
             Ok((engine, size))
         });
         let (engine, size) = looking.await.unwrap_or_else(|_| Err(damaged())).map_err(Fault::into_error)?;
         let mut report = Report {
             server: format!("a file of format {FORMAT}, {size} bytes"),
-            topology: String::from("embedded: one process at a time"),
+            topology: String::from("embedded: one writer at a time, or any number of readers"),
             ..Report::default()
         };
         let report = engine.read(move |tables| {
