@@ -14,6 +14,7 @@ mod persistence;
 mod power;
 pub(crate) mod random;
 pub(crate) mod reading;
+mod refusal;
 mod script;
 mod seen;
 

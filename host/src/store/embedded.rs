@@ -13,6 +13,7 @@ mod order;
 mod overlay;
 mod read;
 mod tables;
+mod tracked;
 mod write;
 
 use crate::error::{Error, Result};

@@ -27,7 +27,7 @@ const QUEUE: usize = 4096;
 
 /// What the writing thread is to do.
 trait Write: Send {
-    /// Does the work. An error means that the transaction is broken.
+    /// Does the work, and takes back what it changed if it is refused. An error means that the transaction is broken.
     fn run(&mut self, tables: &mut WriteTables<'_>) -> Result<(), redb::Error>;
 
     /// Answers, once the transaction is durable or has failed.
@@ -48,8 +48,14 @@ where
     fn run(&mut self, tables: &mut WriteTables<'_>) -> Result<(), redb::Error> {
         let Some(work) = self.work.take() else { return Ok(()) };
         self.result = Some(match work(tables) {
-            Ok(result) => Ok(result),
-            Err(Fault::Refused(error)) => Err(error),
+            Ok(result) => {
+                tables.keep();
+                Ok(result)
+            }
+            Err(Fault::Refused(error)) => {
+                tables.take_back()?;
+                Err(error)
+            }
             Err(Fault::Storage(cause)) => return Err(cause),
         });
         Ok(())
@@ -93,6 +99,7 @@ fn open(backend: impl StorageBackend, purpose: Purpose) -> Result<Database> {
     // Readers do not see what they are parts of.
     if purpose == Purpose::Write {
         tables.remove_all_unfinished()?;
+        tables.keep();
     }
     let changed = is_lacking || tables.changed;
     drop(tables);
@@ -183,7 +190,7 @@ impl Engine {
         Ok(Self { shared: Arc::new(Shared { database, file }), writing: None })
     }
 
-    /// Has the writing thread do `work`, and returns when it is durable. Work that is refused must have changed nothing.
+    /// Has the writing thread do `work`, and returns when it is durable. Work that is refused changes nothing, whatever it did before.
     pub(super) async fn write<R: Send + 'static>(
         &self,
         work: impl FnOnce(&mut WriteTables<'_>) -> Result<R> + Send + 'static,

@@ -45,22 +45,26 @@ fn created_at(messages: &impl ReadableTable<(Number, u64), Bytes>, agent: Number
 }
 
 impl WriteTables<'_> {
-    /// Gives the message at the last position `last`, which is older than another one before it, its place behind all that are not newer.
-    pub(super) fn place(&mut self, agent: Number, last: u64, created: i64) -> Result<()> {
+    /// The place of a message that is older than another one of the `last` before it: behind all that are not newer.
+    pub(super) fn place_of(&self, agent: Number, last: u64, created: i64) -> Result<u64> {
         let (mut low, mut high) = (0, last);
         while low < high {
             let middle = low + (high - low) / 2;
-            let position = position(&self.message_order, agent, middle)?;
-            if created_at(&self.messages, agent, position)? <= created {
+            let position = position(&*self.message_order, agent, middle)?;
+            if created_at(&*self.messages, agent, position)? <= created {
                 low = middle + 1;
             } else {
                 high = middle;
             }
         }
-        // All that are newer move on by one place.
+        Ok(low)
+    }
+
+    /// Gives the message at the last position a place; all from there on move on by one.
+    pub(super) fn insert_at(&mut self, agent: Number, first: u64, last: u64) -> Result<()> {
         let mut moving = last;
-        for place in low..=last {
-            let there = if place == last { last } else { position(&self.message_order, agent, place)? };
+        for place in first..=last {
+            let there = if place == last { last } else { position(&*self.message_order, agent, place)? };
             if moving == place {
                 self.message_order.remove((agent, place))?;
             } else {

@@ -7,11 +7,12 @@
 //! An index over sessions, by a time or a metadata field, would be one more table of (collection, value, session id).
 
 use super::fault::{Fault, Result};
+use super::tracked::Tracked;
 use crate::error::Error;
 use crate::store::schema::read;
 use bson::raw::RawDocument;
 use bson::{Document, RawDocumentBuf};
-use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
+use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 
 pub(super) type Text = &'static str;
 pub(super) type Bytes = &'static [u8];
@@ -22,8 +23,8 @@ macro_rules! tables {
     ($($(#[$doc:meta])* $name:ident($table:literal): $key:ty => $value:ty;)+) => {
         /// The tables of a transaction that writes.
         pub(super) struct WriteTables<'t> {
-            $($(#[$doc])* pub(super) $name: Table<'t, $key, $value>,)+
-            /// Whether anything was written.
+            $($(#[$doc])* pub(super) $name: Tracked<'t, $key, $value>,)+
+            /// Whether any piece of work changed anything that is kept.
             pub(super) changed: bool,
         }
 
@@ -33,7 +34,18 @@ macro_rules! tables {
 
             /// Opens all tables, and makes those that are not there.
             pub(super) fn open(transaction: &'t WriteTransaction) -> Result<Self, redb::TableError> {
-                Ok(Self { $($name: transaction.open_table(TableDefinition::new($table))?,)+ changed: false })
+                Ok(Self { $($name: Tracked::new(transaction.open_table(TableDefinition::new($table))?),)+ changed: false })
+            }
+
+            /// Ends a piece of work that is done.
+            pub(super) fn keep(&mut self) {
+                $(self.changed |= self.$name.keep();)+
+            }
+
+            /// Ends a piece of work that is refused: the tables are as they were before it.
+            pub(super) fn take_back(&mut self) -> Result<(), redb::StorageError> {
+                $(self.$name.take_back()?;)+
+                Ok(())
             }
         }
 
@@ -97,13 +109,11 @@ impl WriteTables<'_> {
     }
 
     pub(super) fn put_session(&mut self, collection: Number, session_id: &str, row: &SessionRow) -> Result<()> {
-        self.changed = true;
         self.sessions.insert((collection, session_id), row.encode()?.as_slice())?;
         Ok(())
     }
 
     pub(super) fn put_agent(&mut self, session: Number, agent_id: &str, row: &AgentRow) -> Result<()> {
-        self.changed = true;
         self.agents.insert((session, agent_id), row.encode()?.as_slice())?;
         Ok(())
     }
