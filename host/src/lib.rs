@@ -35,6 +35,7 @@ pub use redb::StorageBackend;
 pub use repository::{Repository, RepositoryBuilder};
 pub use store::any::{AnyStore, StoreUrl};
 pub use store::embedded::EmbeddedStore;
+pub use store::embedded::compact::Compacted;
 pub use store::mongo::{ArchivedAgent, MongoStore};
 pub use store::read_only::ReadOnly;
 pub use store::{Appended, NewMessages, Page, Replacement, Store, StoreOptions};

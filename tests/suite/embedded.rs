@@ -2,6 +2,7 @@
 
 mod appends;
 mod child;
+mod compact;
 mod disk;
 mod format;
 #[cfg(unix)]

@@ -5,6 +5,7 @@
 mod archive;
 mod check;
 mod cli;
+mod compact;
 mod completions;
 mod component;
 mod contract;

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::store::embedded::EmbeddedStore;
+use crate::store::embedded::compact::Compacted;
 use crate::store::mongo::{ArchivedAgent, MongoStore};
 use crate::store::read_only::ReadOnly;
 use crate::store::{Store, StoreOptions};
@@ -102,6 +103,20 @@ impl AnyStore {
             StoreUrl::File(path) => Self::Embedded(EmbeddedStore::open_read_only(path, options).await?),
             StoreUrl::Memory => Self::Embedded(EmbeddedStore::on_backend_read_only(InMemoryBackend::new(), options).await?),
         })
+    }
+
+    /// Rewrites the file that a URL names: see [`EmbeddedStore::compact`].
+    ///
+    /// # Errors
+    ///
+    /// `invalid-argument` for any other store, and those of [`EmbeddedStore::compact`].
+    pub async fn compact(url: &StoreUrl, progress: impl FnMut(u64, u64) + Send + 'static) -> Result<Compacted> {
+        let refused = |why: &str| Err(Error::InvalidArgument(why.to_owned()));
+        match url {
+            StoreUrl::File(path) => EmbeddedStore::compact(path, progress).await,
+            StoreUrl::Mongo(_) => refused("only a file is compacted here; in MongoDB compaction is the server's matter"),
+            StoreUrl::Memory => refused("only a file is compacted; memory keeps nothing"),
+        }
     }
 
     /// The ids of a session's agents, in the order in which they are stored; none if there is no such session. Ids that other programs

@@ -1,6 +1,8 @@
 //! Sessions in one durable file, or in memory, with no server.
 
 mod append;
+mod at;
+pub(crate) mod compact;
 mod compare;
 mod dump;
 mod engine;
@@ -12,6 +14,7 @@ mod load;
 mod order;
 mod overlay;
 mod read;
+mod replacement;
 mod tables;
 mod tracked;
 mod write;

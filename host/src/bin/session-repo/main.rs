@@ -6,6 +6,7 @@ mod archive;
 mod args;
 mod check;
 mod command;
+mod compact;
 mod exec;
 mod input;
 mod interfaces;
@@ -91,6 +92,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Show { session, follow } => show::run(&place, &session, follow).await,
         Command::Export { file, resume } => transfer::export(&place, file, resume).await,
         Command::Import { file } => transfer::import(&place, file).await,
+        Command::Compact { output } => compact::run(&place, output.json).await,
         Command::Archive(command) => archive::run(&place, command).await,
         Command::Check { output } => check::run(&place, output.json).await,
         Command::Completions { .. } => Ok(()),

@@ -4,7 +4,8 @@ use crate::args::StoreArgs;
 use crate::failed;
 use anyhow::Context;
 use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
-use session_repository::{AnyStore, Report, Repository, StoreOptions, StoreUrl};
+use indicatif::ProgressBar;
+use session_repository::{AnyStore, Compacted, Report, Repository, StoreOptions, StoreUrl};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
@@ -95,6 +96,19 @@ impl Place {
         self.patiently(async || AnyStore::inspect(&self.url, self.options.clone()).await).await
     }
 
+    /// Rewrites the file.
+    pub(crate) async fn compact(&self, bar: &ProgressBar) -> session_repository::Result<Compacted> {
+        let compact = async || {
+            let bar = bar.clone();
+            let progress = move |copied, total| {
+                bar.set_length(total);
+                bar.set_position(copied);
+            };
+            AnyStore::compact(&self.url, progress).await
+        };
+        self.patiently(compact).await
+    }
+
     /// Opens the store in some way; waits a little where another process holds the file.
     async fn patiently<T>(&self, open: impl AsyncFn() -> session_repository::Result<T>) -> session_repository::Result<T> {
         let begun = Instant::now();
@@ -112,10 +126,15 @@ impl Place {
     /// What it is called, without credentials.
     pub(crate) fn name(&self) -> String {
         let StoreOptions { database, collection, .. } = &self.options;
+        format!("{}, collection {database}.{collection}", self.medium())
+    }
+
+    /// What the collections are in, without credentials.
+    pub(crate) fn medium(&self) -> String {
         match &self.url {
-            StoreUrl::Mongo(_) => format!("MongoDB, collection {database}.{collection}"),
-            StoreUrl::File(path) => format!("file:{}, collection {database}.{collection}", path.display()),
-            StoreUrl::Memory => format!("memory:, collection {database}.{collection}"),
+            StoreUrl::Mongo(_) => String::from("MongoDB"),
+            StoreUrl::File(path) => format!("file:{}", path.display()),
+            StoreUrl::Memory => String::from("memory:"),
         }
     }
 

@@ -79,16 +79,19 @@ fn not_open() -> Error {
 
 /// What a database is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Purpose {
+pub(super) enum Purpose {
     Write,
     Read,
-    /// All of it is verified.
+    /// As for reading; all of it is verified.
     Verify,
+    /// All of it is verified, and nothing is in it that writing would remove.
+    Copy,
 }
 
-fn open(backend: impl StorageBackend, purpose: Purpose) -> Result<Database> {
+pub(super) fn open(backend: impl StorageBackend, purpose: Purpose) -> Result<Database> {
     let mut builder = Builder::new();
-    builder.set_cache_size(CACHE).set_check_integrity_on_open(purpose == Purpose::Verify).set_repair_callback(|repair| {
+    let verify = matches!(purpose, Purpose::Verify | Purpose::Copy);
+    builder.set_cache_size(CACHE).set_check_integrity_on_open(verify).set_repair_callback(|repair| {
         tracing::info!(progress = repair.progress(), "the store file was not closed; it is being checked");
     });
     let database = builder.create_with_backend(backend)?;
@@ -97,7 +100,7 @@ fn open(backend: impl StorageBackend, purpose: Purpose) -> Result<Database> {
     let transaction = database.begin_write()?;
     let mut tables = WriteTables::open(&transaction)?;
     // Readers do not see what they are parts of.
-    if purpose == Purpose::Write {
+    if matches!(purpose, Purpose::Write | Purpose::Copy) {
         tables.remove_all_unfinished()?;
         tables.keep();
     }

@@ -2,11 +2,12 @@
 //!
 //! One writer has the file locked for itself, or any number of readers share it.
 
-use super::holder;
+use super::at::{read_at, write_at};
+use super::{holder, replacement};
 use crate::error::{Error, Result};
 use redb::StorageBackend;
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind};
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,7 +30,10 @@ const READY: u8 = b'+';
 enum Access {
     /// Nothing is written, neither to the file nor to its folder.
     Read,
+    /// The file is made if there is none.
     Write,
+    /// Another file takes its place. Nothing is written to this one.
+    Replace,
 }
 
 /// An open store file, locked until it is released or the last clone is dropped.
@@ -67,6 +71,7 @@ impl StoreFile {
             // The process that made it ended before anything was stored. Its name is in the folder for good before anything is.
             opened.begin().and_then(|()| sync_folder(path)).map_err(|error| cannot_open(path, Access::Write, &error))?;
         }
+        replacement::remove_left_over(path);
         Ok(opened)
     }
 
@@ -77,26 +82,61 @@ impl StoreFile {
         Ok((opened, contents))
     }
 
+    /// Opens the file for reading, to put another one in its place, and locks it for that.
+    pub(super) fn open_to_replace(path: &Path) -> Result<(Self, Contents)> {
+        let opened = Self::locked(path, Access::Replace)?;
+        let contents = opened.contents(path)?;
+        Ok((opened, contents))
+    }
+
+    /// Makes a file that has nothing in it yet, and locks it. Its header is in it; its name need not survive a crash.
+    pub(super) fn make(path: &Path) -> io::Result<Self> {
+        let file = owners_alone().read(true).write(true).create_new(true).open(path)?;
+        file.try_lock()?;
+        let made = Self { file: Arc::new(Locked { file, doubtful: AtomicBool::new(false) }) };
+        made.begin()?;
+        Ok(made)
+    }
+
     fn locked(path: &Path, access: Access) -> Result<Self> {
         let failed = |error: &io::Error| cannot_open(path, access, error);
         // Opening a pipe would wait for its other end.
         if path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
             return Err(foreign(path));
         }
-        let file = match access {
-            Access::Read => File::open(path),
-            Access::Write => open_or_make(path),
-        };
-        let file = file.map_err(|error| failed(&error))?;
-        let locked = match access {
-            Access::Read => file.try_lock_shared(),
-            Access::Write => file.try_lock(),
-        };
-        match locked {
-            Ok(()) => Ok(Self { file: Arc::new(Locked { file, doubtful: AtomicBool::new(false) }) }),
-            Err(TryLockError::WouldBlock) => Err(Error::Unavailable(format!("the store file {} is {}", path.display(), holder::of(&file)))),
-            Err(TryLockError::Error(error)) => Err(failed(&error)),
+        loop {
+            let file = match access {
+                Access::Read => File::open(path),
+                Access::Write => open_or_make(path),
+                Access::Replace => OpenOptions::new().read(true).write(true).open(path),
+            };
+            let file = file.map_err(|error| failed(&error))?;
+            let locked = match access {
+                Access::Read => file.try_lock_shared(),
+                Access::Write | Access::Replace => file.try_lock(),
+            };
+            match locked {
+                // Another file may have taken its place since it was opened.
+                Ok(()) if !is_at(path, &file).map_err(|error| failed(&error))? => {}
+                Ok(()) => return Ok(Self { file: Arc::new(Locked { file, doubtful: AtomicBool::new(false) }) }),
+                Err(TryLockError::WouldBlock) => {
+                    return Err(Error::Unavailable(format!("the store file {} is {}", path.display(), holder::of(&file))));
+                }
+                Err(TryLockError::Error(error)) => return Err(failed(&error)),
+            }
         }
+    }
+
+    /// Whether there is a file that a process was making or has made a store of.
+    pub(super) fn is_one(path: &Path) -> bool {
+        // Not where a link leads to.
+        let length = match path.symlink_metadata() {
+            Ok(metadata) if metadata.is_file() => metadata.len(),
+            _ => return false,
+        };
+        let mut header = Vec::new();
+        let read = File::open(path).and_then(|file| file.take(HEADER).read_to_end(&mut header));
+        read.is_ok() && matches!(Header::parse(&header, length), Header::Ready | Header::Unfinished)
     }
 
     /// Whether a synchronisation failed. After that the system may show what was written and not have it on the disk, so nothing that
@@ -161,6 +201,24 @@ impl StoreFile {
         self.file.file.sync_all()
     }
 
+    /// What the system knows of it.
+    pub(super) fn metadata(&self) -> io::Result<Metadata> {
+        self.file.file.metadata()
+    }
+
+    /// Gives it the owner and the permissions of another file.
+    pub(super) fn belong_like(&self, other: &Metadata) -> io::Result<()> {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::{MetadataExt, fchown};
+            let own = self.metadata()?;
+            if (own.uid(), own.gid()) != (other.uid(), other.gid()) {
+                fchown(&self.file.file, Some(other.uid()), Some(other.gid()))?;
+            }
+        }
+        self.file.file.set_permissions(other.permissions())
+    }
+
     /// Its size in bytes.
     pub(super) fn size(&self) -> io::Result<u64> {
         Ok(self.file.file.metadata()?.len())
@@ -213,21 +271,30 @@ impl Header {
 }
 
 fn open_or_make(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true);
-    match options.open(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            options.create(true);
-            // Conversations are their owner's business.
-            #[cfg(unix)]
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-            options.open(path)
-        }
+    match OpenOptions::new().read(true).write(true).open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => owners_alone().read(true).write(true).create(true).open(path),
         opened => opened,
     }
 }
 
-fn sync_folder(path: &Path) -> io::Result<()> {
+/// Options for a file that, if it is made, is its owner's alone, as conversations are.
+fn owners_alone() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// Whether a path leads to an open file. If not, that one was removed or replaced.
+fn is_at(path: &Path, file: &File) -> io::Result<bool> {
+    match same_file::Handle::from_path(path) {
+        Ok(there) => Ok(there == same_file::Handle::from_file(file.try_clone()?)?),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     if cfg!(unix) {
         File::open(folder(path))?.sync_all()?;
     }
@@ -239,11 +306,12 @@ fn folder(file: &Path) -> &Path {
     file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
+/// The error for a file that the system does not open.
 fn cannot_open(path: &Path, access: Access, error: &io::Error) -> Error {
     let name = path.display();
     match (error.kind(), access) {
-        (ErrorKind::NotFound, Access::Read) if folder(path).is_dir() => missing(path),
-        (ErrorKind::NotFound | ErrorKind::NotADirectory, Access::Read) => {
+        (ErrorKind::NotFound, Access::Read | Access::Replace) if folder(path).is_dir() => missing(path),
+        (ErrorKind::NotFound | ErrorKind::NotADirectory, Access::Read | Access::Replace) => {
             Error::InvalidArgument(format!("there is no store file {name}: its folder does not exist"))
         }
         (ErrorKind::NotFound | ErrorKind::NotADirectory, Access::Write) => {
@@ -288,42 +356,4 @@ impl StorageBackend for StoreFile {
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         write_at(&self.file.file, HEADER + offset, data)
     }
-}
-
-#[cfg(unix)]
-fn read_at(file: &File, offset: u64, out: &mut [u8]) -> io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, out, offset)
-}
-
-#[cfg(unix)]
-fn write_at(file: &File, offset: u64, data: &[u8]) -> io::Result<()> {
-    std::os::unix::fs::FileExt::write_all_at(file, data, offset)
-}
-
-#[cfg(windows)]
-fn read_at(file: &File, mut offset: u64, mut out: &mut [u8]) -> io::Result<()> {
-    while !out.is_empty() {
-        match std::os::windows::fs::FileExt::seek_read(file, out, offset)? {
-            0 => return Err(ErrorKind::UnexpectedEof.into()),
-            read => {
-                out = out.get_mut(read..).unwrap_or_default();
-                offset += read as u64;
-            }
-        }
-    }
-    Ok(())
-}
-
-#[cfg(windows)]
-fn write_at(file: &File, mut offset: u64, mut data: &[u8]) -> io::Result<()> {
-    while !data.is_empty() {
-        match std::os::windows::fs::FileExt::seek_write(file, data, offset)? {
-            0 => return Err(ErrorKind::WriteZero.into()),
-            written => {
-                data = data.get(written..).unwrap_or_default();
-                offset += written as u64;
-            }
-        }
-    }
-    Ok(())
 }

@@ -6,13 +6,14 @@
 //!
 //! An index over sessions, by a time or a metadata field, would be one more table of (collection, value, session id).
 
+use super::compact::copy_table;
 use super::fault::{Fault, Result};
 use super::tracked::Tracked;
 use crate::error::Error;
 use crate::store::schema::read;
 use bson::raw::RawDocument;
 use bson::{Document, RawDocumentBuf};
-use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
+use redb::{Database, ReadOnlyTable, ReadTransaction, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction};
 
 pub(super) type Text = &'static str;
 pub(super) type Bytes = &'static [u8];
@@ -58,6 +59,17 @@ macro_rules! tables {
         impl ReadTables {
             pub(super) fn new(transaction: ReadTransaction) -> Self {
                 Self { transaction }
+            }
+
+            /// Copies all rows to another database. After each it is told how many are copied, and of how many.
+            pub(super) fn copy_to(&self, target: &Database, mut progress: impl FnMut(u64, u64)) -> Result<()> {
+                let total = 0 $(+ self.$name()?.len()?)+;
+                let mut copied = 0;
+                $(copy_table($table, &self.$name()?, target, || {
+                    copied += 1;
+                    progress(copied, total);
+                })?;)+
+                Ok(())
             }
 
             $($(#[$doc])* pub(super) fn $name(&self) -> Result<ReadOnlyTable<$key, $value>> {
