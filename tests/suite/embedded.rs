@@ -9,6 +9,7 @@ mod format;
 mod full;
 mod group;
 mod kill;
+mod late;
 mod lock;
 mod order;
 mod persistence;
@@ -18,6 +19,7 @@ pub(crate) mod reading;
 mod refusal;
 mod script;
 mod seen;
+mod upgrade;
 
 use session_repository::{EmbeddedStore, Error, Message, Result, StoreOptions, Timestamp};
 use std::path::Path;

@@ -15,6 +15,7 @@ mod order;
 mod overlay;
 mod read;
 mod replacement;
+mod runs;
 mod tables;
 mod tracked;
 mod write;

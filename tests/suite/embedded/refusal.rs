@@ -150,7 +150,7 @@ async fn work_that_is_refused_after_it_has_changed_something_is_undone_and_its_n
     let reading = database.begin_read()?;
     let unfinished = reading.open_table(TableDefinition::<u64, ()>::new("unfinished"))?.len()?;
     let ids = reading.open_table(TableDefinition::<(u64, i64, u64), ()>::new("message_ids"))?.len()?;
-    let order = reading.open_table(TableDefinition::<(u64, u64), u64>::new("message_order"))?.len()?;
+    let order = reading.open_table(TableDefinition::<(u64, u64), &[u8]>::new("message_order"))?.len()?;
     let agents = reading.open_table(TableDefinition::<(u64, &str), &[u8]>::new("agents"))?.len()?;
     assert_eq!((reading.open_table(MESSAGES)?.len()?, unfinished, ids, order, agents), (22, 0, 1, 0, 2));
     Ok(())

@@ -9,7 +9,7 @@ use super::replacement::{Replacement, cannot_make, remove_left_over};
 use super::tables::ReadTables;
 use crate::error::{self, Error};
 use redb::backends::InMemoryBackend;
-use redb::{Database, Key, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition, Value};
+use redb::{Database, Key, ReadOnlyTable, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition, Value};
 use serde::Serialize;
 use std::io;
 use std::path::Path;
@@ -65,21 +65,47 @@ fn compact(path: &Path, progress: impl FnMut(u64, u64)) -> Result<Compacted> {
     }
     // The old file is not changed, whatever has to be repaired or removed in it.
     let old = match contents {
-        Contents::Database => engine::open(Overlay::above(old_file.clone()).map_err(io_fault)?, Purpose::Copy)?,
+        Contents::Database { .. } => engine::open(Overlay::above(old_file.clone()).map_err(io_fault)?, Purpose::Copy)?,
         Contents::Nothing => engine::open(InMemoryBackend::new(), Purpose::Copy)?,
     };
     remove_left_over(&target);
     let replacement = Replacement::begin(&target).map_err(|error| cannot_make(&target, &error))?;
     replacement.file.belong_like(&metadata).map_err(|error| cannot_make(&target, &error))?;
-    let mut new = engine::open(replacement.file.clone(), Purpose::Write)?;
+    let mut new = engine::open(Filling(replacement.file.clone()), Purpose::Write)?;
     ReadTables::new(old.begin_read()?).copy_to(&new, progress)?;
     new.compact()?;
     new.close()?;
-    // This synchronises it, too.
+    // This synchronises all of it.
     replacement.file.set_ready().map_err(io_fault)?;
     let bytes_after = replacement.file.size().map_err(io_fault)?;
     replacement.finish().map_err(io_fault)?;
     Ok(Compacted { bytes_before: metadata.len(), bytes_after })
+}
+
+/// A new file while it is filled. Only when it is complete has it to be on the disk.
+#[derive(Debug)]
+struct Filling(StoreFile);
+
+impl StorageBackend for Filling {
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.0.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.0.write(offset, data)
+    }
 }
 
 fn io_fault(error: io::Error) -> Fault {

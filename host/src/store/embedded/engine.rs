@@ -7,6 +7,7 @@
 
 use super::fault::{Fault, Result, storage_error};
 use super::file::{Contents, StoreFile};
+use super::order;
 use super::overlay::Overlay;
 use super::tables::{ReadTables, WriteTables};
 use crate::error::Error;
@@ -95,6 +96,7 @@ pub(super) fn open(backend: impl StorageBackend, purpose: Purpose) -> Result<Dat
         tracing::info!(progress = repair.progress(), "the store file was not closed; it is being checked");
     });
     let database = builder.create_with_backend(backend)?;
+    order::migrate(&database)?;
     // A new file, or one of an older version.
     let is_lacking = database.begin_read()?.list_tables()?.count() < WriteTables::COUNT;
     let transaction = database.begin_write()?;
@@ -142,6 +144,8 @@ struct Shared {
 impl Engine {
     /// Starts on an open file.
     pub(super) fn on_file(file: StoreFile) -> Result<Self> {
+        // Before the database can be in a format that older programs do not know.
+        file.set_format().map_err(|error| Fault::Storage(redb::Error::Io(error)))?;
         let database = open(file.clone(), Purpose::Write)?;
         file.set_ready().map_err(|error| Fault::Storage(redb::Error::Io(error)))?;
         Self::start(database, Some(file))
@@ -166,18 +170,18 @@ impl Engine {
     }
 
     /// Starts on an open file for reading only.
-    pub(super) fn reading_file(opened: (StoreFile, Contents)) -> Result<Self> {
-        Self::reading_opened(opened, Purpose::Read)
+    pub(super) fn reading_file((file, contents): (StoreFile, Contents)) -> Result<Self> {
+        Self::reading_opened(file, contents, Purpose::Read)
     }
 
     /// Starts on an open file for reading only, if all of it is in order.
-    pub(super) fn verified(opened: (StoreFile, Contents)) -> Result<Self> {
-        Self::reading_opened(opened, Purpose::Verify)
+    pub(super) fn verified(file: StoreFile, contents: Contents) -> Result<Self> {
+        Self::reading_opened(file, contents, Purpose::Verify)
     }
 
-    fn reading_opened((file, contents): (StoreFile, Contents), purpose: Purpose) -> Result<Self> {
+    fn reading_opened(file: StoreFile, contents: Contents, purpose: Purpose) -> Result<Self> {
         match contents {
-            Contents::Database => Self::reading(file.clone(), purpose, Some(file)),
+            Contents::Database { .. } => Self::reading(file.clone(), purpose, Some(file)),
             Contents::Nothing => Self::reading(InMemoryBackend::new(), purpose, Some(file)),
         }
     }

@@ -12,11 +12,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The format that this version writes, and the newest that it reads.
-pub(super) const FORMAT: u64 = 1;
+/// The format that this version writes, and the newest that it reads. It reads all older ones.
+const FORMAT: u64 = 2;
 
 /// How every store file begins. The number of the format and the end of a line follow.
 const MAGIC: &str = "session-repository store\nformat ";
+
+/// What stands in front of a database in a format.
+fn heading(format: u64) -> String {
+    format!("{MAGIC}{format}\n")
+}
 
 /// Where the database begins: a page of its own for the header.
 const HEADER: u64 = 4096;
@@ -136,7 +141,7 @@ impl StoreFile {
         };
         let mut header = Vec::new();
         let read = File::open(path).and_then(|file| file.take(HEADER).read_to_end(&mut header));
-        read.is_ok() && matches!(Header::parse(&header, length), Header::Ready | Header::Unfinished)
+        read.is_ok() && matches!(Header::parse(&header, length), Header::Ready(_) | Header::Unfinished(_))
     }
 
     /// Whether a synchronisation failed. After that the system may show what was written and not have it on the disk, so nothing that
@@ -157,13 +162,13 @@ impl StoreFile {
         let mut header = vec![0; usize::try_from(length.min(HEADER)).unwrap_or_default()];
         read_at(&self.file.file, 0, &mut header).map_err(failed)?;
         match Header::parse(&header, length) {
-            Header::Ready => Ok(Contents::Database),
+            Header::Ready(format) => Ok(Contents::Database { format }),
             // It was complete but for that note. What is a database is never begun anew.
-            Header::Unfinished if self.holds_database().map_err(failed)? => Ok(Contents::Database),
-            Header::Unfinished => Ok(Contents::Nothing),
+            Header::Unfinished(format) if self.holds_database().map_err(failed)? => Ok(Contents::Database { format }),
+            Header::Unfinished(_) => Ok(Contents::Nothing),
             Header::Damaged => Err(Error::Corrupt(String::from("the store file is damaged"))),
             Header::Newer(format) => Err(Error::InvalidArgument(format!(
-                "the store file {} has format {format}, which a newer version of this program wrote; this one reads format {FORMAT}",
+                "the store file {} has format {format}, which a newer version of this program wrote; this one reads formats up to {FORMAT}",
                 path.display()
             ))),
             Header::Foreign => Err(foreign(path)),
@@ -184,9 +189,21 @@ impl StoreFile {
     /// Makes an empty file of it that is known as ours from here on.
     fn begin(&self) -> io::Result<()> {
         self.file.file.set_len(0)?;
-        let mut header = format!("{MAGIC}{FORMAT}\n").into_bytes();
+        let mut header = heading(FORMAT).into_bytes();
         header.resize(HEADER as usize, 0);
         write_at(&self.file.file, 0, &header)?;
+        self.file.file.sync_all()
+    }
+
+    /// Notes that the database in it is in the format that is written now, or will be, so that older programs leave it alone.
+    pub(super) fn set_format(&self) -> io::Result<()> {
+        let mut there = heading(FORMAT).into_bytes();
+        read_at(&self.file.file, 0, &mut there)?;
+        if there == heading(FORMAT).as_bytes() {
+            return Ok(());
+        }
+        tracing::info!("the store file is brought to format {FORMAT}");
+        write_at(&self.file.file, 0, heading(FORMAT).as_bytes())?;
         self.file.file.sync_all()
     }
 
@@ -228,14 +245,16 @@ impl StoreFile {
 /// What is in a store file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Contents {
-    Database,
+    Database {
+        format: u64,
+    },
     /// The file was being made when its process ended.
     Nothing,
 }
 
 enum Header {
-    Ready,
-    Unfinished,
+    Ready(u64),
+    Unfinished(u64),
     /// There was a complete database behind it, but it is cut off, or the header is not as it was written.
     Damaged,
     Newer(u64),
@@ -245,25 +264,26 @@ enum Header {
 impl Header {
     /// What the first bytes of a file of this length say.
     fn parse(bytes: &[u8], length: u64) -> Self {
-        let ours = format!("{MAGIC}{FORMAT}\n");
         // What a power failure can leave of a header that was being written. Nothing is behind it then: longer files that begin with zeros
         // are images of disks.
         let written = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-        if length <= HEADER && written < ours.len() && bytes.get(..written).is_some_and(|part| ours.as_bytes().starts_with(part)) {
-            return Self::Unfinished;
+        let begun = bytes.get(..written).unwrap_or_default();
+        let is_part = |format: &u64| begun.len() < heading(*format).len() && heading(*format).as_bytes().starts_with(begun);
+        if let Some(format) = (1..=FORMAT).find(is_part).filter(|_| length <= HEADER) {
+            return Self::Unfinished(format);
         }
         let Some(rest) = bytes.strip_prefix(MAGIC.as_bytes()) else { return Self::Foreign };
         let digits = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
         match std::str::from_utf8(digits).ok().and_then(|digits| digits.parse::<u64>().ok()) {
-            Some(FORMAT) if bytes.get(STATE as usize) == Some(&READY) => {
+            Some(format @ 1..=FORMAT) if bytes.get(STATE as usize) == Some(&READY) => {
                 if length > HEADER {
-                    Self::Ready
+                    Self::Ready(format)
                 } else {
                     Self::Damaged
                 }
             }
-            Some(FORMAT) if bytes.get(ours.len()..).is_some_and(|rest| rest.iter().all(|byte| *byte == 0)) => Self::Unfinished,
-            Some(FORMAT) => Self::Damaged,
+            Some(format @ 1..=FORMAT) if begun.len() == heading(format).len() => Self::Unfinished(format),
+            Some(1..=FORMAT) => Self::Damaged,
             Some(format) if format > FORMAT => Self::Newer(format),
             _ => Self::Foreign,
         }

@@ -100,8 +100,8 @@ tables! {
     messages("messages"): (Number, u64) => Bytes;
     /// The positions of the messages of an agent whose id does not tell them: see [`positions`].
     message_ids("message_ids"): (Number, i64, u64) => ();
-    /// Of the messages of an agent, those whose place in the order of times is not their position: place to position.
-    message_order("message_order"): (Number, u64) => u64;
+    /// The order of an agent's messages by time where it is not that of their positions: see [`order`](super::order).
+    message_order("message_order"): (Number, u64) => Bytes;
     /// The appends of an agent that had a key, oldest first: documents of `key` and `first`.
     appends("appends"): (Number, u64) => Bytes;
     /// Of an agent whose highest message id is not to be found at once: how many messages were looked at, and the highest id of those.
