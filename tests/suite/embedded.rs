@@ -17,6 +17,7 @@ mod power;
 pub(crate) mod random;
 pub(crate) mod reading;
 mod refusal;
+mod revisions;
 mod script;
 mod seen;
 mod upgrade;
