@@ -152,6 +152,31 @@ async fn a_command_that_reads_waits_for_a_writer() -> anyhow::Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn a_conversation_in_a_file_is_followed_beside_readers_and_writers() -> anyhow::Result<()> {
+    let desk = Desk::new()?;
+    let site = store_file(&desk, true).await?;
+    let before = seen(&desk.path("data"))?;
+    let reader = AnyStore::open_read_only(&site.url.parse()?, site.options()).await?;
+    let mut following = desk.command(&site, &["show", "s", "--follow"]).await?.spawn()?;
+    let mut lines = BufReader::new(following.stdout.take().context("no stdout")?).lines();
+    let mut until = async |text: &str| -> anyhow::Result<()> {
+        while !lines.next_line().await?.context("it has ended")?.contains(text) {}
+        Ok(())
+    };
+    until("Hello!").await?;
+    reader.into_store().close().await;
+    assert!(seen(&desk.path("data"))? == before, "the file or its folder has changed");
+    for text in ["Good morning!", "Good night!"] {
+        let message = format!(r#"{{"content": "{text}"}}"#);
+        // Whoever follows has the file open now and then, and commands wait for each other.
+        desk.run(&site, &["message", "append", "s", "a", &message]).await?.ok()?;
+        until(text).await?;
+    }
+    following.kill().await?;
+    Ok(())
+}
+
 /// Runs a command in a folder where nothing was stored.
 async fn on_nothing(desk: &Desk, arguments: &[&str]) -> anyhow::Result<Ran> {
     let ran = finish(&mut desk.bare(arguments).await?, None).await?;

@@ -55,7 +55,7 @@ impl EmbeddedStore {
     ///
     /// # Errors
     ///
-    /// `unavailable` if another process holds the file, which the message names; `invalid-argument` for bad options, a file of another
+    /// `unavailable` if another process has the file open, which the message names; `invalid-argument` for bad options, a file of another
     /// format or of a newer version of it, which is left as it is; `access-denied` if it may not be read and written; `corrupt` if it is
     /// damaged.
     pub async fn open(path: impl AsRef<Path>, options: StoreOptions) -> Result<Self> {

@@ -18,7 +18,7 @@ const FORMAT: u64 = 2;
 /// How every store file begins. The number of the format and the end of a line follow.
 const MAGIC: &str = "session-repository store\nformat ";
 
-/// What stands in front of a database in a format.
+/// How a store file of a format begins.
 fn heading(format: u64) -> String {
     format!("{MAGIC}{format}\n")
 }
@@ -94,7 +94,7 @@ impl StoreFile {
         Ok((opened, contents))
     }
 
-    /// Makes a file that has nothing in it yet, and locks it. Its header is in it; its name need not survive a crash.
+    /// Makes a new file with a header and nothing behind it, and locks it. Its name need not survive a crash.
     pub(super) fn make(path: &Path) -> io::Result<Self> {
         let file = owners_alone().read(true).write(true).create_new(true).open(path)?;
         file.try_lock()?;
@@ -132,7 +132,7 @@ impl StoreFile {
         }
     }
 
-    /// Whether there is a file that a process was making or has made a store of.
+    /// Whether a path is that of a store file, complete or begun.
     pub(super) fn is_one(path: &Path) -> bool {
         // Not where a link leads to.
         let length = match path.symlink_metadata() {
@@ -195,7 +195,7 @@ impl StoreFile {
         self.file.file.sync_all()
     }
 
-    /// Notes that the database in it is in the format that is written now, or will be, so that older programs leave it alone.
+    /// Writes the newest format into the header, so that older programs leave the file alone. The database is brought to it afterwards.
     pub(super) fn set_format(&self) -> io::Result<()> {
         let mut there = heading(FORMAT).into_bytes();
         read_at(&self.file.file, 0, &mut there)?;
@@ -245,9 +245,8 @@ impl StoreFile {
 /// What is in a store file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Contents {
-    Database {
-        format: u64,
-    },
+    /// A database in a format of the file's.
+    Database { format: u64 },
     /// The file was being made when its process ended.
     Nothing,
 }
@@ -297,7 +296,7 @@ fn open_or_make(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Options for a file that, if it is made, is its owner's alone, as conversations are.
+/// Options by which a new file is its owner's alone, as conversations are.
 fn owners_alone() -> OpenOptions {
     let mut options = OpenOptions::new();
     #[cfg(unix)]
@@ -346,6 +345,7 @@ fn cannot_open(path: &Path, access: Access, error: &io::Error) -> Error {
     }
 }
 
+/// The error for a file that is no store.
 fn foreign(path: &Path) -> Error {
     Error::InvalidArgument(format!("{} is not a store file of this program", path.display()))
 }
