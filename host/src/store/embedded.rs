@@ -51,7 +51,8 @@ pub struct EmbeddedStore {
 }
 
 impl EmbeddedStore {
-    /// Opens a store file, and makes it if there is none; its folder must be there.
+    /// Opens a store file, and makes it if there is none; its folder must be there. A file of an older format is brought to the newest one,
+    /// which older versions refuse.
     ///
     /// # Errors
     ///
@@ -65,8 +66,8 @@ impl EmbeddedStore {
 
     /// Opens a store file for reading only. Any number of readers share a file; a writer has it for itself.
     ///
-    /// Nothing is written or synchronised, neither to the file nor to its folder. What a crash left is repaired in memory, for which a large
-    /// file is read through each time until a writer opens it. Writes are refused as `access-denied`.
+    /// Neither the file nor its folder is written or synchronised. After a crash the file is repaired in memory, for which it is read through
+    /// each time, until a writer opens it. Writes are refused as `access-denied`.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Compaction: a store file is written anew with what is in it now, and nothing of what was.
+//! Compaction: a store file is written anew with its present content.
 
 use super::EmbeddedStore;
 use super::engine::{self, Purpose};
@@ -14,35 +14,35 @@ use serde::Serialize;
 use std::io;
 use std::path::Path;
 
-/// How much is copied in one transaction, in bytes of values.
+/// Values copied in one transaction, in bytes.
 const BATCH: usize = 64 * 1024 * 1024;
 
-/// What became of a store file.
+/// The sizes of a store file before and after its compaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Compacted {
-    /// Its size before, in bytes.
+    /// The size before, in bytes.
     pub bytes_before: u64,
-    /// Its size now, in bytes.
+    /// The size after, in bytes.
     pub bytes_after: u64,
 }
 
 impl EmbeddedStore {
-    /// Rewrites a store file: what was replaced, deleted or cut off by a crash is not in it any more, and it is as small as it can be.
+    /// Rewrites a store file. Replaced or removed text, and what an interrupted import left, is not in it afterwards.
     ///
-    /// The new file is made beside the old one, which needs as much room as there is content, is synchronised, and takes its place in one
-    /// step with the old one's owner and permissions. A process that is killed leaves the old file or the new one, complete; the part of a
-    /// new file that it may leave beside the old one is removed when that is opened for writing next. Nobody else can have the store open
-    /// meanwhile. `progress` is told after each row how many are copied, and of how many.
+    /// The new file is made beside the old one and needs room for all content. It is synchronised, gets the old one's owner and permissions,
+    /// and takes its place in one step. A process that is killed leaves the old file or the new one, complete. A partial new file is removed
+    /// when the old one is opened for writing next. No other process can have the store open meanwhile. `progress` gets the number of copied
+    /// rows and of all rows, after each row.
     ///
-    /// The blocks of the old file are the file system's then, as those of any file that is removed.
+    /// The disk blocks of the old file are then those of a removed file: the file system's.
     ///
     /// # Errors
     ///
-    /// The old file stays as it is. `unavailable` if another process has it open, which the message names, or if the disk is full;
-    /// `invalid-argument` if there is no such file, if it is no store, or if it has a second name (a hard link), by which the old content
-    /// would stay; `access-denied` if the new file may not be made; `corrupt` if the old file is damaged. If the new file is in its place, but
-    /// the disk fails to keep its name, that is `unavailable`, too.
+    /// `unavailable` if another process has the file open, which the message names, or if the disk is full; `invalid-argument` if there is no
+    /// such file, if it is no store, or if it has a second name (a hard link), by which the old content would stay; `access-denied` if the
+    /// new file may not be made; `corrupt` if the old file is damaged. The old file stays as it is. One exception is `unavailable` because the
+    /// folder cannot be synchronised: the new file is in its place then, but a loss of power may bring back the old one.
     pub async fn compact(path: impl AsRef<Path>, progress: impl FnMut(u64, u64) + Send + 'static) -> error::Result<Compacted> {
         let path = path.as_ref().to_owned();
         let compacting = tokio::task::spawn_blocking(move || compact(&path, progress).map_err(Fault::into_error));
@@ -82,7 +82,7 @@ fn compact(path: &Path, progress: impl FnMut(u64, u64)) -> Result<Compacted> {
     Ok(Compacted { bytes_before: metadata.len(), bytes_after })
 }
 
-/// A new file while it is filled. Only when it is complete has it to be on the disk.
+/// A new file while it is filled. It is synchronised once, when it is complete.
 #[derive(Debug)]
 struct Filling(StoreFile);
 

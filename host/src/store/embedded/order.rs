@@ -1,26 +1,21 @@
 //! The order of an agent's messages by time.
 //!
-//! Messages lie in the order of their appends, which is nearly always the order of their times as well: then a message's place is its
-//! position, and nothing is stored for it. Where a clock went back, or messages of several hosts were imported, the order up to the last
-//! such message is kept as [runs](super::runs). So every page is found at once, and a message that comes late costs a few rows, whatever
-//! the history.
+//! Messages lie in the order of their appends: each has a position. Nearly always that is the order of their times as well. Then the place
+//! of a message is its position, and nothing is stored for it. A message is late if it is older than one before it: a clock went back, or
+//! messages of several hosts were imported. The order up to the last late message is kept as [runs](super::runs). So a page is found in a few
+//! rows, and a late message changes a few rows, however long the history is.
 
 use super::fault::Result;
-use super::runs::{self, Entry, Nodes};
+pub(super) use super::runs::page;
+use super::runs::{Entry, Nodes, covered};
 use super::tables::{Bytes, Number, WriteTables, raw};
 use crate::store::schema::read;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableError};
-use std::ops::Range;
-
-/// The positions at some places, in their order; none if each is its own place.
-pub(super) fn page(order: &impl Nodes, agent: Number, places: Range<u64>) -> Result<Option<Vec<u64>>> {
-    runs::page(order, agent, places)
-}
 
 /// The position of the message at a place.
 fn position(order: &impl Nodes, agent: Number, place: u64) -> Result<u64> {
-    let page = runs::page(order, agent, place..place + 1)?;
-    Ok(page.and_then(|positions| positions.first().copied()).unwrap_or(place))
+    let positions = page(order, agent, place..place + 1)?;
+    Ok(positions.and_then(|positions| positions.first().copied()).unwrap_or(place))
 }
 
 /// When a stored message was created; one without a time comes first.
@@ -50,7 +45,7 @@ impl WriteTables<'_> {
 
     /// Gives the message at the last position a place; all from there on move on by one.
     pub(super) fn insert_at(&mut self, agent: Number, place: u64, last: u64) -> Result<()> {
-        let covered = runs::covered(&*self.message_order, agent)?;
+        let covered = covered(&*self.message_order, agent)?;
         if covered < last {
             self.insert_run(agent, covered, Entry { at: covered, messages: last - covered })?;
         }

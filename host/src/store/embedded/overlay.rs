@@ -1,17 +1,17 @@
-//! Storage that is only read.
+//! Storage that is read and never written.
 
 use redb::StorageBackend;
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Result};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// What one piece of the overlay covers, in bytes: a page of the database.
+/// The size of a piece of the overlay, in bytes: a page of the database.
 const PAGE: u64 = 4096;
 
 /// Storage whose base is never written: writes stay in memory, above it, and are gone with it.
 ///
-/// The database writes when it opens and closes, and more when it repairs what a crash left. Through an overlay it does all that, so a
-/// reader needs no second way to open a file.
+/// The database writes when it opens and closes, and more when it repairs a file after a crash. Above an overlay it does all that in memory,
+/// so readers and writers open a file by the same code.
 #[derive(Debug)]
 pub(super) struct Overlay<B> {
     base: B,
@@ -23,7 +23,7 @@ struct State {
     /// The pages that were written, by their number.
     pages: BTreeMap<u64, Vec<u8>>,
     length: u64,
-    /// How much of the base counts. What lies behind it was cut off, or was never there: zeros.
+    /// The part of the base that counts, in bytes. Behind it there are zeros: the base was cut off there, or ends there.
     base_length: u64,
 }
 

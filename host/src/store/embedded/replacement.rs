@@ -26,7 +26,7 @@ impl<'a> Replacement<'a> {
         Ok(Self { file: StoreFile::make(&path)?, path, target, is_in_place: false })
     }
 
-    /// Puts the new file, which must be complete, in the place of the old one. Whatever happens, one of the two is there as a whole.
+    /// Puts the new file, which must be complete and synchronised, in the place of the old one. One of the two is always there.
     pub(super) fn finish(mut self) -> io::Result<()> {
         fs::rename(&self.path, self.target)?;
         self.is_in_place = true;
@@ -37,7 +37,7 @@ impl<'a> Replacement<'a> {
 impl Drop for Replacement<'_> {
     fn drop(&mut self) {
         if !self.is_in_place {
-            // If it stays, it is left over.
+            // If this fails, the next writer removes it.
             fs::remove_file(&self.path).ok();
         }
     }
@@ -50,8 +50,7 @@ fn beside(target: &Path) -> PathBuf {
     PathBuf::from(path)
 }
 
-/// Removes what a process left over that was killed before its new file took the place of the old one. The caller has the old one locked.
-/// A file of anybody else stays.
+/// Removes the partial new file of a compaction that was killed. The caller has the old file locked. A file of another program stays.
 pub(super) fn remove_left_over(target: &Path) {
     // The new file is beside the old one, not beside a link to it.
     let Ok(target) = target.canonicalize() else { return };

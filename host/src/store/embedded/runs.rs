@@ -1,8 +1,8 @@
 //! A sequence of positions that grows anywhere, for the order of an agent's messages.
 //!
-//! The sequence is kept as runs: messages that lie one behind the other both in the sequence and by their positions. The runs of an agent
-//! are the leaves of a tree, whose branches count the messages below them. So a place is found, and a run inserted, in a few nodes, however
-//! long the sequence is. Each node is a row. Nothing is ever taken out.
+//! A run is a part of the sequence in which positions count up by one. The runs of an agent are the leaves of a tree, whose branches count
+//! the messages below them. So a place is found, and a run inserted, in a few nodes, however long the sequence is. Each node is a row.
+//! Nothing is ever taken out.
 
 use super::fault::Result;
 use super::tables::{Bytes, Number, WriteTables, damaged};
@@ -156,8 +156,7 @@ impl WriteTables<'_> {
         self.put_node(agent, ROOT, &root)
     }
 
-    /// Puts a run into what is below a node. Returns what has to stand behind the node where it would be too large; the node itself is not
-    /// stored yet.
+    /// Puts a run below a node. A node that is too large is split; its right half is stored and returned. The node itself is not stored.
     fn insert_below(&mut self, agent: Number, node: &mut Node, place: u64, run: Entry) -> Result<Option<Entry>> {
         if node.level == 0 {
             node.insert_run(place, run);

@@ -1,4 +1,4 @@
-//! A table that can take back what a piece of work did to it.
+//! Tables that can take back what a piece of work did to them.
 
 use redb::{Key, ReadableTable, StorageError, Table, Value};
 use std::borrow::Borrow;
@@ -6,10 +6,10 @@ use std::ops::{Deref, RangeBounds};
 
 type Result<T, E = StorageError> = std::result::Result<T, E>;
 
-/// A table of a transaction that writes, and what it held before the piece of work that is under way.
+/// A table of a transaction that writes, and the rows that the current piece of work has overwritten.
 ///
-/// Many pieces of work share a transaction. The database can only undo all of a transaction, so what one of them did is taken back row by
-/// row. Reading goes to the table itself; writing only through this.
+/// Many pieces of work share a transaction, and the database can only undo a whole transaction. So a refused piece of work is undone row by
+/// row. Reads go to the table itself; writes go through this.
 pub(super) struct Tracked<'t, K: Key + 'static, V: Value + 'static> {
     table: Table<'t, K, V>,
     /// The rows that were written, oldest first: key and value before, as the database writes them.
@@ -36,7 +36,7 @@ impl<'t, K: Key, V: Value> Tracked<'t, K, V> {
         Ok(())
     }
 
-    /// Removes the few rows in a range.
+    /// Removes the rows in a range, which are few.
     pub(super) fn remove_range<'k, R: Borrow<K::SelfType<'k>> + 'k>(&mut self, range: impl RangeBounds<R> + 'k) -> Result<()>
     where
         K: 'k,
@@ -45,7 +45,7 @@ impl<'t, K: Key, V: Value> Tracked<'t, K, V> {
         keys.into_iter().try_for_each(|key| self.remove(K::from_bytes(&key)))
     }
 
-    /// Removes rows that nothing leads to, however many. They are not brought back.
+    /// Removes rows that nothing leads to, however many. Nothing brings them back.
     pub(super) fn discard<'k, R: Borrow<K::SelfType<'k>> + 'k>(&mut self, range: impl RangeBounds<R> + 'k) -> Result<()>
     where
         K: 'k,
@@ -61,7 +61,7 @@ impl<'t, K: Key, V: Value> Tracked<'t, K, V> {
         changed
     }
 
-    /// Ends a piece of work that is refused: what it wrote is as it was before.
+    /// Ends a piece of work that is refused: restores the rows that it has overwritten.
     pub(super) fn take_back(&mut self) -> Result<()> {
         while let Some((key, before)) = self.before.pop() {
             let key = K::from_bytes(&key);
