@@ -73,6 +73,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// The refusal of a write to a store that is open for reading only.
+    pub(crate) fn read_only() -> Self {
+        Self::AccessDenied(String::from("the store is open for reading only"))
+    }
+
     /// The case's name, as in the WIT package and the `exec` protocol.
     pub fn code(&self) -> &'static str {
         match self {

@@ -71,12 +71,12 @@ impl Landmark {
 }
 
 impl AnyStore {
-    /// Looks at a store without changing what it holds: no index is made, and no file. All of a file is read and verified; one that was not
-    /// closed is brought in order first, as by any opening.
+    /// Looks at a store without changing anything: no index is made, and no file. All of a file is read and verified; what a crash left is
+    /// repaired in memory first, as by [`EmbeddedStore::open_read_only`].
     ///
     /// # Errors
     ///
-    /// Those of [`MongoStore::connect`] and [`EmbeddedStore::open`], and `invalid-argument` for a file that does not exist.
+    /// Those of [`MongoStore::connect`] and [`EmbeddedStore::open_read_only`].
     pub async fn inspect(url: &StoreUrl, options: StoreOptions) -> Result<Report> {
         match url {
             StoreUrl::Mongo(uri) => MongoStore::inspect(uri, options, Repair::No).await,

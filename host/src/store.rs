@@ -4,6 +4,7 @@ pub(crate) mod any;
 pub(crate) mod embedded;
 pub(crate) mod mongo;
 mod options;
+pub(crate) mod read_only;
 pub(crate) mod schema;
 
 pub use options::StoreOptions;

@@ -84,6 +84,7 @@ impl AnyStore {
             let out = Out::new(chunks.clone());
             let done = match store {
                 Self::Mongo(store) => store.dump(after, out).await,
+                Self::ReadOnlyMongo(store) => store.inner().dump(after, out).await,
                 Self::Embedded(store) => store.dump(after, out).await,
             };
             if let Err(error) = done {
@@ -102,7 +103,8 @@ impl AnyStore {
     ///
     /// # Errors
     ///
-    /// `unavailable` and the like if the store fails or the input cannot be read. What was stored until then stays.
+    /// `access-denied` if the store is open for reading only, `unavailable` and the like if the store fails or the input cannot be read. What
+    /// was stored until then stays.
     pub async fn import(&self, input: impl BufRead + Send + 'static) -> Result<Imported> {
         let (batches, receiver) = mpsc::channel(BATCHES);
         let reading = tokio::task::spawn_blocking(move || {
@@ -113,6 +115,7 @@ impl AnyStore {
         let loading = tokio::spawn(async move {
             match store {
                 Self::Mongo(store) => store.load(receiver).await,
+                Self::ReadOnlyMongo(_) => Err(Error::read_only()),
                 Self::Embedded(store) => store.load(receiver).await,
             }
         });

@@ -160,7 +160,7 @@ async fn every_help_text_shows_an_example() -> anyhow::Result<()> {
             assert!(!text.contains("s3cret"), "{text}");
         }
     }
-    for command in ["exec", "show", "export", "import", "check", "completions"] {
+    for command in ["exec", "show", "export", "import", "check", "compact", "completions"] {
         let text = help(&[command]).await?;
         assert!(text.contains("Example") && text.contains(&format!("session-repo {command}")), "{text}");
     }

@@ -16,9 +16,21 @@ async fn each_script_names_all_subcommands_and_its_shell_takes_it() -> anyhow::R
         .filter(|name| name.starts_with(|c: char| c.is_ascii_lowercase()) && *name != "session-repo")
         .map(str::to_owned)
         .collect();
-    for known in
-        ["exec", "show", "export", "import", "check", "archive", "completions", "session", "agent", "message", "metadata", "feedback"]
-    {
+    for known in [
+        "exec",
+        "show",
+        "export",
+        "import",
+        "check",
+        "compact",
+        "archive",
+        "completions",
+        "session",
+        "agent",
+        "message",
+        "metadata",
+        "feedback",
+    ] {
         ensure!(commands.iter().any(|command| command == known), "{known} is not in {commands:?}");
     }
     for shell in ["bash", "zsh", "fish"] {

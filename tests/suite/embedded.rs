@@ -2,19 +2,25 @@
 
 mod appends;
 mod child;
+mod compact;
 mod disk;
 mod format;
 #[cfg(unix)]
 mod full;
 mod group;
 mod kill;
+mod late;
 mod lock;
 mod order;
 mod persistence;
 mod power;
 pub(crate) mod random;
+pub(crate) mod reading;
+mod refusal;
+mod revisions;
 mod script;
 mod seen;
+mod upgrade;
 
 use session_repository::{AppendKey, EmbeddedStore, Error, Message, Result, StoreOptions, Timestamp};
 use std::path::Path;

@@ -5,6 +5,7 @@
 mod archive;
 mod check;
 mod cli;
+mod compact;
 mod completions;
 mod component;
 mod concern;
@@ -16,6 +17,7 @@ mod exec;
 mod json;
 mod mongo;
 mod place;
+mod reading;
 mod readme;
 mod run;
 mod schema;

@@ -2,8 +2,11 @@
 
 use crate::error::{Error, Result};
 use crate::store::embedded::EmbeddedStore;
+use crate::store::embedded::compact::Compacted;
 use crate::store::mongo::{ArchivedAgent, MongoStore};
+use crate::store::read_only::ReadOnly;
 use crate::store::{Store, StoreOptions};
+use redb::backends::InMemoryBackend;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -69,6 +72,8 @@ impl fmt::Debug for StoreUrl {
 pub enum AnyStore {
     /// In MongoDB.
     Mongo(MongoStore),
+    /// In MongoDB, for reading only.
+    ReadOnlyMongo(ReadOnly<MongoStore>),
     /// In a file or in memory.
     Embedded(EmbeddedStore),
 }
@@ -87,6 +92,33 @@ impl AnyStore {
         })
     }
 
+    /// Opens the store that a URL names for reading only: nothing is made, and writes are refused as `access-denied`. In memory it is empty.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`MongoStore::connect_read_only`] and [`EmbeddedStore::open_read_only`].
+    pub async fn open_read_only(url: &StoreUrl, options: StoreOptions) -> Result<Self> {
+        Ok(match url {
+            StoreUrl::Mongo(uri) => Self::ReadOnlyMongo(MongoStore::connect_read_only(uri, options).await?),
+            StoreUrl::File(path) => Self::Embedded(EmbeddedStore::open_read_only(path, options).await?),
+            StoreUrl::Memory => Self::Embedded(EmbeddedStore::on_backend_read_only(InMemoryBackend::new(), options).await?),
+        })
+    }
+
+    /// Rewrites the file that a URL names: see [`EmbeddedStore::compact`].
+    ///
+    /// # Errors
+    ///
+    /// `invalid-argument` for any other store, and those of [`EmbeddedStore::compact`].
+    pub async fn compact(url: &StoreUrl, progress: impl FnMut(u64, u64) + Send + 'static) -> Result<Compacted> {
+        let refused = |why: &str| Err(Error::InvalidArgument(why.to_owned()));
+        match url {
+            StoreUrl::File(path) => EmbeddedStore::compact(path, progress).await,
+            StoreUrl::Mongo(_) => refused("only a file is compacted here; in MongoDB compaction is the server's matter"),
+            StoreUrl::Memory => refused("only a file is compacted; memory keeps nothing"),
+        }
+    }
+
     /// The ids of a session's agents, in the order in which they are stored; none if there is no such session. Ids that other programs
     /// stored need not obey the rules of [`Repository`](crate::Repository).
     ///
@@ -96,6 +128,7 @@ impl AnyStore {
     pub async fn agent_ids(&self, session_id: &str) -> Result<Option<Vec<String>>> {
         match self {
             Self::Mongo(store) => store.agent_ids(session_id).await,
+            Self::ReadOnlyMongo(store) => store.inner().agent_ids(session_id).await,
             Self::Embedded(store) => store.agent_ids(session_id).await,
         }
     }
@@ -108,6 +141,7 @@ impl AnyStore {
     pub async fn count_sessions(&self) -> Result<u64> {
         match self {
             Self::Mongo(store) => store.count_sessions().await,
+            Self::ReadOnlyMongo(store) => store.inner().count_sessions().await,
             Self::Embedded(store) => store.count_sessions().await,
         }
     }
@@ -118,7 +152,10 @@ impl AnyStore {
     ///
     /// `invalid-argument` for a store that has no archive, and those of [`MongoStore::archive_status`].
     pub async fn archive_status(&self, session_id: &str) -> Result<Option<Vec<ArchivedAgent>>> {
-        self.archiving()?.archive_status(session_id).await
+        match self {
+            Self::ReadOnlyMongo(store) => store.inner().archive_status(session_id).await,
+            store => store.archiving()?.archive_status(session_id).await,
+        }
     }
 
     /// Moves messages of a session to the archive now; tells how many, none if there is no such session.
@@ -142,6 +179,7 @@ impl AnyStore {
     fn archiving(&self) -> Result<&MongoStore> {
         match self {
             Self::Mongo(store) => Ok(store),
+            Self::ReadOnlyMongo(_) => Err(Error::read_only()),
             Self::Embedded(_) => {
                 let why = "only MongoDB needs an archive: in this store a history has no size limit as it is";
                 Err(Error::InvalidArgument(String::from(why)))
@@ -153,6 +191,7 @@ impl AnyStore {
     pub fn into_store(self) -> Arc<dyn Store> {
         match self {
             Self::Mongo(store) => Arc::new(store),
+            Self::ReadOnlyMongo(store) => Arc::new(store),
             Self::Embedded(store) => Arc::new(store),
         }
     }

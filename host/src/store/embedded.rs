@@ -1,6 +1,8 @@
 //! Sessions in one durable file, or in memory, with no server.
 
 mod append;
+mod at;
+pub(crate) mod compact;
 mod compare;
 mod dump;
 mod engine;
@@ -10,8 +12,12 @@ mod holder;
 mod inspect;
 mod load;
 mod order;
+mod overlay;
 mod read;
+mod replacement;
+mod runs;
 mod tables;
+mod tracked;
 mod write;
 
 use crate::error::{Error, Result};
@@ -36,8 +42,8 @@ use write::{Fields, NewMessage};
 /// time share that cost. Each message is stored by itself, so a write or a page costs the same in a session of ten messages and of a
 /// million; a session has no size limit. One message, one agent and the metadata of a session may take 16 MiB each, as in MongoDB.
 ///
-/// One process at a time has a file open. After a crash it opens as it was after the last acknowledged write; a large file is read
-/// through once for that.
+/// One process at a time has a file open for writing, or any number have it open for reading. After a crash it opens as it was after the
+/// last acknowledged write; a large file is read through for that, by each reader until a writer has opened it once.
 #[derive(Debug, Clone)]
 pub struct EmbeddedStore {
     engine: Arc<Engine>,
@@ -45,16 +51,41 @@ pub struct EmbeddedStore {
 }
 
 impl EmbeddedStore {
-    /// Opens a store file, and makes it if there is none; its folder must be there.
+    /// Opens a store file, and makes it if there is none; its folder must be there. A file of an older format is brought to the newest one,
+    /// which older versions refuse.
     ///
     /// # Errors
     ///
-    /// `unavailable` if another process holds the file, which the message names; `invalid-argument` for bad options, a file of another
+    /// `unavailable` if another process has the file open, which the message names; `invalid-argument` for bad options, a file of another
     /// format or of a newer version of it, which is left as it is; `access-denied` if it may not be read and written; `corrupt` if it is
     /// damaged.
     pub async fn open(path: impl AsRef<Path>, options: StoreOptions) -> Result<Self> {
         let path: PathBuf = path.as_ref().to_owned();
         Self::start(options, move || Engine::on_file(StoreFile::open(&path)?)).await
+    }
+
+    /// Opens a store file for reading only. Any number of readers share a file; a writer has it for itself.
+    ///
+    /// Neither the file nor its folder is written or synchronised. After a crash the file is repaired in memory, for which it is read through
+    /// each time, until a writer opens it. Writes are refused as `access-denied`.
+    ///
+    /// # Errors
+    ///
+    /// `invalid-argument` if there is no such file, and for bad options, a file of another format or of a newer version of it; `unavailable`
+    /// if another process has it open for writing, which the message names; `access-denied` if it may not be read; `corrupt` if it is damaged.
+    pub async fn open_read_only(path: impl AsRef<Path>, options: StoreOptions) -> Result<Self> {
+        let path: PathBuf = path.as_ref().to_owned();
+        Self::start_reading(options, move || Engine::reading_file(StoreFile::open_read_only(&path)?)).await
+    }
+
+    /// Opens a store on storage of the caller's for reading only, as [`open_read_only`](Self::open_read_only) does a file: the storage is not
+    /// written, synchronised or resized. Empty storage is a store without sessions.
+    ///
+    /// # Errors
+    ///
+    /// `invalid-argument` for bad options, `corrupt` if what the storage holds is no store or is damaged.
+    pub async fn on_backend_read_only(backend: impl StorageBackend, options: StoreOptions) -> Result<Self> {
+        Self::start_reading(options, move || Engine::reading_backend(backend)).await
     }
 
     /// Makes a store in memory, which is gone when it is closed.
@@ -79,14 +110,17 @@ impl EmbeddedStore {
 
     async fn start(options: StoreOptions, engine: impl FnOnce() -> Result<Engine, Fault> + Send + 'static) -> Result<Self> {
         options.check()?;
-        let opening = tokio::task::spawn_blocking(move || engine().map_err(Fault::into_error));
-        let engine = opening.await.unwrap_or_else(|defect| {
-            // The database does not expect a file that somebody else changed.
-            tracing::error!(%defect, "opening the store ended without an answer");
-            Err(Error::Corrupt(String::from("the store file is damaged")))
-        })?;
+        let engine = opened(engine).await?;
         let name = collection_name(&options);
         let collection = engine.write(move |tables| tables.collection(&name)).await?;
+        Ok(Self { engine: Arc::new(engine), collection })
+    }
+
+    async fn start_reading(options: StoreOptions, engine: impl FnOnce() -> Result<Engine, Fault> + Send + 'static) -> Result<Self> {
+        options.check()?;
+        let engine = opened(engine).await?;
+        let name = collection_name(&options);
+        let collection = engine.read(move |tables| tables.collection(&name)).await?;
         Ok(Self { engine: Arc::new(engine), collection })
     }
 
@@ -99,6 +133,16 @@ impl EmbeddedStore {
         let (collection, session_id) = (self.collection, session_id.to_owned());
         self.engine.read(move |tables| tables.agent_ids(collection, &session_id)).await
     }
+}
+
+/// Starts an engine on a thread that may block.
+async fn opened(engine: impl FnOnce() -> Result<Engine, Fault> + Send + 'static) -> Result<Engine> {
+    let opening = tokio::task::spawn_blocking(move || engine().map_err(Fault::into_error));
+    opening.await.unwrap_or_else(|defect| {
+        // The database does not expect a file that somebody else changed.
+        tracing::error!(%defect, "opening the store ended without an answer");
+        Err(Error::Corrupt(String::from("the store file is damaged")))
+    })
 }
 
 /// The name of a collection; that of the database before it has no dot.

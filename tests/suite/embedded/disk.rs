@@ -32,6 +32,9 @@ struct State {
     has_failed: bool,
     has_power: bool,
     syncs: usize,
+    /// How many bytes were written, and read.
+    written: usize,
+    read: usize,
     random: Random,
 }
 
@@ -58,13 +61,29 @@ fn put(image: &mut Vec<u8>, offset: usize, data: &[u8]) {
 impl Disk {
     /// A disk with nothing on it, for tests that leave nothing to chance.
     pub(super) fn empty() -> Self {
-        Self::holding(Vec::new(), &mut Random::of(0))
+        Self::of(Vec::new())
+    }
+
+    /// A disk that holds `image`, for tests that leave nothing to chance.
+    pub(super) fn of(image: Vec<u8>) -> Self {
+        Self::holding(image, &mut Random::of(0))
     }
 
     /// A disk that holds `image`.
     pub(super) fn holding(image: Vec<u8>, random: &mut Random) -> Self {
         let (durable, random) = (image.clone(), random.fork());
-        let state = State { cached: image, durable, changes: Vec::new(), fate: None, has_failed: false, has_power: true, syncs: 0, random };
+        let state = State {
+            cached: image,
+            durable,
+            changes: Vec::new(),
+            fate: None,
+            has_failed: false,
+            has_power: true,
+            syncs: 0,
+            written: 0,
+            read: 0,
+            random,
+        };
         Self(Arc::new(Mutex::new(state)))
     }
 
@@ -85,6 +104,16 @@ impl Disk {
     /// How often it was synchronised.
     pub(super) fn syncs(&self) -> usize {
         self.state().syncs
+    }
+
+    /// How many bytes were written to it so far.
+    pub(super) fn bytes_written(&self) -> usize {
+        self.state().written
+    }
+
+    /// How many bytes were read from it so far.
+    pub(super) fn bytes_read(&self) -> usize {
+        self.state().read
     }
 
     /// What programs read.
@@ -183,7 +212,8 @@ impl StorageBackend for Disk {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> Result<()> {
-        let state = self.state();
+        let mut state = self.state();
+        state.read += out.len();
         let offset = usize::try_from(offset).map_err(Error::other)?;
         let stored = state.cached.get(offset..offset + out.len()).ok_or(ErrorKind::UnexpectedEof)?;
         out.copy_from_slice(stored);
@@ -216,6 +246,7 @@ impl StorageBackend for Disk {
             state.change(Change::Write(offset, data[..done].to_vec()));
             return Err(error);
         }
+        state.written += data.len();
         state.change(Change::Write(offset, data.to_vec()));
         Ok(())
     }

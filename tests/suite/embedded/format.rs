@@ -86,11 +86,11 @@ async fn a_file_of_a_newer_version_is_refused_and_left_as_it_is() -> anyhow::Res
     let folder = tempfile::tempdir()?;
     let store = store_file(&folder).await?;
     let mut whole = store.clone();
-    let digit = whole.iter().position(|byte| *byte == b'1').context("no format")?;
-    whole[digit] = b'2';
+    let digit = whole.iter().position(|byte| *byte == b'2').context("no format")?;
+    whole[digit] = b'3';
     for (format, bytes) in [
-        ("format 2", whole),
-        ("format 2", b"session-repository store\nformat 2\n".to_vec()),
+        ("format 3", whole),
+        ("format 3", b"session-repository store\nformat 3\n".to_vec()),
         ("format 10", b"session-repository store\nformat 10\nwhatever follows".to_vec()),
         ("format 18446744073709551615", b"session-repository store\nformat 18446744073709551615\n".to_vec()),
     ] {

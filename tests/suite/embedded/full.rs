@@ -59,3 +59,19 @@ async fn a_store_whose_file_cannot_grow_keeps_what_it_has_and_goes_on() -> anyho
     assert_eq!(exec.result().await?, Some(json!(1000)));
     exec.end().await
 }
+
+/// After a failure the store opens its file again, and removes what no import has completed.
+#[tokio::test]
+async fn an_import_goes_not_on_after_a_failure_that_removed_its_beginning() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("store");
+    let import = program().await?.with_file_name("import-through-failure");
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"trap '' XFSZ; ulimit -f "$0"; exec "$@""#, "32768"]).arg(import).arg(&file).args(["4000", "15000000"]);
+    let output = command.output().await?;
+    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let outcome: Value = serde_json::from_slice(&output.stdout)?;
+    let expected = json!({"refused": "unavailable", "after": null, "imported": {"Err": "unavailable"}, "there": false, "messages": 0});
+    assert_eq!(outcome, expected);
+    Ok(())
+}

@@ -15,25 +15,25 @@ const ROUNDS: i64 = 3;
 
 /// A disk whose syncs wait while a gate is shut.
 #[derive(Debug, Clone)]
-struct Gated {
+pub(super) struct Gated {
     disk: Disk,
     gate: Arc<(Mutex<bool>, Condvar)>,
     waiting: watch::Sender<bool>,
 }
 
 impl Gated {
-    fn new() -> Self {
-        let disk = Disk::empty();
+    /// A gate before a disk, open.
+    pub(super) fn on(disk: Disk) -> Self {
         Self { disk, gate: Arc::default(), waiting: watch::Sender::new(false) }
     }
 
-    fn shut(&self, is_shut: bool) {
+    pub(super) fn shut(&self, is_shut: bool) {
         *self.gate.0.lock().unwrap_or_else(PoisonError::into_inner) = is_shut;
         self.gate.1.notify_all();
     }
 
     /// Returns when a sync waits.
-    async fn is_waiting(&self) -> anyhow::Result<()> {
+    pub(super) async fn is_waiting(&self) -> anyhow::Result<()> {
         timeout(PATIENCE, self.waiting.subscribe().wait_for(|waiting| *waiting)).await??;
         Ok(())
     }
@@ -97,7 +97,7 @@ fn is_answered(write: &mut Write<'_>) -> bool {
 
 #[tokio::test]
 async fn sixty_four_writers_need_at_most_an_eighth_of_the_syncs_of_one() -> anyhow::Result<()> {
-    let disk = Gated::new();
+    let disk = Gated::on(Disk::empty());
     let store = store(&disk).await?;
     let before = disk.disk.syncs();
     for id in 0..ROUNDS * WRITERS {
@@ -128,7 +128,7 @@ async fn sixty_four_writers_need_at_most_an_eighth_of_the_syncs_of_one() -> anyh
 
 #[tokio::test]
 async fn a_slow_disk_keeps_only_writers_waiting() -> anyhow::Result<()> {
-    let disk = Gated::new();
+    let disk = Gated::on(Disk::empty());
     let store = store(&disk).await?;
     disk.shut(true);
     let mut write = append(&store, 0, 1);

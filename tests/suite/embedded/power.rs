@@ -4,7 +4,7 @@ use super::disk::{Disk, Fate};
 use super::random::Random;
 use super::seen::Track;
 use super::unavailable;
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use session_repository::{EmbeddedStore, Store, StoreOptions, Timestamp};
 use std::io::ErrorKind;
 use tokio::task::JoinSet;
@@ -50,8 +50,16 @@ async fn write(store: &EmbeddedStore, tracks: &mut Vec<Track>, random: &mut Rand
     Ok(())
 }
 
-/// Checks all tracks in what a disk holds.
+/// Checks all tracks in what a disk holds: for readers first, who must not write to it.
 async fn settle(image: Vec<u8>, tracks: &mut [Track], random: &mut Random) -> anyhow::Result<()> {
+    let disk = Disk::of(image.clone());
+    disk.doom(0, Fate::Failure(ErrorKind::ReadOnlyFilesystem));
+    let reader = EmbeddedStore::on_backend_read_only(disk.clone(), StoreOptions::default()).await?;
+    for track in &mut *tracks {
+        track.clone().settle(&reader).await.context("for a reader")?;
+    }
+    reader.close().await;
+    ensure!(!disk.has_failed(), "a reader has written");
     let store = open(&Disk::holding(image, random)).await?;
     for track in tracks {
         track.settle(&store).await?;

@@ -9,7 +9,9 @@ use serde_json::json;
 use session_repository::{AnyStore, Entity, Error};
 
 pub(crate) async fn run(place: &Place, command: ArchiveCommand) -> anyhow::Result<()> {
-    let store = place.open_existing().await?;
+    // Only in MongoDB is there an archive to write to; other stores say so.
+    let is_writing = !matches!(command, ArchiveCommand::Status { .. }) && place.is_mongo();
+    let store = if is_writing { place.open().await? } else { place.open_existing().await? };
     let (ArchiveCommand::Status { session, .. } | ArchiveCommand::Run { session, .. } | ArchiveCommand::Undo { session, .. }) = &command;
     let subject = Subject { session_id: session.clone(), ..Subject::default() };
     let done = on(&store.0, command).await;

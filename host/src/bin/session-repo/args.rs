@@ -104,6 +104,12 @@ pub(crate) enum Command {
         #[command(flatten)]
         output: Output,
     },
+    /// Rewrite a store file with what is in it now, and nothing of what was replaced or deleted. Nobody else can use it meanwhile.
+    #[command(after_help = COMPACT_EXAMPLES)]
+    Compact {
+        #[command(flatten)]
+        output: Output,
+    },
     /// See, fill or empty the archive of a session, where MongoDB has the oldest messages of a long history.
     #[command(subcommand)]
     Archive(ArchiveCommand),
@@ -132,6 +138,15 @@ Examples:
 
 Exit status: 0 if every session of the dump is in the store now, 1 if not: a line that is no session document is refused, and a session
 whose id another one has is left out. Both are named on stderr, and the rest is stored.";
+
+const COMPACT_EXAMPLES: &str = "\
+Examples:
+  session-repo compact
+  session-repo compact --store file:sessions.store --json
+
+Text that was updated, redacted or removed stays in unused parts of the file until these are used again. Compaction leaves none of it. The
+new file is made beside the old one and takes its place in one step: a command that is killed leaves one of the two, complete.
+Exit status: 0 done, 1 not; then the file is as it was.";
 
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:

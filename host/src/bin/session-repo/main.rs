@@ -6,6 +6,7 @@ mod archive;
 mod args;
 mod check;
 mod command;
+mod compact;
 mod exec;
 mod input;
 mod interfaces;
@@ -19,7 +20,7 @@ mod wire;
 use anyhow::Context;
 use args::{Cli, Command};
 use clap::{CommandFactory, Parser};
-use place::Place;
+use place::{Opened, Place};
 use session_repository::{Error, Repository};
 use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
@@ -80,22 +81,32 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
     };
     place.announce();
     match command {
-        Command::Operation(operation) => on(&place, async |repository| command::run(repository, operation).await).await,
-        Command::Exec(exec) => on(&place, async |repository| exec::run(repository, exec.concurrency).await.context("exec stopped")).await,
+        Command::Operation(operation) => {
+            let is_reading = operation.is_reading();
+            let open = async { if is_reading { place.open_to_read().await } else { place.open().await } };
+            on(open, async |repository| command::run(repository, operation).await).await
+        }
+        Command::Exec(exec) => {
+            on(place.open(), async |repository| exec::run(repository, exec.concurrency).await.context("exec stopped")).await
+        }
         Command::Show { session, follow } => show::run(&place, &session, follow).await,
         Command::Export { file, resume } => transfer::export(&place, file, resume).await,
         Command::Import { file } => transfer::import(&place, file).await,
+        Command::Compact { output } => compact::run(&place, output.json).await,
         Command::Archive(command) => archive::run(&place, command).await,
         Command::Check { output } => check::run(&place, output.json).await,
         Command::Completions { .. } => Ok(()),
     }
 }
 
-/// Does something with a repository, and closes it.
-async fn on(place: &Place, work: impl AsyncFnOnce(&Repository) -> anyhow::Result<()>) -> anyhow::Result<()> {
+/// Opens a store, does something with a repository on it, and closes it.
+async fn on(
+    open: impl Future<Output = anyhow::Result<Opened>>,
+    work: impl AsyncFnOnce(&Repository) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     // Before the store is opened, because others may wait for it.
     Repository::prepare().map_err(|error| failed(&error))?;
-    let repository = place.open().await?.repository()?;
+    let repository = open.await?.repository()?;
     let done = work(&repository).await;
     repository.close().await;
     done

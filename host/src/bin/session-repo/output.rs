@@ -3,10 +3,11 @@
 use crate::json::{self, Members};
 use crate::wire;
 use anyhow::Context;
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::value::RawValue;
 use session_repository::{Agent, ArchivedAgent, Feedback, Json, Message, Session};
 use std::borrow::Cow;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use terminal_size::Width;
 use textwrap::core::display_width;
 
@@ -152,4 +153,16 @@ fn print_table<T, const N: usize>(header: [&str; N], rows: &[T], cells: impl Fn(
         text.push('\n');
     }
     print(text.trim_end())
+}
+
+/// A progress bar on a terminal, and nothing elsewhere.
+pub(crate) fn progress(template: &str) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::no_length();
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
 }

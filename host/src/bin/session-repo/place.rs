@@ -4,7 +4,8 @@ use crate::args::StoreArgs;
 use crate::failed;
 use anyhow::Context;
 use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
-use session_repository::{AnyStore, Report, Repository, StoreOptions, StoreUrl};
+use indicatif::ProgressBar;
+use session_repository::{AnyStore, Compacted, Report, Repository, StoreOptions, StoreUrl};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
@@ -45,23 +46,43 @@ impl Place {
         }
     }
 
-    /// Opens the store.
+    /// Opens the store for reading and writing.
     pub(crate) async fn open(&self) -> anyhow::Result<Opened> {
         self.try_open().await.map_err(|error| failed(&error)).context("cannot open the store")
     }
 
-    /// Opens a store to read from; a file has to be there.
-    pub(crate) async fn open_existing(&self) -> anyhow::Result<Opened> {
-        if let StoreUrl::File(path) = &self.url
-            && !path.exists()
-        {
-            anyhow::bail!("there is no store file {}: nothing was ever stored there", path.display());
+    /// Opens a store for reading only. Where its file would be made, there is an empty one instead, and that is said.
+    pub(crate) async fn open_to_read(&self) -> anyhow::Result<Opened> {
+        match self.missing_file() {
+            Some(missing) => {
+                eprintln!("session-repo: {missing}");
+                Self { url: StoreUrl::Memory, ..self.clone() }.open_existing().await
+            }
+            None => self.open_existing().await,
         }
-        self.open().await
     }
 
-    /// Opens the store; the error is as the library has it.
-    pub(crate) async fn try_open(&self) -> session_repository::Result<Opened> {
+    /// Opens a store for reading only; a file has to be there.
+    pub(crate) async fn open_existing(&self) -> anyhow::Result<Opened> {
+        self.try_open_existing().await.map_err(|error| failed(&error)).context("cannot open the store")
+    }
+
+    /// Opens a store for reading only; the error is as the library has it.
+    pub(crate) async fn try_open_existing(&self) -> session_repository::Result<Opened> {
+        self.patiently(async || AnyStore::open_read_only(&self.url, self.options.clone()).await.map(Opened)).await
+    }
+
+    /// What is to be said of a file that is not there and would be made by a command that writes.
+    fn missing_file(&self) -> Option<String> {
+        let StoreUrl::File(path) = &self.url else { return None };
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // The folder of the default file is made with it.
+        let would_be_made = !path.exists() && (self.is_default || folder.is_dir());
+        would_be_made.then(|| format!("there is no store file {} yet: nothing was ever stored there", path.display()))
+    }
+
+    /// Opens the store for reading and writing; the error is as the library has it.
+    async fn try_open(&self) -> session_repository::Result<Opened> {
         if let (true, StoreUrl::File(path)) = (self.is_default, &self.url) {
             let cannot =
                 |error| session_repository::Error::Unavailable(format!("the folder of {} cannot be made: {error}", path.display()));
@@ -73,6 +94,19 @@ impl Place {
     /// Looks at the store and changes nothing in it.
     pub(crate) async fn inspect(&self) -> session_repository::Result<Report> {
         self.patiently(async || AnyStore::inspect(&self.url, self.options.clone()).await).await
+    }
+
+    /// Rewrites the file.
+    pub(crate) async fn compact(&self, bar: &ProgressBar) -> session_repository::Result<Compacted> {
+        let compact = async || {
+            let bar = bar.clone();
+            let progress = move |copied, total| {
+                bar.set_length(total);
+                bar.set_position(copied);
+            };
+            AnyStore::compact(&self.url, progress).await
+        };
+        self.patiently(compact).await
     }
 
     /// Opens the store in some way; waits a little where another process holds the file.
@@ -92,10 +126,15 @@ impl Place {
     /// What it is called, without credentials.
     pub(crate) fn name(&self) -> String {
         let StoreOptions { database, collection, .. } = &self.options;
+        format!("{}, collection {database}.{collection}", self.medium())
+    }
+
+    /// What the collections are in, without credentials.
+    pub(crate) fn medium(&self) -> String {
         match &self.url {
-            StoreUrl::Mongo(_) => format!("MongoDB, collection {database}.{collection}"),
-            StoreUrl::File(path) => format!("file:{}, collection {database}.{collection}", path.display()),
-            StoreUrl::Memory => format!("memory:, collection {database}.{collection}"),
+            StoreUrl::Mongo(_) => String::from("MongoDB"),
+            StoreUrl::File(path) => format!("file:{}", path.display()),
+            StoreUrl::Memory => String::from("memory:"),
         }
     }
 
@@ -106,9 +145,14 @@ impl Place {
         Some((file.modified().ok()?, file.len()))
     }
 
-    /// Whether it is a file, which one process at a time can have open.
+    /// Whether it is a file, which a writer and readers cannot have open at the same time.
     pub(crate) fn is_file(&self) -> bool {
         matches!(self.url, StoreUrl::File(_))
+    }
+
+    /// Whether it is in MongoDB.
+    pub(crate) fn is_mongo(&self) -> bool {
+        matches!(self.url, StoreUrl::Mongo(_))
     }
 }
 

@@ -74,7 +74,7 @@ async fn show(place: &Place, open: &mut Option<(Opened, Repository)>, session_id
     }
     let mut told = false;
     loop {
-        // Nobody else can have a file open meanwhile, so it is let go between two looks.
+        // Nobody can write to a file that is open, so it is let go between two looks.
         if place.is_file()
             && let Some((_, repository)) = open.take()
         {
@@ -86,7 +86,7 @@ async fn show(place: &Place, open: &mut Option<(Opened, Repository)>, session_id
             tokio::time::sleep(POLL).await;
         }
         if open.is_none() {
-            match place.try_open().await {
+            match place.try_open_existing().await {
                 Ok(store) => *open = Some(opened(Ok(store)).map_err(Stop::NotOpened)?),
                 Err(Error::Unavailable(why)) => {
                     if !told {

@@ -1,13 +1,12 @@
 //! `session-repo export` and `import`.
 
 use crate::failed;
-use crate::output;
+use crate::output::{self, progress};
 use crate::place::{Opened, Place};
 use anyhow::{Context, anyhow, bail};
-use indicatif::{ProgressBar, ProgressStyle};
 use session_repository::Dumped;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufReader, BufWriter, IsTerminal, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// What stands for stdin and stdout.
@@ -199,16 +198,4 @@ async fn read(store: &Opened, input: Box<dyn Read + Send>, bytes: Option<u64>, f
         return output::print(&format!("{counts}: complete"));
     }
     bail!("{counts}, {} different, {} refused: not complete", imported.different, imported.refused)
-}
-
-/// A progress bar on a terminal, and nothing elsewhere.
-fn progress(template: &str) -> ProgressBar {
-    if !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::no_length();
-    match ProgressStyle::with_template(template) {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
 }

@@ -125,7 +125,7 @@ impl WriteTables<'_> {
     fn forget_old_appends(&mut self, agent: Number) -> Result<()> {
         let kept = self.appends.range((agent, 0)..(agent + 1, 0))?.rev().nth(REMEMBERED_APPENDS - 1).transpose()?;
         if let Some(oldest) = kept.map(|(key, _)| key.value().1) {
-            self.appends.retain_in((agent, 0)..(agent, oldest), |_, _| false)?;
+            self.appends.remove_range((agent, 0)..(agent, oldest))?;
         }
         Ok(())
     }

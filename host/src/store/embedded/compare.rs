@@ -28,7 +28,7 @@ struct Agent {
 
 impl Comparison {
     pub(super) fn new(session_id: String, stored: SessionRow, tables: &WriteTables<'_>) -> Result<Self> {
-        let agents = agents_of(&tables.agents, stored.number)?;
+        let agents = agents_of(&*tables.agents, stored.number)?;
         let document = Document::from_iter([(String::from("_id"), Bson::String(session_id.clone()))]);
         Ok(Self { session_id, stored, document, feedback: 0, agents: agents.into_iter(), agent: None, is_same: true })
     }

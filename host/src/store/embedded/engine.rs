@@ -2,11 +2,16 @@
 //!
 //! All writes that wait while one transaction is made durable share the next one (group commit). An answer leaves only when the
 //! transaction that it stands on is durable.
+//!
+//! A store that is open for reading only has no thread that writes, and its database stands on an [`Overlay`].
 
 use super::fault::{Fault, Result, storage_error};
-use super::file::StoreFile;
+use super::file::{Contents, StoreFile};
+use super::order;
+use super::overlay::Overlay;
 use super::tables::{ReadTables, WriteTables};
 use crate::error::Error;
+use redb::backends::InMemoryBackend;
 use redb::{Builder, Database, ReadableDatabase, StorageBackend};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -23,7 +28,7 @@ const QUEUE: usize = 4096;
 
 /// What the writing thread is to do.
 trait Write: Send {
-    /// Does the work. An error means that the transaction is broken.
+    /// Does the work, and takes back what it changed if it is refused. An error means that the transaction is broken.
     fn run(&mut self, tables: &mut WriteTables<'_>) -> Result<(), redb::Error>;
 
     /// Answers, once the transaction is durable or has failed.
@@ -44,8 +49,14 @@ where
     fn run(&mut self, tables: &mut WriteTables<'_>) -> Result<(), redb::Error> {
         let Some(work) = self.work.take() else { return Ok(()) };
         self.result = Some(match work(tables) {
-            Ok(result) => Ok(result),
-            Err(Fault::Refused(error)) => Err(error),
+            Ok(result) => {
+                tables.keep();
+                Ok(result)
+            }
+            Err(Fault::Refused(error)) => {
+                tables.take_back()?;
+                Err(error)
+            }
             Err(Fault::Storage(cause)) => return Err(cause),
         });
         Ok(())
@@ -67,17 +78,34 @@ fn not_open() -> Error {
     Error::Unavailable(String::from("the store is not open"))
 }
 
-fn open(backend: impl StorageBackend, verify: bool) -> Result<Database> {
+/// What a database is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Write,
+    Read,
+    /// As for reading; all of it is verified.
+    Verify,
+    /// All of it is verified, and nothing is in it that writing would remove.
+    Copy,
+}
+
+pub(super) fn open(backend: impl StorageBackend, purpose: Purpose) -> Result<Database> {
     let mut builder = Builder::new();
+    let verify = matches!(purpose, Purpose::Verify | Purpose::Copy);
     builder.set_cache_size(CACHE).set_check_integrity_on_open(verify).set_repair_callback(|repair| {
         tracing::info!(progress = repair.progress(), "the store file was not closed; it is being checked");
     });
     let database = builder.create_with_backend(backend)?;
+    order::migrate(&database)?;
     // A new file, or one of an older version.
     let is_lacking = database.begin_read()?.list_tables()?.count() < WriteTables::COUNT;
     let transaction = database.begin_write()?;
     let mut tables = WriteTables::open(&transaction)?;
-    tables.remove_all_unfinished()?;
+    // Readers do not see what they are parts of.
+    if matches!(purpose, Purpose::Write | Purpose::Copy) {
+        tables.remove_all_unfinished()?;
+        tables.keep();
+    }
     let changed = is_lacking || tables.changed;
     drop(tables);
     // Readers find all tables there.
@@ -93,6 +121,13 @@ fn open(backend: impl StorageBackend, verify: bool) -> Result<Database> {
 #[derive(Debug)]
 pub(super) struct Engine {
     shared: Arc<Shared>,
+    /// None if the store is open for reading only.
+    writing: Option<Writing>,
+}
+
+/// The way to the writing thread.
+#[derive(Debug)]
+struct Writing {
     writes: RwLock<Option<mpsc::Sender<Box<dyn Write>>>>,
     /// Closed when the writing thread has ended.
     ended: watch::Receiver<()>,
@@ -109,45 +144,70 @@ struct Shared {
 impl Engine {
     /// Starts on an open file.
     pub(super) fn on_file(file: StoreFile) -> Result<Self> {
-        Self::on_opened(open(file.clone(), false)?, file)
-    }
-
-    /// Starts on an open file all of which is in order.
-    pub(super) fn verified(file: StoreFile) -> Result<Self> {
-        Self::on_opened(open(file.clone(), true)?, file)
-    }
-
-    fn on_opened(database: Database, file: StoreFile) -> Result<Self> {
+        // Before the database can be in a format that older programs do not know.
+        file.set_format().map_err(|error| Fault::Storage(redb::Error::Io(error)))?;
+        let database = open(file.clone(), Purpose::Write)?;
         file.set_ready().map_err(|error| Fault::Storage(redb::Error::Io(error)))?;
         Self::start(database, Some(file))
     }
 
     /// Starts on a backend of the caller's.
     pub(super) fn on_backend(backend: impl StorageBackend) -> Result<Self> {
-        Self::start(open(backend, false)?, None)
+        Self::start(open(backend, Purpose::Write)?, None)
     }
 
     fn start(database: Database, file: Option<StoreFile>) -> Result<Self> {
         let shared = Arc::new(Shared { database: RwLock::new(Some(database)), file });
         let (writes, queue) = mpsc::channel(QUEUE);
         let (alive, ended) = watch::channel(());
-        let writing = Arc::clone(&shared);
+        let thread_shared = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name(String::from("session-store")).spawn(move || {
-            writing.serve(queue);
+            thread_shared.serve(queue);
             drop(alive);
         });
         thread.map_err(|error| Fault::Storage(redb::Error::Io(error)))?;
-        Ok(Self { shared, writes: RwLock::new(Some(writes)), ended })
+        Ok(Self { shared, writing: Some(Writing { writes: RwLock::new(Some(writes)), ended }) })
     }
 
-    /// Has the writing thread do `work`, and returns when it is durable. Work that is refused must have changed nothing.
+    /// Starts on an open file for reading only.
+    pub(super) fn reading_file((file, contents): (StoreFile, Contents)) -> Result<Self> {
+        Self::reading_opened(file, contents, Purpose::Read)
+    }
+
+    /// Starts on an open file for reading only, if all of it is in order.
+    pub(super) fn verified(file: StoreFile, contents: Contents) -> Result<Self> {
+        Self::reading_opened(file, contents, Purpose::Verify)
+    }
+
+    fn reading_opened(file: StoreFile, contents: Contents, purpose: Purpose) -> Result<Self> {
+        match contents {
+            Contents::Database { .. } => Self::reading(file.clone(), purpose, Some(file)),
+            Contents::Nothing => Self::reading(InMemoryBackend::new(), purpose, Some(file)),
+        }
+    }
+
+    /// Starts on a backend of the caller's for reading only.
+    pub(super) fn reading_backend(backend: impl StorageBackend) -> Result<Self> {
+        Self::reading(backend, Purpose::Read, None)
+    }
+
+    fn reading(base: impl StorageBackend, purpose: Purpose, file: Option<StoreFile>) -> Result<Self> {
+        let overlay = Overlay::above(base).map_err(|error| Fault::Storage(redb::Error::Io(error)))?;
+        let database = RwLock::new(Some(open(overlay, purpose)?));
+        Ok(Self { shared: Arc::new(Shared { database, file }), writing: None })
+    }
+
+    /// Has the writing thread do `work`, and returns when it is durable. Work that is refused changes nothing, whatever it did before.
     pub(super) async fn write<R: Send + 'static>(
         &self,
         work: impl FnOnce(&mut WriteTables<'_>) -> Result<R> + Send + 'static,
     ) -> Result<R, Error> {
+        let Some(writing) = &self.writing else {
+            return Err(if self.shared.is_closed() { not_open() } else { Error::read_only() });
+        };
         let (answer, answered) = oneshot::channel();
         let write = Box::new(Work { work: Some(work), result: None, answer });
-        let writes = self.writes.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let writes = writing.writes.read().unwrap_or_else(PoisonError::into_inner).clone();
         let sent = match writes {
             Some(writes) => writes.send(write).await.is_ok(),
             None => false,
@@ -171,9 +231,18 @@ impl Engine {
 
     /// Does what was begun, then lets the file go.
     pub(super) async fn close(&self) {
-        drop(self.writes.write().unwrap_or_else(PoisonError::into_inner).take());
-        let mut ended = self.ended.clone();
-        while ended.changed().await.is_ok() {}
+        match &self.writing {
+            Some(writing) => {
+                drop(writing.writes.write().unwrap_or_else(PoisonError::into_inner).take());
+                let mut ended = writing.ended.clone();
+                while ended.changed().await.is_ok() {}
+            }
+            None => {
+                let shared = Arc::clone(&self.shared);
+                // Fails only where the database panics on a damaged file, which nobody uses any more.
+                tokio::task::spawn_blocking(move || shared.close()).await.ok();
+            }
+        }
     }
 
     /// The size of the file in bytes, where there is one.
@@ -207,11 +276,19 @@ impl Shared {
                 write.answer(committed.clone());
             }
         }
+        self.close();
+    }
+
+    fn close(&self) {
         drop(self.database.write().unwrap_or_else(PoisonError::into_inner).take());
         // Handles that are still there hold the file, but it is free.
         if let Some(file) = &self.file {
             file.release();
         }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.database.read().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
     /// Does a write, and all that come while it is being worked on, in one transaction, and makes it durable.
@@ -246,7 +323,7 @@ impl Shared {
             tracing::error!("the store's disk failed to keep what was written; the store stays closed until it is opened anew");
             return;
         }
-        match catch_unwind(AssertUnwindSafe(|| open(file.clone(), false))) {
+        match catch_unwind(AssertUnwindSafe(|| open(file.clone(), Purpose::Write))) {
             Ok(Ok(opened)) => *database = Some(opened),
             Ok(Err(fault)) => drop(fault.into_error()),
             Err(_) => tracing::error!("the store file cannot be opened again"),

@@ -50,6 +50,12 @@ impl From<redb::DatabaseError> for Fault {
     }
 }
 
+impl From<redb::CompactionError> for Fault {
+    fn from(error: redb::CompactionError) -> Self {
+        Self::Storage(error.into())
+    }
+}
+
 impl Fault {
     /// The error for the caller; the cause goes to the log.
     pub(super) fn into_error(self) -> Error {

@@ -1,19 +1,27 @@
-//! The file: a header of our own, by which it is known, and the database behind it; held by one process at a time.
+//! The file: a header of our own, by which it is known, and the database behind it.
+//!
+//! One writer has the file locked for itself, or any number of readers share it.
 
-use super::holder;
+use super::at::{read_at, write_at};
+use super::{holder, replacement};
 use crate::error::{Error, Result};
 use redb::StorageBackend;
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind};
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The format that this version writes, and the newest that it reads.
-pub(super) const FORMAT: u64 = 1;
+/// The format that this version writes, and the newest that it reads. It reads all older ones.
+const FORMAT: u64 = 2;
 
 /// How every store file begins. The number of the format and the end of a line follow.
 const MAGIC: &str = "session-repository store\nformat ";
+
+/// How a store file of a format begins.
+fn heading(format: u64) -> String {
+    format!("{MAGIC}{format}\n")
+}
 
 /// Where the database begins: a page of its own for the header.
 const HEADER: u64 = 4096;
@@ -21,6 +29,17 @@ const HEADER: u64 = 4096;
 /// Where the header says whether the database behind it was ever complete.
 const STATE: u64 = 64;
 const READY: u8 = b'+';
+
+/// What a file is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// Nothing is written, neither to the file nor to its folder.
+    Read,
+    /// The file is made if there is none.
+    Write,
+    /// Another file takes its place. Nothing is written to this one.
+    Replace,
+}
 
 /// An open store file, locked until it is released or the last clone is dropped.
 #[derive(Debug, Clone)]
@@ -52,18 +71,77 @@ impl Drop for Locked {
 impl StoreFile {
     /// Opens the file, makes it if there is none, and locks it. Leaves every file alone that is not a store file of a format known here.
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let file = open_or_make(path).map_err(|error| cannot_open(path, &error))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let holder = holder::of(&file);
-                return Err(Error::Unavailable(format!("the store file {} is held by {holder}", path.display())));
-            }
-            Err(TryLockError::Error(error)) => return Err(cannot_open(path, &error)),
+        let opened = Self::locked(path, Access::Write)?;
+        if let Contents::Nothing = opened.contents(path)? {
+            // The process that made it ended before anything was stored. Its name is in the folder for good before anything is.
+            opened.begin().and_then(|()| sync_folder(path)).map_err(|error| cannot_open(path, Access::Write, &error))?;
         }
-        let opened = Self { file: Arc::new(Locked { file, doubtful: AtomicBool::new(false) }) };
-        opened.prepare(path)?;
+        replacement::remove_left_over(path);
         Ok(opened)
+    }
+
+    /// Opens the file for reading, and locks it against writers. Tells whether a database is in it; if not, nothing was ever stored there.
+    pub(super) fn open_read_only(path: &Path) -> Result<(Self, Contents)> {
+        let opened = Self::locked(path, Access::Read)?;
+        let contents = opened.contents(path)?;
+        Ok((opened, contents))
+    }
+
+    /// Opens the file for reading, to put another one in its place, and locks it for that.
+    pub(super) fn open_to_replace(path: &Path) -> Result<(Self, Contents)> {
+        let opened = Self::locked(path, Access::Replace)?;
+        let contents = opened.contents(path)?;
+        Ok((opened, contents))
+    }
+
+    /// Makes a new file with a header and nothing behind it, and locks it. Its name need not survive a crash.
+    pub(super) fn make(path: &Path) -> io::Result<Self> {
+        let file = owners_alone().read(true).write(true).create_new(true).open(path)?;
+        file.try_lock()?;
+        let made = Self { file: Arc::new(Locked { file, doubtful: AtomicBool::new(false) }) };
+        made.begin()?;
+        Ok(made)
+    }
+
+    fn locked(path: &Path, access: Access) -> Result<Self> {
+        let failed = |error: &io::Error| cannot_open(path, access, error);
+        // Opening a pipe would wait for its other end.
+        if path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
+            return Err(foreign(path));
+        }
+        loop {
+            let file = match access {
+                Access::Read => File::open(path),
+                Access::Write => open_or_make(path),
+                Access::Replace => OpenOptions::new().read(true).write(true).open(path),
+            };
+            let file = file.map_err(|error| failed(&error))?;
+            let locked = match access {
+                Access::Read => file.try_lock_shared(),
+                Access::Write | Access::Replace => file.try_lock(),
+            };
+            match locked {
+                // Another file may have taken its place since it was opened.
+                Ok(()) if !is_at(path, &file).map_err(|error| failed(&error))? => {}
+                Ok(()) => return Ok(Self { file: Arc::new(Locked { file, doubtful: AtomicBool::new(false) }) }),
+                Err(TryLockError::WouldBlock) => {
+                    return Err(Error::Unavailable(format!("the store file {} is {}", path.display(), holder::of(&file))));
+                }
+                Err(TryLockError::Error(error)) => return Err(failed(&error)),
+            }
+        }
+    }
+
+    /// Whether a path is that of a store file, complete or begun.
+    pub(super) fn is_one(path: &Path) -> bool {
+        // Not where a link leads to.
+        let length = match path.symlink_metadata() {
+            Ok(metadata) if metadata.is_file() => metadata.len(),
+            _ => return false,
+        };
+        let mut header = Vec::new();
+        let read = File::open(path).and_then(|file| file.take(HEADER).read_to_end(&mut header));
+        read.is_ok() && matches!(Header::parse(&header, length), Header::Ready(_) | Header::Unfinished(_))
     }
 
     /// Whether a synchronisation failed. After that the system may show what was written and not have it on the disk, so nothing that
@@ -77,24 +155,23 @@ impl StoreFile {
         self.file.unlock();
     }
 
-    /// Checks the header, or writes one into a file that has nothing in it yet.
-    fn prepare(&self, path: &Path) -> Result<()> {
-        let failed = |error: io::Error| cannot_open(path, &error);
+    /// What the header says of the file.
+    fn contents(&self, path: &Path) -> Result<Contents> {
+        let failed = |error: io::Error| cannot_open(path, Access::Read, &error);
         let length = self.size().map_err(failed)?;
         let mut header = vec![0; usize::try_from(length.min(HEADER)).unwrap_or_default()];
         read_at(&self.file.file, 0, &mut header).map_err(failed)?;
         match Header::parse(&header, length) {
-            Header::Ready => Ok(()),
+            Header::Ready(format) => Ok(Contents::Database { format }),
             // It was complete but for that note. What is a database is never begun anew.
-            Header::Unfinished if self.holds_database().map_err(failed)? => Ok(()),
-            // The process that made it ended before anything was stored. Its name is in the folder for good before anything is.
-            Header::Unfinished => self.begin().and_then(|()| sync_folder(path)).map_err(failed),
+            Header::Unfinished(format) if self.holds_database().map_err(failed)? => Ok(Contents::Database { format }),
+            Header::Unfinished(_) => Ok(Contents::Nothing),
             Header::Damaged => Err(Error::Corrupt(String::from("the store file is damaged"))),
             Header::Newer(format) => Err(Error::InvalidArgument(format!(
-                "the store file {} has format {format}, which a newer version of this program wrote; this one reads format {FORMAT}",
+                "the store file {} has format {format}, which a newer version of this program wrote; this one reads formats up to {FORMAT}",
                 path.display()
             ))),
-            Header::Foreign => Err(Error::InvalidArgument(format!("{} is not a store file of this program", path.display()))),
+            Header::Foreign => Err(foreign(path)),
         }
     }
 
@@ -112,9 +189,21 @@ impl StoreFile {
     /// Makes an empty file of it that is known as ours from here on.
     fn begin(&self) -> io::Result<()> {
         self.file.file.set_len(0)?;
-        let mut header = format!("{MAGIC}{FORMAT}\n").into_bytes();
+        let mut header = heading(FORMAT).into_bytes();
         header.resize(HEADER as usize, 0);
         write_at(&self.file.file, 0, &header)?;
+        self.file.file.sync_all()
+    }
+
+    /// Writes the newest format into the header, so that older programs leave the file alone. The database is brought to it afterwards.
+    pub(super) fn set_format(&self) -> io::Result<()> {
+        let mut there = heading(FORMAT).into_bytes();
+        read_at(&self.file.file, 0, &mut there)?;
+        if there == heading(FORMAT).as_bytes() {
+            return Ok(());
+        }
+        tracing::info!("the store file is brought to format {FORMAT}");
+        write_at(&self.file.file, 0, heading(FORMAT).as_bytes())?;
         self.file.file.sync_all()
     }
 
@@ -129,15 +218,42 @@ impl StoreFile {
         self.file.file.sync_all()
     }
 
+    /// What the system knows of it.
+    pub(super) fn metadata(&self) -> io::Result<Metadata> {
+        self.file.file.metadata()
+    }
+
+    /// Gives it the owner and the permissions of another file.
+    pub(super) fn belong_like(&self, other: &Metadata) -> io::Result<()> {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::{MetadataExt, fchown};
+            let own = self.metadata()?;
+            if (own.uid(), own.gid()) != (other.uid(), other.gid()) {
+                fchown(&self.file.file, Some(other.uid()), Some(other.gid()))?;
+            }
+        }
+        self.file.file.set_permissions(other.permissions())
+    }
+
     /// Its size in bytes.
     pub(super) fn size(&self) -> io::Result<u64> {
         Ok(self.file.file.metadata()?.len())
     }
 }
 
+/// What is in a store file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Contents {
+    /// A database in a format of the file's.
+    Database { format: u64 },
+    /// The file was being made when its process ended.
+    Nothing,
+}
+
 enum Header {
-    Ready,
-    Unfinished,
+    Ready(u64),
+    Unfinished(u64),
     /// There was a complete database behind it, but it is cut off, or the header is not as it was written.
     Damaged,
     Newer(u64),
@@ -147,25 +263,26 @@ enum Header {
 impl Header {
     /// What the first bytes of a file of this length say.
     fn parse(bytes: &[u8], length: u64) -> Self {
-        let ours = format!("{MAGIC}{FORMAT}\n");
         // What a power failure can leave of a header that was being written. Nothing is behind it then: longer files that begin with zeros
         // are images of disks.
         let written = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-        if length <= HEADER && written < ours.len() && bytes.get(..written).is_some_and(|part| ours.as_bytes().starts_with(part)) {
-            return Self::Unfinished;
+        let begun = bytes.get(..written).unwrap_or_default();
+        let is_part = |format: &u64| begun.len() < heading(*format).len() && heading(*format).as_bytes().starts_with(begun);
+        if let Some(format) = (1..=FORMAT).find(is_part).filter(|_| length <= HEADER) {
+            return Self::Unfinished(format);
         }
         let Some(rest) = bytes.strip_prefix(MAGIC.as_bytes()) else { return Self::Foreign };
         let digits = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
         match std::str::from_utf8(digits).ok().and_then(|digits| digits.parse::<u64>().ok()) {
-            Some(FORMAT) if bytes.get(STATE as usize) == Some(&READY) => {
+            Some(format @ 1..=FORMAT) if bytes.get(STATE as usize) == Some(&READY) => {
                 if length > HEADER {
-                    Self::Ready
+                    Self::Ready(format)
                 } else {
                     Self::Damaged
                 }
             }
-            Some(FORMAT) if bytes.get(ours.len()..).is_some_and(|rest| rest.iter().all(|byte| *byte == 0)) => Self::Unfinished,
-            Some(FORMAT) => Self::Damaged,
+            Some(format @ 1..=FORMAT) if begun.len() == heading(format).len() => Self::Unfinished(format),
+            Some(1..=FORMAT) => Self::Damaged,
             Some(format) if format > FORMAT => Self::Newer(format),
             _ => Self::Foreign,
         }
@@ -173,40 +290,69 @@ impl Header {
 }
 
 fn open_or_make(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true);
-    match options.open(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            options.create(true);
-            // Conversations are their owner's business.
-            #[cfg(unix)]
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-            options.open(path)
-        }
+    match OpenOptions::new().read(true).write(true).open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => owners_alone().read(true).write(true).create(true).open(path),
         opened => opened,
     }
 }
 
-fn sync_folder(path: &Path) -> io::Result<()> {
+/// Options by which a new file is its owner's alone, as conversations are.
+fn owners_alone() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// Whether a path leads to an open file. If not, that one was removed or replaced.
+fn is_at(path: &Path, file: &File) -> io::Result<bool> {
+    match same_file::Handle::from_path(path) {
+        Ok(there) => Ok(there == same_file::Handle::from_file(file.try_clone()?)?),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     if cfg!(unix) {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(folder)?.sync_all()?;
+        File::open(folder(path))?.sync_all()?;
     }
     Ok(())
 }
 
-fn cannot_open(path: &Path, error: &io::Error) -> Error {
-    let path = path.display();
-    match error.kind() {
-        ErrorKind::NotFound | ErrorKind::NotADirectory => {
-            Error::InvalidArgument(format!("the store file {path} cannot be made: its folder does not exist"))
+/// The folder that a file is in.
+fn folder(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// The error for a file that the system does not open.
+fn cannot_open(path: &Path, access: Access, error: &io::Error) -> Error {
+    let name = path.display();
+    match (error.kind(), access) {
+        (ErrorKind::NotFound, Access::Read | Access::Replace) if folder(path).is_dir() => missing(path),
+        (ErrorKind::NotFound | ErrorKind::NotADirectory, Access::Read | Access::Replace) => {
+            Error::InvalidArgument(format!("there is no store file {name}: its folder does not exist"))
         }
-        ErrorKind::IsADirectory => Error::InvalidArgument(format!("{path} is a folder; a store is one file")),
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-            Error::AccessDenied(format!("the store file {path} may not be opened for reading and writing"))
+        (ErrorKind::NotFound | ErrorKind::NotADirectory, Access::Write) => {
+            Error::InvalidArgument(format!("the store file {name} cannot be made: its folder does not exist"))
         }
-        _ => Error::Unavailable(format!("the store file {path} cannot be opened: {error}")),
+        (ErrorKind::IsADirectory, _) => Error::InvalidArgument(format!("{name} is a folder; a store is one file")),
+        (ErrorKind::PermissionDenied, Access::Read) => Error::AccessDenied(format!("the store file {name} may not be opened for reading")),
+        (ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem, _) => {
+            Error::AccessDenied(format!("the store file {name} may not be opened for reading and writing"))
+        }
+        _ => Error::Unavailable(format!("the store file {name} cannot be opened: {error}")),
     }
+}
+
+/// The error for a file that is no store.
+fn foreign(path: &Path) -> Error {
+    Error::InvalidArgument(format!("{} is not a store file of this program", path.display()))
+}
+
+/// The error for a file that a reader does not find.
+fn missing(path: &Path) -> Error {
+    Error::InvalidArgument(format!("there is no store file {} yet: nothing was ever stored there", path.display()))
 }
 
 /// The part of the file behind the header.
@@ -230,42 +376,4 @@ impl StorageBackend for StoreFile {
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         write_at(&self.file.file, HEADER + offset, data)
     }
-}
-
-#[cfg(unix)]
-fn read_at(file: &File, offset: u64, out: &mut [u8]) -> io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, out, offset)
-}
-
-#[cfg(unix)]
-fn write_at(file: &File, offset: u64, data: &[u8]) -> io::Result<()> {
-    std::os::unix::fs::FileExt::write_all_at(file, data, offset)
-}
-
-#[cfg(windows)]
-fn read_at(file: &File, mut offset: u64, mut out: &mut [u8]) -> io::Result<()> {
-    while !out.is_empty() {
-        match std::os::windows::fs::FileExt::seek_read(file, out, offset)? {
-            0 => return Err(ErrorKind::UnexpectedEof.into()),
-            read => {
-                out = out.get_mut(read..).unwrap_or_default();
-                offset += read as u64;
-            }
-        }
-    }
-    Ok(())
-}
-
-#[cfg(windows)]
-fn write_at(file: &File, mut offset: u64, mut data: &[u8]) -> io::Result<()> {
-    while !data.is_empty() {
-        match std::os::windows::fs::FileExt::seek_write(file, data, offset)? {
-            0 => return Err(ErrorKind::WriteZero.into()),
-            written => {
-                data = data.get(written..).unwrap_or_default();
-                offset += written as u64;
-            }
-        }
-    }
-    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::engine::Engine;
 use super::fault::{Fault, Result};
-use super::file::{FORMAT, StoreFile};
+use super::file::{Contents, StoreFile};
 use super::order;
 use super::tables::{AgentRow, NEXT, ReadTables, SessionRow, agents_of, bytes, damaged, positions, raw};
 use super::{EmbeddedStore, collection_name};
@@ -16,22 +16,19 @@ use std::path::Path;
 impl EmbeddedStore {
     pub(crate) async fn inspect(path: &Path, options: StoreOptions) -> error::Result<Report> {
         options.check()?;
-        if !path.exists() {
-            let path = path.display();
-            return Err(Error::InvalidArgument(format!("there is no store file {path} yet; the first command that uses it makes it")));
-        }
         let (path, name) = (path.to_owned(), collection_name(&options));
         let looking = tokio::task::spawn_blocking(move || {
-            let engine = Engine::verified(StoreFile::open(&path)?)?;
-            let size = engine.file_size().unwrap_or_default();
-            Ok((engine, size))
+            let (file, contents) = StoreFile::open_read_only(&path)?;
+            let engine = Engine::verified(file, contents)?;
+            let server = match contents {
+                Contents::Database { format } => format!("a file of format {format}, {} bytes", engine.file_size().unwrap_or_default()),
+                Contents::Nothing => String::from("a file that has nothing in it yet"),
+            };
+            Ok((engine, server))
         });
-        let (engine, size) = looking.await.unwrap_or_else(|_| Err(damaged())).map_err(Fault::into_error)?;
-        let mut report = Report {
-            server: format!("a file of format {FORMAT}, {size} bytes"),
-            topology: String::from("embedded: one process at a time"),
-            ..Report::default()
-        };
+        let (engine, server) = looking.await.unwrap_or_else(|_| Err(damaged())).map_err(Fault::into_error)?;
+        let mut report =
+            Report { server, topology: String::from("embedded: one writer at a time, or any number of readers"), ..Report::default() };
         let report = engine.read(move |tables| {
             look(tables, &name, &mut report)?;
             Ok(report)

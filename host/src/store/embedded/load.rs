@@ -6,7 +6,7 @@ use super::compare::Comparison;
 use super::fault::{Fault, Result};
 use super::order;
 use super::tables::{AgentRow, Number, SessionRow, WriteTables, agents_of, find_session};
-use crate::error;
+use crate::error::{self, Error};
 use crate::store::schema::{build, read};
 use crate::transfer::Imported;
 use crate::transfer::parts::Part;
@@ -20,12 +20,23 @@ impl EmbeddedStore {
     pub(crate) async fn load(&self, mut batches: mpsc::Receiver<Vec<Part>>) -> error::Result<Imported> {
         let mut loading = Loading { collection: self.collection, imported: Imported::default(), session: Session::None };
         while let Some(parts) = batches.recv().await {
+            let unfinished = loading.unfinished();
             let mut going_on = loading;
             let work = move |tables: &mut WriteTables<'_>| {
+                going_on.check(tables)?;
                 parts.into_iter().try_for_each(|part| going_on.take(tables, part))?;
                 Ok(going_on)
             };
-            loading = self.engine.write(work).await?;
+            loading = match self.engine.write(work).await {
+                Ok(going_on) => going_on,
+                Err(error) => {
+                    if let Some(session) = unfinished {
+                        // Where this fails, the session is removed when the store is opened next.
+                        self.engine.write(move |tables| tables.remove_unfinished(session)).await.ok();
+                    }
+                    return Err(error);
+                }
+            };
         }
         // The reader may have gone away in the middle of a session.
         let end = move |tables: &mut WriteTables<'_>| {
@@ -62,10 +73,28 @@ struct New {
 }
 
 impl Loading {
+    /// The number of the session that is being stored.
+    fn unfinished(&self) -> Option<Number> {
+        match &self.session {
+            Session::New(new) => Some(new.row.number),
+            _ => None,
+        }
+    }
+
+    /// Checks that what was stored of the session is still there: a store that opens again after a failure has removed it.
+    fn check(&self, tables: &WriteTables<'_>) -> Result<()> {
+        match self.unfinished() {
+            Some(session) if tables.unfinished.get(session)?.is_none() => {
+                Err(Error::Unavailable(String::from("the store failed during the import")).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn take(&mut self, tables: &mut WriteTables<'_>, part: Part) -> Result<()> {
         match part {
             Part::Session(session_id) => {
-                self.session = match find_session(&tables.sessions, self.collection, &session_id)? {
+                self.session = match find_session(&*tables.sessions, self.collection, &session_id)? {
                     Some(row) => Session::Known(Box::new(Comparison::new(session_id, row, tables)?)),
                     None => Session::New(Box::new(New::begin(tables, session_id)?)),
                 };
@@ -131,13 +160,11 @@ impl New {
     fn begin(tables: &mut WriteTables<'_>, session_id: String) -> Result<Self> {
         let number = tables.next_number()?;
         tables.unfinished.insert(number, ())?;
-        tables.changed = true;
         let document = Document::from_iter([(String::from("_id"), Bson::String(session_id.clone()))]);
         Ok(Self { session_id, row: SessionRow { number, agents: 0, feedback: 0, document }, agent: None, times: None })
     }
 
     fn add(&mut self, tables: &mut WriteTables<'_>, part: Part) -> Result<()> {
-        tables.changed = true;
         match part {
             Part::Field(name, Bson::Document(metadata)) if name == "metadata" => {
                 let stored = build::moved(&metadata)?;
@@ -225,20 +252,23 @@ impl WriteTables<'_> {
         unfinished.into_iter().try_for_each(|number| self.remove_unfinished(number))
     }
 
-    /// Removes all that belongs to a session that has no row yet.
+    /// Removes all that belongs to a session that has no row yet. If the work that does this is refused, the session is removed again when
+    /// the store is opened next.
     fn remove_unfinished(&mut self, session: Number) -> Result<()> {
-        self.changed = true;
-        for (_, agent) in agents_of(&self.agents, session)? {
+        if self.unfinished.get(session)?.is_none() {
+            return Ok(());
+        }
+        for (agent_id, agent) in agents_of(&*self.agents, session)? {
+            self.agents.remove((session, agent_id.as_str()))?;
             let agent = agent.number;
             self.agent_data.remove(agent)?;
-            self.messages.retain_in((agent, 0)..(agent + 1, 0), |_, _| false)?;
-            self.message_ids.retain_in((agent, i64::MIN, 0)..(agent + 1, i64::MIN, 0), |_, _| false)?;
-            self.message_order.retain_in((agent, 0)..(agent + 1, 0), |_, _| false)?;
-            self.appends.retain_in((agent, 0)..(agent + 1, 0), |_, _| false)?;
+            self.messages.discard((agent, 0)..(agent + 1, 0))?;
+            self.message_ids.discard((agent, i64::MIN, 0)..(agent + 1, i64::MIN, 0))?;
+            self.message_order.discard((agent, 0)..(agent + 1, 0))?;
+            self.appends.discard((agent, 0)..(agent + 1, 0))?;
         }
-        self.agents.retain_in((session, "")..(session + 1, ""), |_, _| false)?;
         self.metadata.remove(session)?;
-        self.feedback.retain_in((session, 0)..(session + 1, 0), |_, _| false)?;
+        self.feedback.discard((session, 0)..(session + 1, 0))?;
         self.unfinished.remove(session)?;
         Ok(())
     }

@@ -1,38 +1,21 @@
 //! The order of an agent's messages by time.
 //!
-//! Messages lie in the order of their appends, which is nearly always the order of their times as well: then a message's place is its
-//! position, and nothing is stored for it. Where a clock went back, or messages of several hosts were imported, the places that differ are
-//! stored. So every page is found at once, whatever the history. An append that is older than n messages moves the places of these n.
+//! Messages lie in the order of their appends: each has a position. Nearly always that is the order of their times as well. Then the place
+//! of a message is its position, and nothing is stored for it. A message is late if it is older than one before it: a clock went back, or
+//! messages of several hosts were imported. The order up to the last late message is kept as [runs](super::runs). So a page is found in a few
+//! rows, and a late message changes a few rows, however long the history is.
 
 use super::fault::Result;
+pub(super) use super::runs::page;
+use super::runs::{Entry, Nodes, covered};
 use super::tables::{Bytes, Number, WriteTables, raw};
 use crate::store::schema::read;
-use redb::ReadableTable;
-
-/// Stored places: place to position.
-pub(super) trait Places: ReadableTable<(Number, u64), u64> {}
-impl<T: ReadableTable<(Number, u64), u64>> Places for T {}
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableError};
 
 /// The position of the message at a place.
-fn position(order: &impl Places, agent: Number, place: u64) -> Result<u64> {
-    Ok(order.get((agent, place))?.map_or(place, |position| position.value()))
-}
-
-/// The positions at some places, in their order; none if each is its own place.
-pub(super) fn page(order: &impl Places, agent: Number, places: std::ops::Range<u64>) -> Result<Option<Vec<u64>>> {
-    let mut moved = order.range((agent, places.start)..(agent, places.end))?.peekable();
-    if moved.peek().is_none() {
-        return Ok(None);
-    }
-    let mut positions: Vec<u64> = places.clone().collect();
-    for entry in moved {
-        let (key, position) = entry?;
-        let index = usize::try_from(key.value().1 - places.start).unwrap_or(usize::MAX);
-        if let Some(slot) = positions.get_mut(index) {
-            *slot = position.value();
-        }
-    }
-    Ok(Some(positions))
+fn position(order: &impl Nodes, agent: Number, place: u64) -> Result<u64> {
+    let positions = page(order, agent, place..place + 1)?;
+    Ok(positions.and_then(|positions| positions.first().copied()).unwrap_or(place))
 }
 
 /// When a stored message was created; one without a time comes first.
@@ -45,41 +28,103 @@ fn created_at(messages: &impl ReadableTable<(Number, u64), Bytes>, agent: Number
 }
 
 impl WriteTables<'_> {
-    /// Gives the message at the last position `last`, which is older than another one before it, its place behind all that are not newer.
-    pub(super) fn place(&mut self, agent: Number, last: u64, created: i64) -> Result<()> {
+    /// The place of a message that is older than another one of the `last` before it: behind all that are not newer.
+    pub(super) fn place_of(&self, agent: Number, last: u64, created: i64) -> Result<u64> {
         let (mut low, mut high) = (0, last);
         while low < high {
             let middle = low + (high - low) / 2;
-            let position = position(&self.message_order, agent, middle)?;
-            if created_at(&self.messages, agent, position)? <= created {
+            let position = position(&*self.message_order, agent, middle)?;
+            if created_at(&*self.messages, agent, position)? <= created {
                 low = middle + 1;
             } else {
                 high = middle;
             }
         }
-        // All that are newer move on by one place.
-        let mut moving = last;
-        for place in low..=last {
-            let there = if place == last { last } else { position(&self.message_order, agent, place)? };
-            if moving == place {
-                self.message_order.remove((agent, place))?;
-            } else {
-                self.message_order.insert((agent, place), moving)?;
-            }
-            moving = there;
-        }
-        Ok(())
+        Ok(low)
     }
 
-    /// Gives all messages of an agent their places, by the times of each.
+    /// Gives the message at the last position a place; all from there on move on by one.
+    pub(super) fn insert_at(&mut self, agent: Number, place: u64, last: u64) -> Result<()> {
+        let covered = covered(&*self.message_order, agent)?;
+        if covered < last {
+            self.insert_run(agent, covered, Entry { at: covered, messages: last - covered })?;
+        }
+        self.insert_run(agent, place, Entry { at: last, messages: 1 })
+    }
+
+    /// Gives all messages of an agent that has no order yet their places, by the times of each.
     pub(super) fn place_all(&mut self, agent: Number, times: &[i64]) -> Result<()> {
         let mut positions: Vec<(i64, u64)> = times.iter().copied().zip(0..).collect();
         positions.sort_unstable();
-        for (place, (_, position)) in (0..).zip(positions) {
-            if place != position {
-                self.message_order.insert((agent, place), position)?;
+        let mut order = Order::default();
+        positions.into_iter().for_each(|(_, position)| order.push(position));
+        self.put_order(agent, order)
+    }
+
+    fn put_order(&mut self, agent: Number, mut order: Order) -> Result<()> {
+        // Behind the last message that came late each place is its own position.
+        if order.runs.last().is_some_and(|last| last.at + last.messages == order.places) {
+            order.runs.pop();
+        }
+        if order.runs.is_empty() { Ok(()) } else { self.build_runs(agent, order.runs) }
+    }
+}
+
+/// Positions in their order, as runs.
+#[derive(Debug, Default)]
+struct Order {
+    runs: Vec<Entry>,
+    places: u64,
+}
+
+impl Order {
+    fn push(&mut self, position: u64) {
+        match self.runs.last_mut() {
+            Some(run) if run.at + run.messages == position => run.messages += 1,
+            _ => self.runs.push(Entry { at: position, messages: 1 }),
+        }
+        self.places += 1;
+    }
+}
+
+/// The order as files of format 1 have it: by agent and place the position of each message whose place is not its position.
+const PLACES: TableDefinition<(Number, u64), u64> = TableDefinition::new("message_order");
+
+/// Brings the order of all messages from format 1 to what is written now, in one transaction. The table keeps its name, so that programs
+/// that know only format 1 refuse the database even where no header tells them of it.
+pub(super) fn migrate(database: &Database) -> Result<()> {
+    let places = match database.begin_read()?.open_table(PLACES) {
+        Ok(places) => places,
+        Err(TableError::TableDoesNotExist(_) | TableError::TableTypeMismatch { .. }) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let transaction = database.begin_write()?;
+    transaction.delete_table(PLACES)?;
+    let mut tables = WriteTables::open(&transaction)?;
+    let (mut agents, mut current): (u64, Option<(Number, Order)>) = (0, None);
+    for entry in places.iter()? {
+        let (key, position) = entry?;
+        let ((agent, place), position) = (key.value(), position.value());
+        if current.as_ref().is_none_or(|(before, _)| *before != agent) {
+            if let Some((before, order)) = current.take() {
+                tables.put_order(before, order)?;
+            }
+            agents += 1;
+            if agents.is_power_of_two() {
+                tracing::info!(agents, "the order of messages is being brought to a new format");
             }
         }
-        Ok(())
+        let (_, order) = current.get_or_insert_with(|| (agent, Order::default()));
+        while order.places < place {
+            order.push(order.places);
+        }
+        order.push(position);
     }
+    if let Some((before, order)) = current {
+        tables.put_order(before, order)?;
+    }
+    drop(tables);
+    transaction.commit()?;
+    tracing::info!(agents, "the order of messages has a new format");
+    Ok(())
 }

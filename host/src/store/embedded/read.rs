@@ -2,7 +2,9 @@
 
 use super::fault::{Fault, Result};
 use super::order;
-use super::tables::{AgentRow, Number, ReadTables, SessionRow, agents_of, bytes, damaged, find_agent, find_session, positions, raw, split};
+use super::tables::{
+    AgentRow, NEXT, Number, ReadTables, SessionRow, agents_of, bytes, damaged, find_agent, find_session, positions, raw, split,
+};
 use crate::error::Error;
 use crate::store::Page;
 use crate::store::schema::json::write_object;
@@ -10,6 +12,14 @@ use crate::store::schema::read::{self, Undated};
 use crate::types::{Agent, Feedback, Json, Message, Session};
 
 impl ReadTables {
+    /// The number of a collection. One that was never written to has none yet, and gets one that nothing has.
+    pub(super) fn collection(&self, name: &str) -> Result<Number> {
+        if let Some(number) = self.collections()?.get(name)? {
+            return Ok(number.value());
+        }
+        Ok(self.numbers()?.get(NEXT)?.map_or(0, |next| next.value()))
+    }
+
     fn session_row(&self, collection: Number, session_id: &str) -> Result<Option<SessionRow>> {
         find_session(&self.sessions()?, collection, session_id)
     }

@@ -6,12 +6,14 @@
 //!
 //! An index over sessions, by a time or a metadata field, would be one more table of (collection, value, session id).
 
+use super::compact::copy_table;
 use super::fault::{Fault, Result};
+use super::tracked::Tracked;
 use crate::error::Error;
 use crate::store::schema::read;
 use bson::raw::RawDocument;
 use bson::{Document, RawDocumentBuf};
-use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
+use redb::{Database, ReadOnlyTable, ReadTransaction, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction};
 
 pub(super) type Text = &'static str;
 pub(super) type Bytes = &'static [u8];
@@ -22,8 +24,8 @@ macro_rules! tables {
     ($($(#[$doc:meta])* $name:ident($table:literal): $key:ty => $value:ty;)+) => {
         /// The tables of a transaction that writes.
         pub(super) struct WriteTables<'t> {
-            $($(#[$doc])* pub(super) $name: Table<'t, $key, $value>,)+
-            /// Whether anything was written.
+            $($(#[$doc])* pub(super) $name: Tracked<'t, $key, $value>,)+
+            /// Whether any piece of work changed anything that is kept.
             pub(super) changed: bool,
         }
 
@@ -33,7 +35,18 @@ macro_rules! tables {
 
             /// Opens all tables, and makes those that are not there.
             pub(super) fn open(transaction: &'t WriteTransaction) -> Result<Self, redb::TableError> {
-                Ok(Self { $($name: transaction.open_table(TableDefinition::new($table))?,)+ changed: false })
+                Ok(Self { $($name: Tracked::new(transaction.open_table(TableDefinition::new($table))?),)+ changed: false })
+            }
+
+            /// Ends a piece of work that is done.
+            pub(super) fn keep(&mut self) {
+                $(self.changed |= self.$name.keep();)+
+            }
+
+            /// Ends a piece of work that is refused: the tables are as they were before it.
+            pub(super) fn take_back(&mut self) -> Result<(), redb::StorageError> {
+                $(self.$name.take_back()?;)+
+                Ok(())
             }
         }
 
@@ -46,6 +59,17 @@ macro_rules! tables {
         impl ReadTables {
             pub(super) fn new(transaction: ReadTransaction) -> Self {
                 Self { transaction }
+            }
+
+            /// Copies all rows to another database. After each it is told how many are copied, and of how many.
+            pub(super) fn copy_to(&self, target: &Database, mut progress: impl FnMut(u64, u64)) -> Result<()> {
+                let total = 0 $(+ self.$name()?.len()?)+;
+                let mut copied = 0;
+                $(copy_table($table, &self.$name()?, target, || {
+                    copied += 1;
+                    progress(copied, total);
+                })?;)+
+                Ok(())
             }
 
             $($(#[$doc])* pub(super) fn $name(&self) -> Result<ReadOnlyTable<$key, $value>> {
@@ -76,8 +100,8 @@ tables! {
     messages("messages"): (Number, u64) => Bytes;
     /// The positions of the messages of an agent whose id does not tell them: see [`positions`].
     message_ids("message_ids"): (Number, i64, u64) => ();
-    /// Of the messages of an agent, those whose place in the order of times is not their position: place to position.
-    message_order("message_order"): (Number, u64) => u64;
+    /// The order of an agent's messages by time where it is not that of their positions: see [`order`](super::order).
+    message_order("message_order"): (Number, u64) => Bytes;
     /// The appends of an agent that had a key, oldest first: documents of `key` and `first`.
     appends("appends"): (Number, u64) => Bytes;
     /// Of an agent whose highest message id is not to be found at once: how many messages were looked at, and the highest id of those.
@@ -97,13 +121,11 @@ impl WriteTables<'_> {
     }
 
     pub(super) fn put_session(&mut self, collection: Number, session_id: &str, row: &SessionRow) -> Result<()> {
-        self.changed = true;
         self.sessions.insert((collection, session_id), row.encode()?.as_slice())?;
         Ok(())
     }
 
     pub(super) fn put_agent(&mut self, session: Number, agent_id: &str, row: &AgentRow) -> Result<()> {
-        self.changed = true;
         self.agents.insert((session, agent_id), row.encode()?.as_slice())?;
         Ok(())
     }

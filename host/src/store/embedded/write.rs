@@ -1,4 +1,5 @@
-//! The writes, each within one transaction. All that can refuse a write is looked at before anything is changed.
+//! The writes, each within one transaction. All that can refuse a write is looked at before anything is changed; what a refused write has
+//! changed all the same is taken back by the engine.
 
 use super::fault::{Fault, Result};
 use super::tables::{AgentRow, Number, SessionRow, WriteTables, bytes, damaged, find_agent, find_session, owned, positions, raw};
@@ -56,12 +57,12 @@ fn later(stored: Option<&Bson>, now: Timestamp) -> Bson {
 
 impl WriteTables<'_> {
     fn require_session(&self, collection: Number, session_id: &str) -> Result<SessionRow> {
-        find_session(&self.sessions, collection, session_id)?.ok_or(Fault::Refused(Error::NotFound(Entity::Session)))
+        find_session(&*self.sessions, collection, session_id)?.ok_or(Fault::Refused(Error::NotFound(Entity::Session)))
     }
 
     pub(super) fn require_agent(&self, collection: Number, session_id: &str, agent_id: &str) -> Result<(SessionRow, AgentRow)> {
         let session = self.require_session(collection, session_id)?;
-        let agent = find_agent(&self.agents, session.number, agent_id)?.ok_or(Fault::Refused(Error::NotFound(Entity::Agent)))?;
+        let agent = find_agent(&*self.agents, session.number, agent_id)?.ok_or(Fault::Refused(Error::NotFound(Entity::Agent)))?;
         Ok((session, agent))
     }
 
@@ -91,7 +92,6 @@ impl WriteTables<'_> {
         }
         let number = self.next_number()?;
         self.collections.insert(name, number)?;
-        self.changed = true;
         Ok(number)
     }
 
@@ -117,9 +117,9 @@ impl WriteTables<'_> {
             return Err(Error::AlreadyExists(Entity::Agent).into());
         }
         advance(&mut session, expected)?;
-        let data = take_part(&mut document, "agent_data").unwrap_or_default();
+        let data = bytes(&take_part(&mut document, "agent_data").unwrap_or_default())?;
         let agent = AgentRow { number: self.next_number()?, place: session.agents, messages: 0, latest: i64::MIN, base: 0, document };
-        self.agent_data.insert(agent.number, bytes(&data)?.as_bytes())?;
+        self.agent_data.insert(agent.number, data.as_bytes())?;
         self.put_agent(session.number, agent_id, &agent)?;
         session.agents += 1;
         make_room(&mut session.document, "agents", Document::new());
@@ -163,7 +163,7 @@ impl WriteTables<'_> {
         omit: &[String],
     ) -> Result<Appended> {
         let (mut session, mut agent) = self.require_agent(collection, session_id, agent_id)?;
-        if let Some(taken) = positions(&self.message_ids, &self.messages, &agent, message.id)?.first() {
+        if let Some(taken) = positions(&*self.message_ids, &*self.messages, &agent, message.id)?.first() {
             let stored = self.messages.get((agent.number, *taken))?.ok_or_else(damaged)?;
             // Only its content counts, so any time will do.
             return Ok(Appended::Taken(read::message(raw(stored.value())?, omit)?.dated(None)));
@@ -171,9 +171,10 @@ impl WriteTables<'_> {
         advance(&mut session, message.expected)?;
         let now = message.created_at;
         let position = agent.messages;
+        let place = if now.0 < agent.latest { Some(self.place_of(agent.number, position, now.0)?) } else { None };
         self.add_message(&mut agent, Some(message.id), message.stored.as_bytes())?;
-        if now.0 < agent.latest {
-            self.place(agent.number, position, now.0)?;
+        if let Some(place) = place {
+            self.insert_at(agent.number, place, position)?;
         }
         agent.latest = agent.latest.max(now.0);
         make_room(&mut agent.document, "messages", Array::new());
@@ -206,7 +207,7 @@ impl WriteTables<'_> {
         let (mut session, agent) = self.require_agent(collection, session_id, agent_id)?;
         let mut replaced: Vec<(u64, Document)> = Vec::new();
         let mut first = None;
-        for position in positions(&self.message_ids, &self.messages, &agent, message_id)? {
+        for position in positions(&*self.message_ids, &*self.messages, &agent, message_id)? {
             let stored = self.messages.get((agent.number, position))?.ok_or_else(damaged)?;
             let stored = owned(raw(stored.value())?)?;
             // Programs that retry by hand may have stored it twice: each copy is replaced, so that a redaction leaves none behind. Another

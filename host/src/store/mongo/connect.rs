@@ -3,6 +3,7 @@
 use super::{MongoStore, index};
 use crate::error::{Error, Result};
 use crate::store::StoreOptions;
+use crate::store::read_only::ReadOnly;
 use mongodb::bson::{RawDocumentBuf, doc};
 use mongodb::error::ErrorKind;
 use mongodb::options::{Acknowledgment, ClientOptions, CollectionOptions, WriteConcern};
@@ -24,6 +25,15 @@ impl MongoStore {
         let store = Self::connect_only(uri, options).await?;
         index::ensure(&store.collection, metadata_fields).await;
         Ok(store)
+    }
+
+    /// Connects for reading only, with a client of the store's own, and ensures nothing: neither an index nor the collection is made.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`connect`](Self::connect).
+    pub async fn connect_read_only(uri: &str, options: StoreOptions) -> Result<ReadOnly<Self>> {
+        Ok(ReadOnly::new(Self::connect_only(uri, options).await?))
     }
 
     /// Connects and ensures nothing.

@@ -1,0 +1,108 @@
+//! How a file takes the revision of a session that another program stored: absent or null is 0, a whole number counts whatever its type,
+//! and anything else is corrupt for reads and for every write, which changes nothing.
+
+use super::message;
+use session_repository::{
+    Agent, AnyStore, Dumped, EmbeddedStore, Error, Feedback, Json, NewMessages, Replacement, Result, Store, StoreOptions, Timestamp,
+};
+use std::io::Cursor;
+
+const NOW: Timestamp = Timestamp(1_706_265_045_123);
+
+/// The number of writes in [`write`].
+const WRITES: u64 = 9;
+
+/// One of all writes.
+async fn write(store: &EmbeddedStore, session: &str, which: u64, expected: Option<u64>) -> Result<()> {
+    let replacement = || Replacement { fields: "{}".into(), keep: Vec::new(), updated_at: NOW };
+    match which {
+        0 => {
+            let agent = Agent { agent_id: String::from("b"), data: "{}".into(), created_at: NOW, updated_at: NOW };
+            store.insert_agent(session, agent, expected).await
+        }
+        1 => store.replace_agent(session, "a", replacement(), expected).await,
+        2 => store.append_message(session, "a", message(77, NOW.0, "{}"), &[], expected).await.map(drop),
+        3 => {
+            let new = NewMessages { bodies: vec!["{}".into()], created_at: NOW, idempotency_key: None };
+            store.append_messages(session, "a", new, expected).await.map(drop)
+        }
+        4 => store.replace_message(session, "a", 0, replacement(), expected).await,
+        5 => store.set_metadata(session, vec![(String::from("k"), Json::from("1"))], NOW, expected).await,
+        6 => store.unset_metadata(session, vec![String::from("k")], NOW, expected).await,
+        7 => store.append_feedback(session, Feedback { body: "{}".into(), created_at: NOW }, expected).await,
+        // A message that is older than others.
+        _ => store.append_message(session, "a", message(90, 0, "{}"), &[], expected).await.map(drop),
+    }
+}
+
+async fn dump(store: &EmbeddedStore) -> anyhow::Result<String> {
+    let (mut dump, mut pieces) = (String::new(), AnyStore::Embedded(store.clone()).export(None));
+    while let Some(piece) = pieces.recv().await {
+        if let Dumped::Text(text) = piece? {
+            dump.push_str(&text);
+        }
+    }
+    Ok(dump)
+}
+
+#[tokio::test]
+async fn a_revision_is_absent_null_or_a_whole_number_for_every_write() -> anyhow::Result<()> {
+    let read = [
+        ("", 0),
+        ("null", 0),
+        ("5", 5),
+        (r#"{"$numberLong":"5"}"#, 5),
+        (r#"{"$numberDouble":"5.0"}"#, 5),
+        (r#"{"$numberDouble":"-0.0"}"#, 0),
+        (r#"{"$numberDouble":"9007199254740992.0"}"#, 1 << 53),
+        (r#"{"$numberLong":"9223372036854775000"}"#, 9_223_372_036_854_775_000),
+    ];
+    let corrupt = [
+        "-1",
+        r#"{"$numberDouble":"0.5"}"#,
+        r#"{"$numberDouble":"-5.0"}"#,
+        r#"{"$numberDouble":"NaN"}"#,
+        r#"{"$numberDouble":"Infinity"}"#,
+        // Not every number is one of these any more.
+        r#"{"$numberDouble":"9007199254740994.0"}"#,
+        r#"{"$numberDecimal":"5"}"#,
+        r#""5""#,
+        "true",
+        "[5]",
+        "{}",
+    ];
+    let date = format!(r#"{{"$date":{{"$numberLong":"{}"}}}}"#, NOW.0);
+    let message = format!(r#"{{"message_id":0,"created_at":{date},"updated_at":{date}}}"#);
+    let agent = format!(r#"{{"agent_data":{{"agent_id":"a"}},"created_at":{date},"updated_at":{date},"messages":[{message}]}}"#);
+    let stored = read.iter().map(|(stored, _)| *stored).chain(corrupt);
+    let lines = stored.enumerate().map(|(index, stored)| {
+        let revision = if stored.is_empty() { String::new() } else { format!(r#","revision":{stored}"#) };
+        format!("{{\"_id\":\"{index}\",\"created_at\":{date}{revision},\"agents\":{{\"a\":{agent}}}}}\n")
+    });
+    let store = EmbeddedStore::in_memory(StoreOptions::default()).await?;
+    let imported = AnyStore::Embedded(store.clone()).import(Cursor::new(lines.collect::<String>())).await?;
+    assert_eq!(imported.new as usize, read.len() + corrupt.len(), "{imported:?}");
+    let before = dump(&store).await?;
+    for (index, stored) in corrupt.iter().enumerate() {
+        let session = (read.len() + index).to_string();
+        assert!(matches!(store.find_session(&session).await, Err(Error::Corrupt(_))), "{stored}");
+        for which in 0..WRITES {
+            for expected in [None, Some(0), Some(5)] {
+                let written = write(&store, &session, which, expected).await;
+                assert!(matches!(written, Err(Error::Corrupt(_))), "{stored}, write {which}: {written:?}");
+            }
+        }
+    }
+    assert!(dump(&store).await? == before, "a refused write has changed something");
+    for (index, (stored, revision)) in read.iter().enumerate() {
+        let session = index.to_string();
+        for which in 0..WRITES {
+            let expected = revision + which;
+            let stale = write(&store, &session, which, Some(expected + 1)).await;
+            assert_eq!(stale, Err(Error::Stale { current: expected }), "{stored}, write {which}");
+            write(&store, &session, which, Some(expected)).await?;
+            assert_eq!(store.find_session(&session).await?.map(|session| session.revision), Some(expected + 1), "{stored}, write {which}");
+        }
+    }
+    Ok(())
+}
