@@ -4,7 +4,7 @@ use crate::embedded::random::Random;
 use crate::run::{Desk, Ran, Site, finish};
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
-use session_repository::{Agent, Feedback, Json, Message, NewMessages, Replacement, Session, Store, Timestamp};
+use session_repository::{Agent, AppendKey, Feedback, Json, Message, NewMessages, Replacement, Session, Store, Timestamp};
 use session_repository_tests::{Database, program};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -43,7 +43,14 @@ async fn store_and_redact(store: &dyn Store) -> anyhow::Result<()> {
         store.append_message("s", "a", message, &[], None).await?;
     }
     let bodies = vec![body(OLD[4]); 20];
-    store.append_messages("s", "a", NewMessages { bodies, created_at: now, idempotency_key: Some(String::from("k")) }, None).await?;
+    store
+        .append_messages(
+            "s",
+            "a",
+            NewMessages { bodies, created_at: now, key: Some(AppendKey { key: String::from("k"), digest: String::from("0") }) },
+            None,
+        )
+        .await?;
     // What is free at the end of the file is cut off when it is closed; this one stays.
     let last = Message { message_id: 99, body: body("live. "), created_at: Timestamp(200), updated_at: now };
     store.append_message("s", "a", last, &[], None).await?;

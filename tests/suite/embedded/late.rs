@@ -25,7 +25,7 @@ async fn with_agent(disk: &Disk) -> anyhow::Result<EmbeddedStore> {
 async fn append_in_order(store: &EmbeddedStore, count: i64) -> anyhow::Result<()> {
     for thousand in 1..=count / 1_000 {
         let (bodies, created_at) = (vec!["{}".into(); 1_000], Timestamp(thousand * 10));
-        store.append_messages("s", "a", NewMessages { bodies, created_at, idempotency_key: None }, None).await?;
+        store.append_messages("s", "a", NewMessages { bodies, created_at, key: None }, None).await?;
     }
     Ok(())
 }

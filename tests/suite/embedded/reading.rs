@@ -60,7 +60,7 @@ pub(crate) async fn writes_are_denied(store: &dyn Store) {
     denied(store.replace_agent("s", "a", replacement(), None).await);
     denied(store.append_message("s", "a", message(1, 1, "{}"), &[], None).await);
     let bodies = vec!["{}".into()];
-    denied(store.append_messages("s", "a", NewMessages { bodies, created_at: Timestamp(1), idempotency_key: None }, None).await);
+    denied(store.append_messages("s", "a", NewMessages { bodies, created_at: Timestamp(1), key: None }, None).await);
     denied(store.replace_message("s", "a", 5, replacement(), None).await);
     denied(store.set_metadata("s", vec![(String::from("a"), Json::from("2"))], Timestamp(1), None).await);
     denied(store.unset_metadata("s", vec![String::from("a")], Timestamp(1), None).await);

@@ -23,7 +23,7 @@ async fn write(store: &EmbeddedStore, session: &str, which: u64, expected: Optio
         1 => store.replace_agent(session, "a", replacement(), expected).await,
         2 => store.append_message(session, "a", message(77, NOW.0, "{}"), &[], expected).await.map(drop),
         3 => {
-            let new = NewMessages { bodies: vec!["{}".into()], created_at: NOW, idempotency_key: None };
+            let new = NewMessages { bodies: vec!["{}".into()], created_at: NOW, key: None };
             store.append_messages(session, "a", new, expected).await.map(drop)
         }
         4 => store.replace_message(session, "a", 0, replacement(), expected).await,

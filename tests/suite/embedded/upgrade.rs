@@ -51,7 +51,7 @@ async fn check_and_write(store: &EmbeddedStore) -> anyhow::Result<()> {
     let listed = store.list_messages("shuffled", "a", Page::default(), &[]).await?;
     assert!((&listed[..=60], &listed[61], &listed[62..]) == (&shuffled[..=60], &late, &shuffled[61..]), "the late one is not in its place");
     // What it remembers of appends is there, too.
-    let again = NewMessages { bodies: vec!["{}".into()], created_at: Timestamp(0), idempotency_key: Some(String::from("k")) };
+    let again = NewMessages { bodies: vec!["{}".into()], created_at: Timestamp(0), key: Some(super::key("k")) };
     assert_eq!(store.append_messages("ascending", "a", again, None).await?, 20);
     Ok(())
 }

@@ -37,7 +37,7 @@ impl WriteTables<'_> {
         advance(&mut session, expected)?;
         let (first, last) = following(self.highest_id(&agent)?, bodies.len())?;
         // Whatever the clock says, the order of the ids is that of the times.
-        let now = Timestamp(created_at.0.max(agent.latest));
+        let now = Timestamp(created_at.0.max(self.newest(&agent)?));
         let mut messages = Vec::with_capacity(bodies.len());
         for (id, body) in (first..=last).zip(bodies) {
             let mut message = build::message_fields(id, body);
@@ -46,9 +46,8 @@ impl WriteTables<'_> {
             messages.push((id, build::bounded(&message)?));
         }
         for (id, message) in &messages {
-            self.add_message(&mut agent, Some(*id), message.as_bytes())?;
+            self.add_dated(&mut agent, *id, message.as_bytes(), now)?;
         }
-        agent.latest = now.0;
         make_room(&mut agent.document, "messages", Array::new());
         self.note_highest_id(&agent, last)?;
         if let Some(AppendKey { key, digest }) = key {

@@ -8,7 +8,7 @@
 use super::fault::Result;
 pub(super) use super::runs::page;
 use super::runs::{Entry, Nodes, covered};
-use super::tables::{Bytes, Number, WriteTables, raw};
+use super::tables::{AgentRow, Bytes, Number, WriteTables, raw};
 use crate::store::schema::read;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableError};
 
@@ -18,9 +18,12 @@ fn position(order: &impl Nodes, agent: Number, place: u64) -> Result<u64> {
     Ok(positions.and_then(|positions| positions.first().copied()).unwrap_or(place))
 }
 
-/// When a stored message was created; one without a time comes first.
+/// The time by which a message that has none is ordered: it comes last.
+pub(super) const UNDATED: i64 = i64::MAX;
+
+/// The time by which a stored message is ordered.
 pub(super) fn created(message: &[u8]) -> Result<i64> {
-    Ok(read::stamp(raw(message)?, "created_at")?.map_or(i64::MIN, |time| time.0))
+    Ok(read::stamp(raw(message)?, "created_at")?.map_or(UNDATED, |time| time.0))
 }
 
 fn created_at(messages: &impl ReadableTable<(Number, u64), Bytes>, agent: Number, position: u64) -> Result<i64> {
@@ -41,6 +44,17 @@ impl WriteTables<'_> {
             }
         }
         Ok(low)
+    }
+
+    /// The newest time of an agent's messages, those without one aside.
+    pub(super) fn newest(&self, agent: &AgentRow) -> Result<i64> {
+        if agent.latest != UNDATED {
+            return Ok(agent.latest);
+        }
+        match self.place_of(agent.number, agent.messages, UNDATED - 1)?.checked_sub(1) {
+            Some(place) => created_at(&*self.messages, agent.number, position(&*self.message_order, agent.number, place)?),
+            None => Ok(i64::MIN),
+        }
     }
 
     /// Gives the message at the last position a place; all from there on move on by one.

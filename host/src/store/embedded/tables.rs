@@ -150,7 +150,7 @@ pub(super) struct AgentRow {
     pub(super) place: u64,
     /// How many messages it has.
     pub(super) messages: u64,
-    /// The latest creation of a message, in milliseconds since the epoch.
+    /// The latest time by which a message is ordered, in milliseconds since the epoch: [`UNDATED`](super::order::UNDATED) if one has none.
     pub(super) latest: i64,
     /// The id of a message less its position, as it is for all whose ids count up by one.
     pub(super) base: i64,

@@ -170,16 +170,22 @@ impl WriteTables<'_> {
         }
         advance(&mut session, message.expected)?;
         let now = message.created_at;
-        let position = agent.messages;
-        let place = if now.0 < agent.latest { Some(self.place_of(agent.number, position, now.0)?) } else { None };
-        self.add_message(&mut agent, Some(message.id), message.stored.as_bytes())?;
-        if let Some(place) = place {
-            self.insert_at(agent.number, place, position)?;
-        }
-        agent.latest = agent.latest.max(now.0);
+        self.add_dated(&mut agent, message.id, message.stored.as_bytes(), now)?;
         make_room(&mut agent.document, "messages", Array::new());
         self.written_agent((collection, session_id, agent_id), session, agent, now)?;
         Ok(Appended::New)
+    }
+
+    /// Adds a message at its place in the order of the times.
+    pub(super) fn add_dated(&mut self, agent: &mut AgentRow, id: i64, stored: &[u8], created: Timestamp) -> Result<()> {
+        let position = agent.messages;
+        let place = if created.0 < agent.latest { Some(self.place_of(agent.number, position, created.0)?) } else { None };
+        self.add_message(agent, Some(id), stored)?;
+        if let Some(place) = place {
+            self.insert_at(agent.number, place, position)?;
+        }
+        agent.latest = agent.latest.max(created.0);
+        Ok(())
     }
 
     /// Puts a message behind the others.
