@@ -17,7 +17,6 @@ mod power;
 pub(crate) mod random;
 pub(crate) mod reading;
 mod refusal;
-mod revisions;
 mod script;
 mod seen;
 mod upgrade;

@@ -19,6 +19,7 @@ mod mongo;
 mod place;
 mod reading;
 mod readme;
+mod revisions;
 mod run;
 mod schema;
 mod seeded;

@@ -11,7 +11,7 @@ use super::history::{Reading, Wanted};
 use super::known::{self, KnownAgent};
 use super::questions::{self, Question};
 use super::updates::{Append, Ids};
-use super::write::{ATTEMPTS, RESERVE, Repeat, checked_size, contended, has_room, make_way, session};
+use super::write::{ATTEMPTS, RESERVE, Repeat, checked_size, contended, has_room, known_session, make_way, session};
 use super::{MongoStore, answer, primary};
 use crate::error::{Entity, Error, Result};
 use crate::store::mongo::archive::{count, number, position};
@@ -212,7 +212,7 @@ impl MongoStore {
         let Some((first, now)) = append.behind(&agent).filter(|_| is_expected && size.saturating_add(RESERVE) <= MAX_DOCUMENT) else {
             return Ok(None);
         };
-        let mut filter = session(session_id, Some(known.revision));
+        let mut filter = known_session(session_id, known.revision);
         filter.extend(on(path.field("messages"), doc! { "$size": position(agent.messages) }));
         filter.extend(append.is_new(path));
         if size > ROOMY {

@@ -7,6 +7,7 @@ use super::questions::{self, Question};
 use super::{MongoStore, answer, majority, primary};
 use crate::error::{Entity, Error, Result};
 use crate::store::schema::build::{self, MAX_DOCUMENT};
+use crate::store::schema::read::corrupt;
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 use mongodb::options::UpdateModifications;
 use std::time::Duration;
@@ -50,21 +51,54 @@ impl Look {
     }
 }
 
-/// A condition on a session: its id, and the revision that is expected.
+/// A condition on a session: its id, and the revision that is expected. Without one, whatever is stored has to read as a revision, because
+/// the write advances it.
 pub(super) fn session(session_id: &str, expected: Option<u64>) -> Document {
     let mut filter = doc! { "_id": session_id };
     match expected {
-        None => {}
-        // Nobody has written through this store yet.
-        Some(0) => {
-            filter.insert("revision", doc! { "$in": [0_i64, Bson::Null] });
+        None => {
+            filter.insert("$and", vec![doc! { "$expr": has_revision() }]);
         }
-        // What is beyond all numbers is no session's revision.
         Some(revision) => {
-            filter.insert("revision", i64::try_from(revision).unwrap_or(-1));
+            filter.insert("revision", is_revision(revision));
+            // Equal to a number, and no revision all the same.
+            filter.insert("$nor", vec![on("revision", doc! { "$type": ["decimal", "array"] })]);
         }
     }
     filter
+}
+
+/// A condition on a session whose revision this process has read or written itself.
+pub(super) fn known_session(session_id: &str, revision: u64) -> Document {
+    doc! { "_id": session_id, "revision": is_revision(revision) }
+}
+
+fn is_revision(revision: u64) -> Bson {
+    match revision {
+        // Nobody has written through this store yet.
+        0 => Bson::from(doc! { "$in": [0_i64, Bson::Null] }),
+        // What cannot be advanced is no session's revision.
+        revision => Bson::from(i64::try_from(revision).ok().filter(|revision| *revision < i64::MAX).unwrap_or(-1)),
+    }
+}
+
+/// A condition on what is stored as a revision: nothing, or a whole number that can be advanced.
+fn has_revision() -> Document {
+    /// Below this a double stands for one whole number only.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let kind = doc! { "$type": "$revision" };
+    let is = |name: &str| doc! { "$eq": ["$$kind", name] };
+    let is_whole = doc! { "$and": [
+        { "$gte": ["$revision", 0] },
+        { "$lt": ["$revision", EXACT] },
+        { "$eq": ["$revision", { "$trunc": "$revision" }] },
+    ] };
+    let branches = vec![
+        doc! { "case": { "$in": ["$$kind", ["missing", "null"]] }, "then": true },
+        doc! { "case": { "$in": ["$$kind", ["long", "int"]] }, "then": { "$and": [{ "$gte": ["$revision", 0] }, { "$lt": ["$revision", i64::MAX] }] } },
+        doc! { "case": is("double"), "then": is_whole },
+    ];
+    doc! { "$let": { "vars": { "kind": kind }, "in": { "$switch": { "branches": branches, "default": false } } } }
 }
 
 /// A condition on the size of a session's document: there is room for an append of so many bytes.
@@ -80,7 +114,11 @@ pub(super) fn checked_size(document: &Document) -> Result<u64> {
 
 /// Checks that a session is at the revision that a write expects.
 pub(super) fn require_revision(expected: Option<u64>, current: u64) -> Result<()> {
-    if expected.is_some_and(|expected| expected != current) { Err(Error::Stale { current }) } else { Ok(()) }
+    if expected.is_some_and(|expected| expected != current) {
+        return Err(Error::Stale { current });
+    }
+    // As long as it can be advanced.
+    if current < i64::MAX.unsigned_abs() { Ok(()) } else { Err(corrupt("revision")) }
 }
 
 /// Why a call gave up.

@@ -84,9 +84,9 @@ fn whole(stored: RawBsonRef<'_>) -> Option<i64> {
     match stored {
         RawBsonRef::Int32(number) => Some(i64::from(number)),
         RawBsonRef::Int64(number) => Some(number),
-        // As the shell writes numbers; up to 2^53 a double is exact.
+        // As the shell writes numbers; below 2^53 a double stands for one whole number only.
         #[allow(clippy::cast_possible_truncation, reason = "a whole number of at most 53 bits")]
-        RawBsonRef::Double(number) if number.fract() == 0.0 && (0.0..=9_007_199_254_740_992.0).contains(&number) => Some(number as i64),
+        RawBsonRef::Double(number) if number.fract() == 0.0 && (0.0..9_007_199_254_740_992.0).contains(&number) => Some(number as i64),
         _ => None,
     }
 }

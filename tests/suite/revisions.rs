@@ -1,11 +1,13 @@
-//! How a file takes the revision of a session that another program stored: absent or null is 0, a whole number counts whatever its type,
+//! How a store takes the revision of a session that another program stored: absent or null is 0, a whole number counts whatever its type,
 //! and anything else is corrupt for reads and for every write, which changes nothing.
 
-use super::message;
+use crate::transfer::{dump, load};
 use session_repository::{
-    Agent, AnyStore, Dumped, EmbeddedStore, Error, Feedback, Json, NewMessages, Replacement, Result, Store, StoreOptions, Timestamp,
+    Agent, AnyStore, EmbeddedStore, Error, Feedback, Json, Message, MongoStore, NewMessages, Replacement, Result, Store, StoreOptions,
+    Timestamp,
 };
-use std::io::Cursor;
+use session_repository_tests::{Database, mongodb_uri};
+use std::sync::Arc;
 
 const NOW: Timestamp = Timestamp(1_706_265_045_123);
 
@@ -13,7 +15,7 @@ const NOW: Timestamp = Timestamp(1_706_265_045_123);
 const WRITES: u64 = 9;
 
 /// One of all writes.
-async fn write(store: &EmbeddedStore, session: &str, which: u64, expected: Option<u64>) -> Result<()> {
+async fn write(store: &dyn Store, session: &str, which: u64, expected: Option<u64>) -> Result<()> {
     let replacement = || Replacement { fields: "{}".into(), keep: Vec::new(), updated_at: NOW };
     match which {
         0 => {
@@ -35,18 +37,23 @@ async fn write(store: &EmbeddedStore, session: &str, which: u64, expected: Optio
     }
 }
 
-async fn dump(store: &EmbeddedStore) -> anyhow::Result<String> {
-    let (mut dump, mut pieces) = (String::new(), AnyStore::Embedded(store.clone()).export(None));
-    while let Some(piece) = pieces.recv().await {
-        if let Dumped::Text(text) = piece? {
-            dump.push_str(&text);
-        }
-    }
-    Ok(dump)
+fn message(id: i64, time: i64, body: &str) -> Message {
+    Message { message_id: id, body: body.into(), created_at: Timestamp(time), updated_at: Timestamp(time) }
 }
 
 #[tokio::test]
-async fn a_revision_is_absent_null_or_a_whole_number_for_every_write() -> anyhow::Result<()> {
+async fn a_revision_is_absent_null_or_a_whole_number_for_every_write_in_memory() -> anyhow::Result<()> {
+    every_write(AnyStore::Embedded(EmbeddedStore::in_memory(StoreOptions::default()).await?)).await
+}
+
+#[tokio::test]
+async fn a_revision_is_absent_null_or_a_whole_number_for_every_write_in_mongodb() -> anyhow::Result<()> {
+    let database = Database::fresh().await?;
+    every_write(AnyStore::Mongo(MongoStore::connect(&mongodb_uri()?, database.options()).await?)).await?;
+    database.drop().await
+}
+
+async fn every_write(any: AnyStore) -> anyhow::Result<()> {
     let read = [
         ("", 0),
         ("null", 0),
@@ -54,7 +61,7 @@ async fn a_revision_is_absent_null_or_a_whole_number_for_every_write() -> anyhow
         (r#"{"$numberLong":"5"}"#, 5),
         (r#"{"$numberDouble":"5.0"}"#, 5),
         (r#"{"$numberDouble":"-0.0"}"#, 0),
-        (r#"{"$numberDouble":"9007199254740992.0"}"#, 1 << 53),
+        (r#"{"$numberDouble":"9007199254740000.0"}"#, 9_007_199_254_740_000),
         (r#"{"$numberLong":"9223372036854775000"}"#, 9_223_372_036_854_775_000),
     ];
     let corrupt = [
@@ -64,7 +71,7 @@ async fn a_revision_is_absent_null_or_a_whole_number_for_every_write() -> anyhow
         r#"{"$numberDouble":"NaN"}"#,
         r#"{"$numberDouble":"Infinity"}"#,
         // Not every number is one of these any more.
-        r#"{"$numberDouble":"9007199254740994.0"}"#,
+        r#"{"$numberDouble":"9007199254740992.0"}"#,
         r#"{"$numberDecimal":"5"}"#,
         r#""5""#,
         "true",
@@ -79,28 +86,28 @@ async fn a_revision_is_absent_null_or_a_whole_number_for_every_write() -> anyhow
         let revision = if stored.is_empty() { String::new() } else { format!(r#","revision":{stored}"#) };
         format!("{{\"_id\":\"{index}\",\"created_at\":{date}{revision},\"agents\":{{\"a\":{agent}}}}}\n")
     });
-    let store = EmbeddedStore::in_memory(StoreOptions::default()).await?;
-    let imported = AnyStore::Embedded(store.clone()).import(Cursor::new(lines.collect::<String>())).await?;
+    let imported = load(&any, lines.collect::<String>()).await?;
+    let store: Arc<dyn Store> = any.clone().into_store();
     assert_eq!(imported.new as usize, read.len() + corrupt.len(), "{imported:?}");
-    let before = dump(&store).await?;
+    let before = dump(&any).await?;
     for (index, stored) in corrupt.iter().enumerate() {
         let session = (read.len() + index).to_string();
         assert!(matches!(store.find_session(&session).await, Err(Error::Corrupt(_))), "{stored}");
         for which in 0..WRITES {
             for expected in [None, Some(0), Some(5)] {
-                let written = write(&store, &session, which, expected).await;
+                let written = write(&*store, &session, which, expected).await;
                 assert!(matches!(written, Err(Error::Corrupt(_))), "{stored}, write {which}: {written:?}");
             }
         }
     }
-    assert!(dump(&store).await? == before, "a refused write has changed something");
+    assert!(dump(&any).await? == before, "a refused write has changed something");
     for (index, (stored, revision)) in read.iter().enumerate() {
         let session = index.to_string();
         for which in 0..WRITES {
             let expected = revision + which;
-            let stale = write(&store, &session, which, Some(expected + 1)).await;
+            let stale = write(&*store, &session, which, Some(expected + 1)).await;
             assert_eq!(stale, Err(Error::Stale { current: expected }), "{stored}, write {which}");
-            write(&store, &session, which, Some(expected)).await?;
+            write(&*store, &session, which, Some(expected)).await?;
             assert_eq!(store.find_session(&session).await?.map(|session| session.revision), Some(expected + 1), "{stored}, write {which}");
         }
     }
