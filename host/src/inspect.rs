@@ -30,7 +30,7 @@ pub struct Report {
     pub newest: Option<Landmark>,
     /// What is wrong, in plain words; nothing if all is well.
     pub problems: Vec<String>,
-    /// What was wrong and is mended; in a dry run, what can be mended.
+    /// What was wrong and is mended; in a dry run, which of the problems can be mended.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mended: Vec<String>,
 }
@@ -72,15 +72,31 @@ impl Landmark {
 
 impl AnyStore {
     /// Looks at a store without changing anything: no index is made, and no file. All of a file is read and verified; what a crash left is
-    /// repaired in memory first, as by [`EmbeddedStore::open_read_only`].
+    /// repaired in memory first, as by [`EmbeddedStore::open_read_only`]. Of MongoDB, damage is looked for in collections of up to 100,000
+    /// sessions and as many blocks of the archive; [`repair`](Self::repair) looks in any.
     ///
     /// # Errors
     ///
     /// Those of [`MongoStore::connect`] and [`EmbeddedStore::open_read_only`].
     pub async fn inspect(url: &StoreUrl, options: StoreOptions) -> Result<Report> {
+        Self::examine(url, options, Repair::No).await
+    }
+
+    /// Looks at a store, whatever its size, and mends what can be mended: removes orphans, completes moves that nobody completes, makes
+    /// indexes anew that can be derived. A dry run changes nothing and tells what would be mended. What another process writes meanwhile is
+    /// left alone; an import that runs meanwhile can end as `unavailable` and is then repeated.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`inspect`](Self::inspect), and for a file those of [`EmbeddedStore::open`].
+    pub async fn repair(url: &StoreUrl, options: StoreOptions, dry_run: bool) -> Result<Report> {
+        Self::examine(url, options, if dry_run { Repair::DryRun } else { Repair::Yes }).await
+    }
+
+    async fn examine(url: &StoreUrl, options: StoreOptions, repair: Repair) -> Result<Report> {
         match url {
-            StoreUrl::Mongo(uri) => MongoStore::inspect(uri, options, Repair::No).await,
-            StoreUrl::File(path) => EmbeddedStore::inspect(path, options).await,
+            StoreUrl::Mongo(uri) => MongoStore::inspect(uri, options, repair).await,
+            StoreUrl::File(path) => EmbeddedStore::inspect(path, options, repair).await,
             StoreUrl::Memory => EmbeddedStore::inspect_memory(),
         }
     }

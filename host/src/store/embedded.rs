@@ -14,6 +14,7 @@ mod load;
 mod order;
 mod overlay;
 mod read;
+mod repair;
 mod replacement;
 mod runs;
 mod tables;

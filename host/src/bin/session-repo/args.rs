@@ -98,9 +98,17 @@ pub(crate) enum Command {
         /// The file to read; stdin if there is none, or for -.
         file: Option<PathBuf>,
     },
-    /// Check the store without changing it: server, topology, indexes, counts, the oldest and newest session, and what is wrong.
-    #[command(after_help = "Example:\n  session-repo check --store mongodb://localhost:27017 --metadata-field priority")]
+    /// Check the store: server, topology, indexes, counts, the oldest and newest session, and what is wrong.
+    ///
+    /// Nothing is changed without --repair. Damage costs itself only, so a store with problems goes on working; this names them.
+    #[command(after_help = CHECK_EXAMPLES)]
     Check {
+        /// Mend what can be mended: remove orphans of the archive, complete moves that nobody completes, make derived data anew.
+        #[arg(long)]
+        repair: bool,
+        /// With --repair: tell what would be mended, and change nothing.
+        #[arg(long, requires = "repair")]
+        dry_run: bool,
         #[command(flatten)]
         output: Output,
     },
@@ -147,6 +155,14 @@ Examples:
 Text that was updated, redacted or removed stays in unused parts of the file until these are used again. Compaction leaves none of it. The
 new file is made beside the old one and takes its place in one step: a command that is killed leaves one of the two, complete.
 Exit status: 0 done, 1 not; then the file is as it was.";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  session-repo check --store mongodb://localhost:27017 --metadata-field priority
+  session-repo check --repair --dry-run
+
+Exit status: 0 if all is well (again), 1 if anything is wrong. In MongoDB, damage is looked for in collections of up to 100,000 sessions;
+with --repair, in any.";
 
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:

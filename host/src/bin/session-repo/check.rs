@@ -6,13 +6,18 @@ use crate::place::Place;
 use anyhow::{Context, bail};
 use session_repository::{Landmark, Report};
 
-/// Looks at the store and says what is there and what is wrong. Fails if anything is wrong.
-pub(crate) async fn run(place: &Place, json: bool) -> anyhow::Result<()> {
-    let report = place.inspect().await.map_err(|error| failed(&error)).context("cannot open the store")?;
+/// Looks at the store and says what is there and what is wrong; mends it, where `repair` is there, unless it is a dry run. Fails if anything
+/// is wrong in the end.
+pub(crate) async fn run(place: &Place, repair: Option<bool>, json: bool) -> anyhow::Result<()> {
+    let report = match repair {
+        Some(dry_run) => place.repair(dry_run).await,
+        None => place.inspect().await,
+    };
+    let report = report.map_err(|error| failed(&error)).context("cannot open the store")?;
     if json {
         output::print(&serde_json::to_string(&report)?)?;
     } else {
-        output::print(&text(place, &report))?;
+        output::print(&text(place, &report, repair == Some(true)))?;
     }
     match report.problems.len() {
         0 => Ok(()),
@@ -26,7 +31,7 @@ fn one_line(text: &str) -> String {
     output::harmless(text).replace(['\n', '\t'], "\u{fffd}")
 }
 
-fn text(place: &Place, report: &Report) -> String {
+fn text(place: &Place, report: &Report, dry_run: bool) -> String {
     let mut lines = vec![("store", place.name()), ("server", report.server.clone()), ("topology", report.topology.clone())];
     for index in &report.indexes {
         let state = if index.present { "present" } else { "missing" };
@@ -43,6 +48,8 @@ fn text(place: &Place, report: &Report) -> String {
     lines.push(("oldest", landmark(&report.oldest)));
     lines.push(("newest", landmark(&report.newest)));
     lines.extend(report.problems.iter().map(|problem| ("wrong", one_line(problem))));
+    let mended = if dry_run { "mendable" } else { "mended" };
+    lines.extend(report.mended.iter().map(|problem| (mended, one_line(problem))));
     if report.problems.is_empty() {
         lines.push(("verdict", String::from("all is well")));
     }

@@ -94,7 +94,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Import { file } => transfer::import(&place, file).await,
         Command::Compact { output } => compact::run(&place, output.json).await,
         Command::Archive(command) => archive::run(&place, command).await,
-        Command::Check { output } => check::run(&place, output.json).await,
+        Command::Check { repair, dry_run, output } => check::run(&place, repair.then_some(dry_run), output.json).await,
         Command::Completions { .. } => Ok(()),
     }
 }

@@ -96,6 +96,11 @@ impl Place {
         self.patiently(async || AnyStore::inspect(&self.url, self.options.clone()).await).await
     }
 
+    /// Looks at the store and mends what can be mended, unless that is to be told only.
+    pub(crate) async fn repair(&self, dry_run: bool) -> session_repository::Result<Report> {
+        self.patiently(async || AnyStore::repair(&self.url, self.options.clone(), dry_run).await).await
+    }
+
     /// Rewrites the file.
     pub(crate) async fn compact(&self, bar: &ProgressBar) -> session_repository::Result<Compacted> {
         let compact = async || {

@@ -4,17 +4,28 @@ use super::engine::Engine;
 use super::fault::{Fault, Result};
 use super::file::{Contents, StoreFile};
 use super::order;
-use super::tables::{AgentRow, NEXT, ReadTables, SessionRow, agents_of, bytes, damaged, positions, raw};
+use super::repair::Mend;
+use super::tables::{AgentRow, Bytes, NEXT, Number, ReadTables, SessionRow, agents_of, bytes, damaged, positions, raw};
 use super::{EmbeddedStore, collection_name};
-use crate::error::{self, Error};
-use crate::inspect::{Landmark, Report};
+use crate::error;
+use crate::inspect::{Landmark, Repair, Report};
 use crate::store::StoreOptions;
 use crate::store::schema::read;
 use crate::types::Timestamp;
+use bson::raw::RawDocument;
+use redb::ReadableTable;
 use std::path::Path;
 
+/// Something that is wrong in a file.
+struct Finding {
+    text: String,
+    /// How it can be mended, if it can.
+    mend: Option<Mend>,
+}
+
 impl EmbeddedStore {
-    pub(crate) async fn inspect(path: &Path, options: StoreOptions) -> error::Result<Report> {
+    /// Looks at a file. Mends what can be mended, if it is to; else tells what could be.
+    pub(crate) async fn inspect(path: &Path, options: StoreOptions, repair: Repair) -> error::Result<Report> {
         options.check()?;
         let (path, name) = (path.to_owned(), collection_name(&options));
         let looking = tokio::task::spawn_blocking(move || {
@@ -24,18 +35,39 @@ impl EmbeddedStore {
                 Contents::Database { format } => format!("a file of format {format}, {} bytes", engine.file_size().unwrap_or_default()),
                 Contents::Nothing => String::from("a file that has nothing in it yet"),
             };
-            Ok((engine, server))
+            Ok((engine, server, path))
         });
-        let (engine, server) = looking.await.unwrap_or_else(|_| Err(damaged())).map_err(Fault::into_error)?;
+        let (engine, server, path) = looking.await.unwrap_or_else(|_| Err(damaged())).map_err(Fault::into_error)?;
         let mut report =
             Report { server, topology: String::from("embedded: one writer at a time, or any number of readers"), ..Report::default() };
-        let report = engine.read(move |tables| {
-            look(tables, &name, &mut report)?;
-            Ok(report)
+        let looked = engine.read(move |tables| {
+            let mut findings = Vec::new();
+            look(tables, &name, &mut report, &mut findings)?;
+            Ok((report, findings))
         });
-        let report = report.await;
+        let looked = looked.await;
         engine.close().await;
-        report
+        let (mut report, findings) = looked?;
+        let writer = match repair {
+            Repair::Yes if findings.iter().any(|finding| finding.mend.is_some()) => Some(Self::open(path, options).await?),
+            _ => None,
+        };
+        for Finding { text, mend } in findings {
+            let is_mended = match (mend.clone(), &writer) {
+                (Some(mend), Some(writer)) => writer.engine.write(move |tables| tables.mend(&mend)).await?,
+                _ => false,
+            };
+            if is_mended || mend.is_some() && repair == Repair::DryRun {
+                report.mended.push(text.clone());
+            }
+            if !is_mended {
+                report.problems.push(text);
+            }
+        }
+        if let Some(writer) = writer {
+            writer.engine.close().await;
+        }
+        Ok(report)
     }
 
     pub(crate) fn inspect_memory() -> error::Result<Report> {
@@ -44,7 +76,7 @@ impl EmbeddedStore {
     }
 }
 
-fn look(tables: &ReadTables, collection: &str, report: &mut Report) -> Result<()> {
+fn look(tables: &ReadTables, collection: &str, report: &mut Report, findings: &mut Vec<Finding>) -> Result<()> {
     let next = tables.numbers()?.get(NEXT)?.map_or(0, |next| next.value());
     let (mut agents, mut messages) = (0, 0);
     let (mut oldest, mut newest) = (None, None);
@@ -56,13 +88,18 @@ fn look(tables: &ReadTables, collection: &str, report: &mut Report) -> Result<()
             report.sessions += 1;
             let document = bytes(&row.document)?;
             let created = read::stamp(&document, "created_at")?;
-            let mut wrong = |what: &str, error: &Error| report.problems.push(format!("session {session_id:?}: {what}: {error}"));
+            let mut wrong = |text: String, mend| findings.push(Finding { text: format!("session {session_id:?}: {text}"), mend });
             if let Err(error) = read::session(session_id, &document) {
-                wrong("it cannot be read", &error);
+                wrong(format!("it cannot be read: {error}"), None);
+            }
+            if created.is_none() {
+                wrong(String::from("it has no created_at"), None);
             }
             for entry in tables.feedback()?.range((row.number, 0)..(row.number, row.feedback))? {
-                if let Err(error) = read::feedback(&document, raw(entry?.1.value())?) {
-                    wrong("its feedback cannot be read", &error);
+                match read::feedback(&document, raw(entry?.1.value())?) {
+                    Ok((Some(_), _)) => {}
+                    Ok((None, _)) => wrong(String::from("an entry of its feedback has no created_at, and is listed last"), None),
+                    Err(error) => wrong(format!("an entry of its feedback cannot be read: {error}"), None),
                 }
             }
             if let Some(created) = created {
@@ -74,14 +111,19 @@ fn look(tables: &ReadTables, collection: &str, report: &mut Report) -> Result<()
                 }
             }
             if row.number >= next {
-                report.problems.push(format!("session {session_id:?}: its number will be given to another one"));
+                wrong(String::from("its number would be given to another one"), Some(Mend::Numbers { beyond: row.number }));
             }
             for (agent_id, agent) in agents_of(&tables.agents()?, row.number)? {
                 agents += 1;
                 messages += agent.messages;
-                if let Some(wrong) = wrong_with(tables, &agent)? {
-                    report.problems.push(format!("agent {agent_id:?} of session {session_id:?}: {wrong}"));
+                let mut wrong = |text: &str, mend| {
+                    findings.push(Finding { text: format!("agent {agent_id:?} of session {session_id:?}: {text}"), mend });
+                };
+                if agent.number >= next {
+                    wrong("its number would be given to another one", Some(Mend::Numbers { beyond: agent.number }));
                 }
+                let place = (row.number, agent_id.as_str());
+                look_at_agent(tables, &document, place, &agent, &mut wrong)?;
             }
         }
     }
@@ -92,39 +134,85 @@ fn look(tables: &ReadTables, collection: &str, report: &mut Report) -> Result<()
 }
 
 /// Reads an agent and all its messages; tells what cannot be read or is not as it was written.
-fn wrong_with(tables: &ReadTables, agent: &AgentRow) -> Result<Option<String>> {
+fn look_at_agent(
+    tables: &ReadTables,
+    session: &RawDocument,
+    (session_number, agent_id): (Number, &str),
+    agent: &AgentRow,
+    wrong: &mut impl FnMut(&str, Option<Mend>),
+) -> Result<()> {
     let data = tables.agent_data()?.get(agent.number)?;
     let data = match &data {
         Some(data) => Some(raw(data.value())?),
         None => None,
     };
-    if let Err(error) = read::agent("", &bson::RawDocumentBuf::new(), &bytes(&agent.document)?, data) {
-        return Ok(Some(format!("it cannot be read: {error}")));
+    match (read::agent("", session, &bytes(&agent.document)?, data), data) {
+        (Err(error), _) => wrong(&format!("it cannot be read: {error}"), None),
+        (Ok(_), None) => wrong("it has no agent_data", None),
+        (Ok(_), Some(_)) => {}
     }
-    let messages = tables.messages()?;
-    let ids = tables.message_ids()?;
-    let mut expected = 0;
+    let (messages, ids) = (tables.messages()?, tables.message_ids()?);
+    let (mut expected, mut unreadable, mut undated, mut lost) = (0, 0, 0, 0);
     for entry in messages.range((agent.number, 0)..(agent.number + 1, 0))? {
         let (key, stored) = entry?;
         let position = key.value().1;
         if position != expected {
-            return Ok(Some(format!("message {expected} of {} is missing", agent.messages)));
+            wrong(&format!("the messages from position {expected} to {} are missing", position - 1), None);
         }
-        expected += 1;
-        if let Err(error) = read::message(raw(stored.value())?, &[]) {
-            return Ok(Some(format!("message {position} cannot be read: {error}")));
+        expected = position + 1;
+        match read::message(raw(stored.value())?, &[]) {
+            Ok(message) => undated += u64::from(!message.has_time()),
+            Err(_) => unreadable += 1,
         }
         if let Some(id) = read::message_id(raw(stored.value())?)?
             && !positions(&ids, &messages, agent, id)?.contains(&position)
         {
-            return Ok(Some(format!("the message with id {id} cannot be found by it")));
+            lost += 1;
         }
     }
     if expected != agent.messages {
-        return Ok(Some(format!("it has {expected} messages of {}", agent.messages)));
+        wrong(&format!("it has {expected} messages of {}", agent.messages), None);
+        return Ok(());
     }
-    let mut places = order::page(&tables.message_order()?, agent.number, 0..agent.messages)?.unwrap_or_default();
-    places.sort_unstable();
-    let is_complete = places.is_empty() || places.iter().copied().eq(0..agent.messages);
-    Ok((!is_complete).then(|| String::from("the order of its messages is damaged")))
+    if unreadable > 0 {
+        wrong(&format!("{unreadable} messages have no valid id, or cannot be read"), None);
+    }
+    if undated > 0 {
+        wrong(&format!("{undated} messages have no created_at, and are listed last"), None);
+    }
+    let agent_of = || (session_number, agent_id.to_owned());
+    if lost > 0 {
+        wrong(&format!("{lost} messages cannot be found by their ids"), Some(Mend::Ids { agent: agent_of() }));
+    }
+    // Broken rows of the order are damage like any other.
+    let places = order::page(&tables.message_order()?, agent.number, 0..agent.messages);
+    let is_ordered = match places {
+        Ok(Some(places)) => is_order(&messages, agent, &places)?,
+        Ok(None) => is_order(&messages, agent, &(0..agent.messages).collect::<Vec<_>>())?,
+        Err(Fault::Refused(_)) => false,
+        Err(fault) => return Err(fault),
+    };
+    if !is_ordered {
+        wrong("the order of its messages is damaged", Some(Mend::Order { agent: agent_of() }));
+    }
+    Ok(())
+}
+
+/// Whether positions are all of an agent's messages, in the order of their times.
+fn is_order(messages: &impl ReadableTable<(Number, u64), Bytes>, agent: &AgentRow, places: &[u64]) -> Result<bool> {
+    let mut all = places.to_vec();
+    all.sort_unstable();
+    if !all.into_iter().eq(0..agent.messages) {
+        return Ok(false);
+    }
+    let mut last = (i64::MIN, None);
+    for position in places {
+        let message = messages.get((agent.number, *position))?.ok_or_else(damaged)?;
+        let place = (order::created(message.value())?, Some(*position));
+        if place < last {
+            return Ok(false);
+        }
+        last = place;
+    }
+    Ok(true)
 }

@@ -6,7 +6,7 @@ use super::archive::moving::{Down, Haste};
 use super::archive::{Archive, count, number, position};
 use super::error::Failure;
 use super::expressions::{AgentPath, are_in_order, array, highest, in_order, newest, on, time};
-use super::{MongoStore, primary, questions};
+use super::{MongoStore, index, primary, questions};
 use crate::error::Result;
 use crate::store::schema::read::{corrupt, documents, member, object};
 use mongodb::bson::oid::ObjectId;
@@ -32,6 +32,8 @@ pub(super) struct Finding {
 
 /// How damage is mended.
 pub(super) enum Mend {
+    /// Makes an index.
+    Index { field: String },
     /// Removes the blocks of archives that nothing tells of.
     RemoveOrphans { session_id: String, archive: ObjectId },
     /// Removes blocks behind an archive's end that no mover will commit.
@@ -272,6 +274,7 @@ impl MongoStore {
     pub(super) async fn mend(&self, mend: &Mend) -> Result<bool> {
         let failed = |error| Failure::of(error).into_error();
         match mend {
+            Mend::Index { field } => Ok(index::make(&self.collection, field).await.is_ok()),
             Mend::RemoveOrphans { session_id, archive } => {
                 let dead = self.dead_archives(session_id, &[*archive]).await?;
                 self.remove_blocks(session_id, &dead).await?;

@@ -26,13 +26,18 @@ pub(super) fn fields(metadata_fields: &[String]) -> Vec<String> {
 
 async fn ensure_all(collection: Collection<RawDocumentBuf>, metadata_fields: Vec<String>) {
     for field in fields(&metadata_fields) {
-        let mut keys = Document::new();
-        keys.insert(&field, 1);
-        if let Err(error) = collection.create_index(IndexModel::builder().keys(keys).build()).await {
+        if let Err(error) = make(&collection, &field).await {
             tracing::warn!(%error, field, "cannot ensure an index");
             if let ErrorKind::ServerSelection { .. } = error.kind.as_ref() {
                 break;
             }
         }
     }
+}
+
+/// Makes an index on a field, if it is not there.
+pub(super) async fn make(collection: &Collection<RawDocumentBuf>, field: &str) -> mongodb::error::Result<()> {
+    let mut keys = Document::new();
+    keys.insert(field, 1);
+    collection.create_index(IndexModel::builder().keys(keys).build()).await.map(drop)
 }

@@ -1,6 +1,6 @@
 //! What state a collection and its server are in.
 
-use super::damage::Finding;
+use super::damage::{Finding, Mend};
 use super::error::Failure;
 use super::{MongoStore, index, questions};
 use crate::error::Result;
@@ -58,20 +58,20 @@ impl MongoStore {
         if !hello.get_bool("isWritablePrimary").unwrap_or(false) {
             report.problems.push(String::from("the server that answers takes no writes: it is no primary"));
         }
-        self.look_at_indexes(fields, &mut report).await?;
+        let mut findings = Vec::new();
+        self.look_at_indexes(fields, &mut report, &mut findings).await?;
         self.look_at_sessions(&mut report).await?;
-        self.look_for_damage(repair, &mut report).await?;
+        self.look_for_damage(findings, repair, &mut report).await?;
         Ok(report)
     }
 
-    async fn look_for_damage(&self, repair: Repair, report: &mut Report) -> Result<()> {
+    async fn look_for_damage(&self, mut findings: Vec<Finding>, repair: Repair, report: &mut Report) -> Result<()> {
+        let mut more = 0;
         let blocks = self.archive.estimated_document_count().await.map_err(failed)?;
-        if repair == Repair::No && (report.sessions > COUNTED || blocks > COUNTED) {
-            return Ok(());
+        if repair != Repair::No || (report.sessions <= COUNTED && blocks <= COUNTED) {
+            let keep = &mut |finding| if findings.len() < FINDINGS { findings.push(finding) } else { more += 1 };
+            self.damage(keep).await?;
         }
-        let (mut findings, mut more) = (Vec::new(), 0);
-        let keep = &mut |finding| if findings.len() < FINDINGS { findings.push(finding) } else { more += 1 };
-        self.damage(keep).await?;
         for (at, Finding { text, mend }) in findings.into_iter().enumerate() {
             let is_mended = match (&mend, repair) {
                 (Some(mend), Repair::Yes) => self.mend(mend).await?,
@@ -94,7 +94,7 @@ impl MongoStore {
         Ok(())
     }
 
-    async fn look_at_indexes(&self, fields: Vec<String>, report: &mut Report) -> Result<()> {
+    async fn look_at_indexes(&self, fields: Vec<String>, report: &mut Report, found: &mut Vec<Finding>) -> Result<()> {
         let mut there = BTreeSet::new();
         match self.collection.list_indexes().await {
             Ok(indexes) => {
@@ -108,7 +108,11 @@ impl MongoStore {
         for field in fields {
             let present = there.contains(&field);
             if !present {
-                report.problems.push(format!("no index on {field}: who searches by it reads every session; opening the store makes it"));
+                let text = format!(
+                    "no index on {field}: a search by it reads every session. Opening the store for writing makes the index, if the user may \
+                     make one; so does check --repair"
+                );
+                found.push(Finding { text, mend: Some(Mend::Index { field: field.clone() }) });
             }
             report.indexes.push(Index { field, present });
         }
