@@ -9,6 +9,7 @@ mod movers;
 mod program;
 mod proxy;
 mod random;
+mod repair;
 mod room;
 mod wire;
 

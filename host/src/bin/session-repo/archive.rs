@@ -27,18 +27,24 @@ async fn on(store: &AnyStore, command: ArchiveCommand) -> Result<(), Failure> {
         }
         ArchiveCommand::Run { session, output } => {
             let moved = store.archive_run(&session).await?.ok_or(missing)?;
-            let text = if output.json { json!({"moved": moved}).to_string() } else { format!("moved {}", messages(moved)) };
+            let text = if output.json { json!({"moved": moved}).to_string() } else { format!("moved {}", count(moved, "message")) };
             output::print(&text)?;
         }
         ArchiveCommand::Undo { session, output } => {
-            let folded = store.archive_undo(&session).await?.ok_or(missing)?;
-            let text = if output.json { json!({"folded": folded}).to_string() } else { format!("folded {} back", messages(folded)) };
-            output::print(&text)?;
+            let undone = store.archive_undo(&session).await?.ok_or(missing)?;
+            if output.json {
+                output::print(&json!(undone).to_string())?;
+            } else {
+                output::print(&format!("folded {} back", count(undone.folded, "message")))?;
+                if undone.orphans > 0 {
+                    output::print(&format!("removed {} that belonged to no archive", count(undone.orphans, "block")))?;
+                }
+            }
         }
     }
     Ok(())
 }
 
-fn messages(count: u64) -> String {
-    format!("{count} message{}", if count == 1 { "" } else { "s" })
+fn count(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

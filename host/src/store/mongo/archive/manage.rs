@@ -40,6 +40,16 @@ pub struct ArchivedAgent {
     pub archived_bytes: u64,
 }
 
+/// What an [`archive_undo`](MongoStore::archive_undo) did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Undone {
+    /// How many messages came back into the session's document.
+    pub folded: u64,
+    /// How many orphans were removed: blocks of the session that belonged to no archive.
+    pub orphans: u64,
+}
+
 impl MongoStore {
     /// Where the messages of each agent of a session lie; none if there is no such session.
     ///
@@ -75,29 +85,31 @@ impl MongoStore {
         Ok(Some(moved))
     }
 
-    /// Folds the archive of each agent back into the session's document, and removes the blocks and all orphans of the session. Tells how
-    /// many messages came back; none if there is no such session. Appends through a store that archives will move them again.
+    /// Folds the archive of each agent back into the session's document, and removes the blocks and all orphans of the session. None if
+    /// there is no such session and no block of one. Appends through a store that archives will move the messages again.
     ///
     /// # Errors
     ///
     /// `too-large` if it does not fit into one document, with nothing changed unless somebody appends at the same time: the agents are
     /// folded one after the other. Those that any call can end in.
-    pub async fn archive_undo(&self, session_id: &str) -> Result<Option<u64>> {
+    pub async fn archive_undo(&self, session_id: &str) -> Result<Option<Undone>> {
         let Some(agents) = self.archive_status(session_id).await? else {
-            self.remove_orphans(session_id).await?;
-            return Ok(None);
+            // Of a session that an import began, or that was removed by other means.
+            let orphans = self.remove_orphans(session_id).await?;
+            return Ok((orphans > 0).then_some(Undone { folded: 0, orphans }));
         };
         let document = self.look(session_id, None, &Question { grows: true, ..Question::default() }).await?.size;
         let size = document + agents.iter().map(|agent| agent.archived_bytes).sum::<u64>() + RESERVE;
         if size > MAX_DOCUMENT {
             return Err(Error::TooLarge { size, limit: MAX_DOCUMENT });
         }
-        let mut back = 0;
+        let mut undone = Undone { folded: 0, orphans: self.remove_orphans(session_id).await? };
         for agent in agents {
-            back += self.fold_back(session_id, &AgentPath::new(&agent.agent_id)).await?;
+            undone.folded += self.fold_back(session_id, &AgentPath::new(&agent.agent_id)).await?;
         }
+        // What was folded back is in no archive any more.
         self.remove_orphans(session_id).await?;
-        Ok(Some(back))
+        Ok(Some(undone))
     }
 
     async fn fold_back(&self, session_id: &str, path: &AgentPath) -> Result<u64> {
