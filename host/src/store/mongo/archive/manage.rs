@@ -57,7 +57,7 @@ impl MongoStore {
     ///
     /// Those that any call can end in.
     pub async fn archive_status(&self, session_id: &str) -> Result<Option<Vec<ArchivedAgent>>> {
-        let Some(mut agents) = self.layout(session_id).await? else { return Ok(None) };
+        let Some(Layout { mut agents, .. }) = self.layout(session_id).await? else { return Ok(None) };
         for agent in &mut agents {
             let path = AgentPath::new(&agent.agent_id);
             let Some(archive) = self.read_archive(session_id, &path).await?.archive.filter(|archive| archive.count > 0) else { continue };
@@ -77,7 +77,7 @@ impl MongoStore {
         let Some(after) = self.archive_after else {
             return Err(Error::InvalidArgument(String::from("archive after: is never, so there is nothing to move")));
         };
-        let Some(agents) = self.layout(session_id).await? else { return Ok(None) };
+        let Some(Layout { agents, .. }) = self.layout(session_id).await? else { return Ok(None) };
         let mut moved = 0;
         for agent in agents.into_iter().filter(|agent| agent.bytes > after || agent.moving_bytes > 0) {
             moved += self.archive_down_to(session_id, &agent.agent_id, Down::to(after), Haste::Now).await?;
@@ -147,13 +147,15 @@ impl MongoStore {
         Err(contended())
     }
 
-    /// Frees room in a session's document for a write that adds some bytes and would make it too large.
-    pub(in crate::store::mongo) async fn make_room(&self, session_id: &str, size: u64, adds: u64) -> Result<()> {
+    /// Frees room in a session's document for a write that adds some bytes and needs some more than the document has.
+    pub(in crate::store::mongo) async fn make_room(&self, session_id: &str, needs: u64, adds: u64) -> Result<()> {
+        // The size is that of now: a move that has come to its end since the write was refused has made room.
+        let Some(Layout { mut agents, size }) = self.layout(session_id).await? else { return Ok(()) };
+        let size = size.saturating_add(needs);
         let too_large = || Error::TooLarge { size, limit: MAX_DOCUMENT };
         if self.archive_after.is_none() || adds.saturating_add(RESERVE) > MAX_DOCUMENT {
             return Err(too_large());
         }
-        let mut agents = self.layout(session_id).await?.unwrap_or_default();
         let of_messages: u64 = agents.iter().map(|agent| agent.bytes + agent.moving_bytes + agent.pending_bytes).sum();
         if size.saturating_sub(of_messages) > MAX_DOCUMENT {
             return Err(too_large());
@@ -182,7 +184,7 @@ impl MongoStore {
     }
 
     /// How many messages each agent of a session has in its document, and how large they are.
-    async fn layout(&self, session_id: &str) -> Result<Option<Vec<ArchivedAgent>>> {
+    async fn layout(&self, session_id: &str) -> Result<Option<Layout>> {
         let Some(found) = self.find(session_id, questions::layout(), Some(primary())).await? else { return Ok(None) };
         let agents = read::documents(&found, "agents", "agent", |agent| {
             let Some(RawBsonRef::String(agent_id)) = member(agent, "agent_id")? else { return Err(corrupt("agent")) };
@@ -195,7 +197,7 @@ impl MongoStore {
                 ..ArchivedAgent::default()
             })
         });
-        agents.map(Some)
+        Ok(Some(Layout { agents: agents?, size: count(&found, "size")? }))
     }
 
     /// What a session's document tells of an agent's archive now.
@@ -203,6 +205,13 @@ impl MongoStore {
         let Some(found) = self.find(session_id, questions::archive(path), Some(primary())).await? else { return Ok(Told::default()) };
         Ok(Told { archive: Archive::of(&found)?, is_moving: is_moving(&found)? })
     }
+}
+
+/// What a session's document holds.
+struct Layout {
+    agents: Vec<ArchivedAgent>,
+    /// The size of the document, in bytes.
+    size: u64,
 }
 
 /// What a document tells of an archive.
