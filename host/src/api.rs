@@ -140,12 +140,13 @@ impl Messages<'_> {
         )
     }
 
-    /// Appends a message under the next id and returns that. With an idempotency key it can be repeated safely: an agent remembers the
-    /// keys of its last 256 appends that had one, at least.
+    /// Appends a message under the next id and returns that. With an idempotency key a retry is safe: it stores nothing and returns the same
+    /// id. An agent remembers at least its last 256 keyed appends.
     ///
     /// # Errors
     ///
-    /// `not-found`, `stale`, `invalid-argument`, also for a body that brings a `message_id`.
+    /// `not-found`, `stale`, `already-exists` for a key whose append had other content, `invalid-argument`, also for a body that brings a
+    /// `message_id`.
     pub async fn append(
         self,
         session_id: impl Into<String>,
