@@ -1,6 +1,7 @@
 //! The host interface, in the shape of Wasmtime's own: a context, a view on it, a marker and `add_to_linker`.
 
 use crate::bindings::{storage, wall_clock, wit};
+use crate::calls::Calls;
 use crate::clock;
 use crate::limits::Limits;
 use crate::overdue::Overdue;
@@ -9,19 +10,22 @@ use std::fmt;
 use std::sync::Arc;
 use wasmtime::component::{HasData, Linker};
 
-/// What the repository's imports need of a Wasmtime store: which [`Store`] keeps the data, and the bounds. Clones share what they know of
-/// calls that are under way, so give every instance on one [`Store`] a clone of one context.
+/// What the repository's imports need of a Wasmtime store: which [`Store`] keeps the data, and the bounds. Contexts on one [`Store`] share
+/// its [`Overdue`] calls.
 #[derive(Clone)]
 pub struct SessionCtx {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) limits: Limits,
     pub(crate) overdue: Overdue,
+    /// The calls of the instance, if it is one of a repository.
+    pub(crate) calls: Option<Calls>,
 }
 
 impl SessionCtx {
     /// A context on a store, with default limits.
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, limits: Limits::default(), overdue: Overdue::default() }
+        let overdue = store.overdue();
+        Self { store, limits: Limits::default(), overdue, calls: None }
     }
 
     /// The same context with other limits.

@@ -1,6 +1,7 @@
 //! Runs the component: instances that each serve many calls at once, and that are replaced when they trap.
 
-use crate::bindings::{Instance, InstancePre};
+use crate::bindings::{Instance, InstancePre, wit};
+use crate::calls::{Brought, Calls};
 use crate::ctx::{self, SessionCtx, SessionCtxView, SessionView};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
@@ -9,7 +10,7 @@ use futures_util::stream::FuturesUnordered;
 use std::pin::Pin;
 use std::sync::OnceLock;
 use tokio::sync::watch;
-use wasmtime::component::{Accessor, Component, Linker};
+use wasmtime::component::{Accessor, Component, ComponentNamedList, Lift, Linker, Lower, TypedFunc};
 use wasmtime::{Config, Engine, Store, StoreLimits, StoreLimitsBuilder};
 
 /// The component that is built from this version of `guest/`. `SESSION_REPOSITORY_COMPONENT`, set when this crate is built, names another.
@@ -18,6 +19,7 @@ pub(crate) const COMPONENT: &[u8] = include_bytes!(env!("SESSION_REPOSITORY_COMP
 /// What each instance's Wasmtime store holds.
 pub(crate) struct State {
     session: SessionCtx,
+    calls: Calls,
     limits: StoreLimits,
 }
 
@@ -25,6 +27,28 @@ impl SessionView for State {
     fn session(&mut self) -> SessionCtxView<'_> {
         SessionCtxView { ctx: &mut self.session }
     }
+}
+
+/// An exported function of the component, as `bindings` types it.
+pub(crate) type Function<P, R> = TypedFunc<P, (Result<R, wit::Error>,)>;
+
+/// Has the component run an exported function. What the call brings is held until it has ended.
+pub(crate) async fn call<P, R>(
+    accessor: &Accessor<State>,
+    function: Function<P, R>,
+    arguments: P,
+    brought: Brought,
+) -> wasmtime::Result<Result<R, wit::Error>>
+where
+    P: ComponentNamedList + Lower + Send + Sync + 'static,
+    R: 'static,
+    (Result<R, wit::Error>,): ComponentNamedList + Lift + Send + Sync + 'static,
+{
+    let call = accessor.with(|access| function.start_call_concurrent(access, arguments))?;
+    // Nothing of the component runs before the next await.
+    let _export = accessor.with(|mut access| access.data_mut().calls.begin(call.task(), brought));
+    let (answer,) = function.finish_call_concurrent(accessor, call).await?;
+    Ok(answer)
 }
 
 /// A call that an instance is to run: it answers its caller by itself and fails only if the instance trapped.
@@ -86,7 +110,9 @@ impl Runner {
         // Declared before the store, so that it goes after it.
         let alive = watch::Sender::new(());
         let limits = StoreLimitsBuilder::new().memory_size(self.ctx.limits.instance_memory_bytes).build();
-        let mut store = Store::new(&self.engine, State { session: self.ctx.clone(), limits });
+        let calls = Calls::default();
+        let session = SessionCtx { calls: Some(calls.clone()), ..self.ctx.clone() };
+        let mut store = Store::new(&self.engine, State { session, calls, limits });
         store.limiter(|state| &mut state.limits);
         // What a guest may hand over in one call, in bytes; our own limits answer first, with an error in place of a trap.
         let Limits { message_bytes, page_bytes, .. } = self.ctx.limits;

@@ -29,6 +29,12 @@ pub struct Limits {
     /// A write that is under way then is finished all the same, before any later call on its session begins.
     /// Default: 60 seconds, twice the time the MongoDB driver looks for a server.
     pub call_deadline: Duration,
+    /// Calls that go on in the store after their deadline. While there are so many, every new call is `unavailable`; calls that were under
+    /// way by then may come on top. The count is the store's, whichever repository made the calls. Default: 1,024.
+    pub overdue_calls: usize,
+    /// Text that overdue calls brought and still hold, in bytes. While there is so much, every new call is `unavailable`. Until an overdue
+    /// call has ended, its text counts towards `bytes_in_flight` as well. Default: 32 MiB.
+    pub overdue_bytes: usize,
 }
 
 impl Default for Limits {
@@ -40,6 +46,8 @@ impl Default for Limits {
             bytes_in_flight: 64 * MIB,
             instance_memory_bytes: 1024 * MIB,
             call_deadline: Duration::from_secs(60),
+            overdue_calls: 1024,
+            overdue_bytes: 32 * MIB,
         }
     }
 }

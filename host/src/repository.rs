@@ -2,6 +2,7 @@
 
 use crate::api::{Agents, Feedbacks, Messages, Metadata, Sessions};
 use crate::bindings::Instance;
+use crate::calls::Brought;
 use crate::ctx::SessionCtx;
 use crate::error::{Error, Result};
 use crate::instance::{self, Job, Runner, State};
@@ -173,7 +174,11 @@ impl Repository {
     pub(crate) async fn call<R, C>(&self, size: usize, call: C) -> Result<R>
     where
         R: Send + 'static,
-        C: for<'a> FnOnce(&'a Accessor<State>, &'a Instance) -> Pin<Box<dyn Future<Output = wasmtime::Result<Result<R>>> + Send + 'a>>
+        C: for<'a> FnOnce(
+                &'a Accessor<State>,
+                &'a Instance,
+                Brought,
+            ) -> Pin<Box<dyn Future<Output = wasmtime::Result<Result<R>>> + Send + 'a>>
             + Send
             + 'static,
     {
@@ -184,21 +189,21 @@ impl Repository {
         let (begin, begun) = oneshot::channel();
         let (answer, answered) = oneshot::channel();
         let taken = async {
-            // Held until the call has ended: it bounds what the instances hold.
+            let closed = || Error::Unavailable(String::from("the repository is closed"));
+            // Held until the call and what it began in the store have ended: it bounds what both hold.
             let permit = Arc::clone(&self.shared.bytes).acquire_many_owned(u32::try_from(size).unwrap_or(u32::MAX)).await;
+            let brought = Arc::new(permit.map_err(|_| closed())?);
             let job: Job = Box::new(move |accessor, instance, alive| {
                 Box::pin(async move {
-                    let _permit = permit;
                     // A caller that is gone before its call has begun gets none made.
                     if begin.send(alive).is_ok() {
                         // Nobody may be listening any more; the call has run to its end all the same.
-                        drop(answer.send(call(accessor, instance).await?));
+                        drop(answer.send(call(accessor, instance, brought).await?));
                     }
                     Ok(())
                 })
             });
-            let closed = |_| Error::Unavailable(String::from("the repository is closed"));
-            self.shared.jobs.send(job).await.map_err(closed)?;
+            self.shared.jobs.send(job).await.map_err(|_| closed())?;
             begun.await.map_err(|_| lost())
         };
         let mut alive = timeout(limits.call_deadline, taken).await.unwrap_or(Err(Error::Timeout))?;
