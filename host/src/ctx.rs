@@ -71,6 +71,10 @@ impl HasData for SessionHost {
 /// [`wasmtime::Store::run_concurrent`], inside a Tokio runtime. With a linker that has WASI in it already, use
 /// [`add_only_storage_to_linker`] and give WASI a wall clock that never steps back.
 ///
+/// The wall clock of this function never steps back within a process. A reading of the machine's clock that is more than a minute off from
+/// the monotonic clock is believed once it has kept that distance for five minutes. Until then a jump forward is ignored, and after a jump
+/// back the latest time is repeated.
+///
 /// # Errors
 ///
 /// Fails if the linker has one of the interfaces already.
