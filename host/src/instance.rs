@@ -110,7 +110,7 @@ impl Runner {
         // Declared before the store, so that it goes after it.
         let alive = watch::Sender::new(());
         let limits = StoreLimitsBuilder::new().memory_size(self.ctx.limits.instance_memory_bytes).build();
-        let calls = Calls::default();
+        let calls = Calls::new(self.ctx.limits.answer_bytes());
         let session = SessionCtx { calls: Some(calls.clone()), ..self.ctx.clone() };
         let mut store = Store::new(&self.engine, State { session, calls, limits });
         store.limiter(|state| &mut state.limits);

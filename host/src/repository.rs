@@ -6,7 +6,7 @@ use crate::calls::Brought;
 use crate::ctx::SessionCtx;
 use crate::error::{Error, Result};
 use crate::instance::{self, Job, Runner, State};
-use crate::limits::Limits;
+use crate::limits::{Limits, SMALL_ARGUMENTS};
 use crate::store::Store;
 use std::fmt;
 use std::pin::Pin;
@@ -18,9 +18,6 @@ use wasmtime::component::Accessor;
 
 /// How much longer than the store an instance may take to answer, before it counts as stuck.
 const ANSWER_GRACE: Duration = Duration::from_secs(10);
-
-/// Bytes beside the body that a call may bring: ids and the like. The component checks their real bounds.
-const SMALL_ARGUMENTS: usize = 64 * 1024;
 
 /// The session repository: runs the component in a few instances on top of a [`Store`].
 ///
@@ -91,12 +88,14 @@ impl RepositoryBuilder {
     ///
     /// # Errors
     ///
-    /// `internal` outside a Tokio runtime, or if the component does not fit this host.
+    /// `invalid-argument` for instances that have too little memory; `internal` outside a Tokio runtime, or if the component does not fit
+    /// this host.
     pub fn build(self) -> Result<Repository> {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return Err(Error::Internal(String::from("a repository needs a Tokio runtime around it")));
         };
         let Self { store, limits, instances } = self;
+        let limits = limits.within_memory()?;
         let runner = Arc::new(Runner::new(SessionCtx::new(Arc::clone(&store)).with_limits(limits))?);
         let (jobs, queue) = async_channel::bounded(instances);
         let serving = watch::Sender::new(());
@@ -107,7 +106,7 @@ impl RepositoryBuilder {
                 drop(serves);
             });
         }
-        let bytes = limits.bytes_in_flight.max(limits.message_bytes.saturating_add(SMALL_ARGUMENTS)).min(Semaphore::MAX_PERMITS);
+        let bytes = limits.bytes_in_flight.min(Semaphore::MAX_PERMITS);
         Ok(Repository { shared: Arc::new(Shared { store, limits, jobs, serving, bytes: Arc::new(Semaphore::new(bytes)) }) })
     }
 }

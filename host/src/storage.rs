@@ -33,7 +33,7 @@ where
     let (ctx, caller) = accessor.with(|mut access| (access.get().ctx.clone(), calling_task(access.as_context_mut())));
     let SessionCtx { store, limits, overdue, calls } = ctx;
     let Limits { message_bytes, page_bytes, call_deadline, .. } = limits;
-    let brings = calls.map(|calls| calls.brought(caller)).transpose()?;
+    let brings = calls.as_ref().map(|calls| calls.brought(caller)).transpose()?;
     bound(brought, message_bytes)?;
     // Years from now where the sum cannot be told.
     let deadline = Instant::now().checked_add(call_deadline).unwrap_or_else(|| Instant::now() + Duration::from_secs(1 << 30));
@@ -55,7 +55,11 @@ where
         }
         Err(_) => return Err(Error::Timeout.into()),
     };
-    bound(size(&answer), page_bytes)?;
+    let size = size(&answer);
+    bound(size, page_bytes)?;
+    if let (Some(calls), Some(caller)) = (calls, caller) {
+        calls.make_room(caller, size, deadline).await?;
+    }
     Ok(answer)
 }
 

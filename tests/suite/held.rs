@@ -17,8 +17,11 @@ pub(crate) struct Held {
 #[derive(Debug, Clone, Copy, Default)]
 struct Gate {
     is_shut: bool,
+    holds_answers: bool,
     /// Calls that have come to the gate.
     begun: usize,
+    /// Answers that have not been handed out.
+    answers: usize,
 }
 
 impl Held {
@@ -31,7 +34,7 @@ impl Held {
     }
 
     pub(crate) fn release(&self) {
-        self.gate.send_modify(|gate| gate.is_shut = false);
+        self.gate.send_modify(|gate| (gate.is_shut, gate.holds_answers) = (false, false));
     }
 
     /// How many calls have come to the store.
@@ -45,34 +48,49 @@ impl Held {
         Ok(())
     }
 
-    async fn inner(&self) -> &EmbeddedStore {
+    /// Has each call done and holds its answer back, until the store is released.
+    pub(crate) fn hold_answers(&self) {
+        self.gate.send_modify(|gate| gate.holds_answers = true);
+    }
+
+    /// Returns when so many answers are held back.
+    pub(crate) async fn has_answers(&self, answers: usize) -> anyhow::Result<()> {
+        self.gate.subscribe().wait_for(|gate| gate.answers >= answers).await?;
+        Ok(())
+    }
+
+    async fn run<R>(&self, call: impl Future<Output = R>) -> R {
         self.gate.send_modify(|gate| gate.begun += 1);
         // The sender is here, so the gate is never gone.
         drop(self.gate.subscribe().wait_for(|gate| !gate.is_shut).await);
-        &self.store
+        let answer = call.await;
+        self.gate.send_modify(|gate| gate.answers += 1);
+        drop(self.gate.subscribe().wait_for(|gate| !gate.holds_answers).await);
+        self.gate.send_modify(|gate| gate.answers -= 1);
+        answer
     }
 }
 
 #[async_trait]
 impl Store for Held {
     async fn insert_session(&self, session: Session) -> Result<()> {
-        self.inner().await.insert_session(session).await
+        self.run(self.store.insert_session(session)).await
     }
 
     async fn find_session(&self, session_id: &str) -> Result<Option<Session>> {
-        self.inner().await.find_session(session_id).await
+        self.run(self.store.find_session(session_id)).await
     }
 
     async fn insert_agent(&self, session_id: &str, agent: Agent, expected: Option<u64>) -> Result<()> {
-        self.inner().await.insert_agent(session_id, agent, expected).await
+        self.run(self.store.insert_agent(session_id, agent, expected)).await
     }
 
     async fn find_agent(&self, session_id: &str, agent_id: &str) -> Result<Option<Agent>> {
-        self.inner().await.find_agent(session_id, agent_id).await
+        self.run(self.store.find_agent(session_id, agent_id)).await
     }
 
     async fn replace_agent(&self, session_id: &str, agent_id: &str, data: Replacement, expected: Option<u64>) -> Result<()> {
-        self.inner().await.replace_agent(session_id, agent_id, data, expected).await
+        self.run(self.store.replace_agent(session_id, agent_id, data, expected)).await
     }
 
     async fn append_message(
@@ -83,15 +101,15 @@ impl Store for Held {
         omit: &[String],
         expected: Option<u64>,
     ) -> Result<Appended> {
-        self.inner().await.append_message(session_id, agent_id, message, omit, expected).await
+        self.run(self.store.append_message(session_id, agent_id, message, omit, expected)).await
     }
 
     async fn append_messages(&self, session_id: &str, agent_id: &str, messages: NewMessages, expected: Option<u64>) -> Result<i64> {
-        self.inner().await.append_messages(session_id, agent_id, messages, expected).await
+        self.run(self.store.append_messages(session_id, agent_id, messages, expected)).await
     }
 
     async fn find_message(&self, session_id: &str, agent_id: &str, message_id: i64, omit: &[String]) -> Result<Option<Message>> {
-        self.inner().await.find_message(session_id, agent_id, message_id, omit).await
+        self.run(self.store.find_message(session_id, agent_id, message_id, omit)).await
     }
 
     async fn replace_message(
@@ -102,11 +120,11 @@ impl Store for Held {
         body: Replacement,
         expected: Option<u64>,
     ) -> Result<()> {
-        self.inner().await.replace_message(session_id, agent_id, message_id, body, expected).await
+        self.run(self.store.replace_message(session_id, agent_id, message_id, body, expected)).await
     }
 
     async fn list_messages(&self, session_id: &str, agent_id: &str, page: Page, omit: &[String]) -> Result<Vec<Message>> {
-        self.inner().await.list_messages(session_id, agent_id, page, omit).await
+        self.run(self.store.list_messages(session_id, agent_id, page, omit)).await
     }
 
     async fn set_metadata(
@@ -116,23 +134,23 @@ impl Store for Held {
         updated_at: Timestamp,
         expected: Option<u64>,
     ) -> Result<()> {
-        self.inner().await.set_metadata(session_id, fields, updated_at, expected).await
+        self.run(self.store.set_metadata(session_id, fields, updated_at, expected)).await
     }
 
     async fn get_metadata(&self, session_id: &str) -> Result<Option<Json>> {
-        self.inner().await.get_metadata(session_id).await
+        self.run(self.store.get_metadata(session_id)).await
     }
 
     async fn unset_metadata(&self, session_id: &str, paths: Vec<String>, updated_at: Timestamp, expected: Option<u64>) -> Result<()> {
-        self.inner().await.unset_metadata(session_id, paths, updated_at, expected).await
+        self.run(self.store.unset_metadata(session_id, paths, updated_at, expected)).await
     }
 
     async fn append_feedback(&self, session_id: &str, feedback: Feedback, expected: Option<u64>) -> Result<()> {
-        self.inner().await.append_feedback(session_id, feedback, expected).await
+        self.run(self.store.append_feedback(session_id, feedback, expected)).await
     }
 
     async fn list_feedback(&self, session_id: &str, max_bytes: usize) -> Result<Vec<Feedback>> {
-        self.inner().await.list_feedback(session_id, max_bytes).await
+        self.run(self.store.list_feedback(session_id, max_bytes)).await
     }
 
     fn overdue(&self) -> Overdue {

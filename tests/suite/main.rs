@@ -2,6 +2,7 @@
 
 #![allow(clippy::indexing_slicing, clippy::panic, reason = "a test that meets what it does not expect is to fail")]
 
+mod answers;
 mod archive;
 mod check;
 mod cli;
