@@ -15,6 +15,7 @@ mod bindings;
 mod calls;
 mod clock;
 mod ctx;
+mod epoch;
 mod error;
 mod inspect;
 mod instance;

@@ -14,9 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::timeout;
-use wasmtime::component::Accessor;
+use wasmtime::component::{Accessor, Component};
 
-/// How much longer than the store an instance may take to answer, before it counts as stuck.
+/// How much longer than the store and code that makes no progress an instance may take to answer, before it counts as stuck.
 const ANSWER_GRACE: Duration = Duration::from_secs(10);
 
 /// The session repository: runs the component in a few instances on top of a [`Store`].
@@ -91,12 +91,17 @@ impl RepositoryBuilder {
     /// `invalid-argument` for instances that have too little memory; `internal` outside a Tokio runtime, or if the component does not fit
     /// this host.
     pub fn build(self) -> Result<Repository> {
+        self.build_on(instance::component()?)
+    }
+
+    /// Builds a repository on a component, for tests: one that has the imports and exports of ours.
+    pub(crate) fn build_on(self, component: &Component) -> Result<Repository> {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return Err(Error::Internal(String::from("a repository needs a Tokio runtime around it")));
         };
         let Self { store, limits, instances } = self;
         let limits = limits.within_memory()?;
-        let runner = Arc::new(Runner::new(SessionCtx::new(Arc::clone(&store)).with_limits(limits))?);
+        let runner = Arc::new(Runner::new(component, SessionCtx::new(Arc::clone(&store)).with_limits(limits))?);
         let (jobs, queue) = async_channel::bounded(instances);
         let serving = watch::Sender::new(());
         for _ in 0..instances {
@@ -130,10 +135,7 @@ impl Repository {
     ///
     /// `internal` if the component does not fit this host.
     pub fn prepare() -> Result<()> {
-        instance::compiled().map(drop).map_err(|error| {
-            tracing::error!(?error, "cannot compile the component");
-            Error::Internal(String::from("the component cannot be prepared"))
-        })
+        instance::component().map(drop)
     }
 
     /// Calls on sessions.
@@ -206,8 +208,8 @@ impl Repository {
             begun.await.map_err(|_| lost())
         };
         let mut alive = timeout(limits.call_deadline, taken).await.unwrap_or(Err(Error::Timeout))?;
-        // The storage answers within the deadline, and the component with it.
-        match timeout(limits.call_deadline.saturating_add(ANSWER_GRACE), answered).await {
+        // The storage answers within the deadline, and code of the component that runs on for as long is stopped.
+        match timeout(limits.call_deadline.saturating_mul(2).saturating_add(ANSWER_GRACE), answered).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => {
                 // What the instance had under way is known to be overdue once it is gone, so a retry comes after it.
