@@ -10,6 +10,7 @@ pub(crate) mod schema;
 pub use options::StoreOptions;
 
 use crate::error::Result;
+use crate::overdue::Overdue;
 use crate::types::{Agent, Feedback, Json, Message, Session, Timestamp};
 use async_trait::async_trait;
 
@@ -150,6 +151,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// Lists all feedback, oldest first, of at most `max_bytes` of JSON.
     async fn list_feedback(&self, session_id: &str, max_bytes: usize) -> Result<Vec<Feedback>>;
+
+    /// The store's overdue calls: always a clone of the same [`Overdue`], also from clones of the store. A store that wraps another one hands
+    /// out that one's.
+    fn overdue(&self) -> Overdue;
 
     /// Releases what the store owns. Calls after it return `unavailable`.
     async fn close(&self);
