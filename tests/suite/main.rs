@@ -15,6 +15,7 @@ mod driver;
 mod embedded;
 mod exec;
 mod json;
+mod marks;
 mod mongo;
 mod place;
 mod reading;
