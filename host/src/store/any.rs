@@ -11,6 +11,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Where a store is: `mongodb://…`, `mongodb+srv://…`, `file:PATH` or `memory:`.
 ///
@@ -56,6 +57,36 @@ impl FromStr for StoreUrl {
     }
 }
 
+impl StoreUrl {
+    /// The database of a store here with these options: the one that they name, else the connection string's, else `database_name`. The
+    /// server's own databases (`admin`, `config`, `local`) are none for sessions.
+    pub fn database(&self, options: &StoreOptions) -> String {
+        let named = match (self, &options.database) {
+            (Self::Mongo(uri), None) => MongoStore::database_of(uri),
+            _ => None,
+        };
+        named.unwrap_or_else(|| options.database().to_owned())
+    }
+
+    /// How long callers are to wait for one call, if the connection string says it: the shorter one of `socketTimeoutMS` and `timeoutMS`, of
+    /// which 0 is none. A repository keeps to it if it is the [`call_deadline`](crate::Limits::call_deadline) of its limits: then the caller
+    /// gets `timeout`, and a write that is under way is finished before any later call on its session begins.
+    ///
+    /// ```
+    /// # use session_repository::StoreUrl;
+    /// # use std::time::Duration;
+    /// let url: StoreUrl = "mongodb://localhost/?socketTimeoutMS=500".parse()?;
+    /// assert_eq!(url.call_deadline(), Some(Duration::from_millis(500)));
+    /// # Ok::<(), session_repository::Error>(())
+    /// ```
+    pub fn call_deadline(&self) -> Option<Duration> {
+        match self {
+            Self::Mongo(uri) => MongoStore::call_deadline_of(uri),
+            Self::File(_) | Self::Memory => None,
+        }
+    }
+}
+
 /// Without the connection string, which may hold a password.
 impl fmt::Debug for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -86,7 +117,7 @@ impl AnyStore {
     /// Those of [`MongoStore::connect`] and [`EmbeddedStore::open`].
     pub async fn open(url: &StoreUrl, options: StoreOptions) -> Result<Self> {
         Ok(match url {
-            StoreUrl::Mongo(uri) => Self::Mongo(MongoStore::connect(uri, options).await?),
+            StoreUrl::Mongo(uri) => Self::Mongo(MongoStore::open(uri, options).await?),
             StoreUrl::File(path) => Self::Embedded(EmbeddedStore::open(path, options).await?),
             StoreUrl::Memory => Self::Embedded(EmbeddedStore::in_memory(options).await?),
         })
@@ -99,7 +130,7 @@ impl AnyStore {
     /// Those of [`MongoStore::connect_read_only`] and [`EmbeddedStore::open_read_only`].
     pub async fn open_read_only(url: &StoreUrl, options: StoreOptions) -> Result<Self> {
         Ok(match url {
-            StoreUrl::Mongo(uri) => Self::ReadOnlyMongo(MongoStore::connect_read_only(uri, options).await?),
+            StoreUrl::Mongo(uri) => Self::ReadOnlyMongo(MongoStore::open_read_only(uri, options).await?),
             StoreUrl::File(path) => Self::Embedded(EmbeddedStore::open_read_only(path, options).await?),
             StoreUrl::Memory => Self::Embedded(EmbeddedStore::on_backend_read_only(InMemoryBackend::new(), options).await?),
         })

@@ -45,9 +45,9 @@ pub(crate) struct StoreArgs {
     /// list) [default: a file in your data folder].
     #[arg(long, global = true, value_name = "URL", env = "SESSION_REPO_STORE", hide_env_values = true)]
     pub(crate) store: Option<String>,
-    /// The database.
-    #[arg(long, global = true, value_name = "NAME", default_value = "database_name")]
-    pub(crate) database: String,
+    /// The database [default: the one in the connection string, else database_name].
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) database: Option<String>,
     /// The collection.
     #[arg(long, global = true, value_name = "NAME", default_value = "collection_name")]
     pub(crate) collection: String,

@@ -130,8 +130,7 @@ impl Place {
 
     /// What it is called, without credentials.
     pub(crate) fn name(&self) -> String {
-        let StoreOptions { database, collection, .. } = &self.options;
-        format!("{}, collection {database}.{collection}", self.medium())
+        format!("{}, collection {}.{}", self.medium(), self.url.database(&self.options), self.options.collection)
     }
 
     /// What the collections are in, without credentials.
