@@ -8,7 +8,8 @@ pub(crate) use archive::{ArchiveAfter, ArchiveCommand};
 pub(crate) use exec::ExecArgs;
 pub(crate) use operation::{AgentCommand, FeedbackCommand, MessageCommand, MetadataCommand, Operation, Output, SessionCommand, Write};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Keeps the sessions of AI agents (agents, messages, metadata, feedback) in a file or in MongoDB, through a sandboxed component.
@@ -38,6 +39,18 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+impl Cli {
+    /// Reads the command line of this process.
+    pub(crate) fn read() -> Result<Self, clap::Error> {
+        let matches = Self::command().try_get_matches()?;
+        let mut cli = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut Self::command()))?;
+        let is_given = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+        let only_for_mongo = [("metadata_fields", "--metadata-field"), ("archive_after", "--archive-after")];
+        cli.store.only_for_mongo = only_for_mongo.into_iter().filter(|(id, _)| is_given(id)).map(|(_, flag)| flag).collect();
+        Ok(cli)
+    }
+}
+
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Store")]
 pub(crate) struct StoreArgs {
@@ -51,7 +64,7 @@ pub(crate) struct StoreArgs {
     /// The collection.
     #[arg(long, global = true, value_name = "NAME", default_value = "collection_name")]
     pub(crate) collection: String,
-    /// A metadata field to index; may be repeated.
+    /// In MongoDB: a metadata field to index; may be repeated.
     #[arg(long = "metadata-field", global = true, value_name = "FIELD")]
     pub(crate) metadata_fields: Vec<String>,
     /// In MongoDB: how much of an agent's messages stays in the session's document (1KiB to 8MiB) before the oldest move to the collection
@@ -65,6 +78,9 @@ pub(crate) struct StoreArgs {
         allow_negative_numbers = true
     )]
     pub(crate) archive_after: ArchiveAfter,
+    /// Flags on the command line that have an effect in MongoDB only. Environment variables may be there for other commands.
+    #[arg(skip)]
+    pub(crate) only_for_mongo: Vec<&'static str>,
 }
 
 #[derive(Debug, Subcommand)]
