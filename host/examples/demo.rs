@@ -28,7 +28,7 @@ async fn main() -> anyhow::Result<()> {
     step("a store, and a repository on it");
     let store = AnyStore::open(&url, options).await?;
     println!("   {url:?}");
-    let repo = Repository::builder_on(store.clone().into_store()).build()?;
+    let repo = Repository::builder_on(store.clone().into_store()).limits(url.limits()).build()?;
     let shown = usage(&repo).await;
     let dumped = dump(&store).await;
     step("close the repository, and the store with it");

@@ -6,7 +6,13 @@ use mongodb::options::ClientOptions;
 use mongodb::{Client, Namespace};
 use session_repository::{AnyStore, Error, MongoStore, Store, StoreOptions, StoreUrl};
 use session_repository_tests::{Database, Mongod, mongodb_uri};
+use std::fmt::Debug;
 use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tracing::field::Field;
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 
 /// Runs a command on a connection string, without options of its own.
 async fn on(desk: &Desk, uri: &str, arguments: &[&str]) -> anyhow::Result<Ran> {
@@ -279,6 +285,51 @@ async fn the_timeouts_of_a_connection_string_bound_how_long_a_caller_waits() -> 
     let ran = on(&desk, &format!("{}?socketTimeoutMS=100", server.uri()), &["session", "create", "late"]).await?;
     assert_eq!((ran.status, ran.stderr.as_str()), (Some(1), "session-repo: timeout: no answer came in time\n"));
     assert_eq!(places(&client, "late").await?, ["database_name.collection_name"]);
+    Ok(())
+}
+
+/// Counts warnings whose text holds a part.
+struct Warnings(&'static str, Arc<AtomicUsize>);
+
+impl Subscriber for Warnings {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() == Level::WARN
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        event.record(&mut |_: &Field, value: &dyn Debug| {
+            if format!("{value:?}").contains(self.0) {
+                self.1.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_keep_to_timeouts_warns_of_that() -> anyhow::Result<()> {
+    let server = Mongod::start()?;
+    let count = Arc::<AtomicUsize>::default();
+    // If there is only one, threads without it decide that nobody is interested.
+    let _another = Dispatch::new(Warnings("", Arc::default()));
+    let _guard = tracing::subscriber::set_default(Warnings("`socketTimeoutMS` and `timeoutMS`", Arc::clone(&count)));
+    for (options, warnings) in [("", 0), ("?socketTimeoutMS=0", 0), ("?socketTimeoutMS=5000", 1), ("?timeoutMS=5000", 1)] {
+        let uri = format!("{}{options}", server.uri());
+        MongoStore::connect(&uri, StoreOptions::default()).await?.close().await;
+        assert_eq!(count.swap(0, Ordering::Relaxed), warnings, "{options}");
+        MongoStore::connect_read_only(&uri, StoreOptions::default()).await?.close().await;
+        assert_eq!(count.swap(0, Ordering::Relaxed), warnings, "{options}");
+        AnyStore::open(&uri.parse()?, StoreOptions::default()).await?.into_store().close().await;
+        assert_eq!(count.swap(0, Ordering::Relaxed), 0, "{options}: its URL has limits");
+    }
     Ok(())
 }
 

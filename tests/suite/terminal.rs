@@ -182,6 +182,8 @@ async fn the_command_line_and_the_environment() -> anyhow::Result<()> {
     }
     for (name, status) in [("SESSION_REPO_ARCHIVE_AFTER", 2), ("SESSION_REPO_STORE", 2), ("RUST_LOG", 0)] {
         let value = format!("a=b={text}");
+        let help = finish(desk.bare(&["session", "read", "--help"]).await?.env(name, &value), None).await?;
+        assert_clean(&help, 0, name)?;
         let ran = finish(desk.bare(&["feedback", "list", "s", "--json"]).await?.env(name, value), None).await?;
         ensure!(ran.status == Some(status), "{name}: {}", ran.stderr);
         assert_clean(&ran, ran.stderr.lines().count(), name)?;

@@ -1,6 +1,7 @@
 //! A store by its URL.
 
 use crate::error::{Error, Result};
+use crate::limits::Limits;
 use crate::store::embedded::EmbeddedStore;
 use crate::store::embedded::compact::Compacted;
 use crate::store::mongo::{ArchivedAgent, MongoStore};
@@ -11,7 +12,6 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Where a store is: `mongodb://…`, `mongodb+srv://…`, `file:PATH` or `memory:`.
 ///
@@ -68,22 +68,25 @@ impl StoreUrl {
         named.unwrap_or_else(|| options.database().to_owned())
     }
 
-    /// How long callers are to wait for one call, if the connection string says it: the shorter one of `socketTimeoutMS` and `timeoutMS`, of
-    /// which 0 is none. A repository keeps to it if it is the [`call_deadline`](crate::Limits::call_deadline) of its limits: then the caller
-    /// gets `timeout`, and a write that is under way is finished before any later call on its session begins.
+    /// The default limits, with the timeouts of the connection string: `call_deadline` is the shorter one of `socketTimeoutMS` and
+    /// `timeoutMS`, if there is one that is not 0.
+    ///
+    /// A repository with these limits answers `timeout` then. A write that is under way is finished before any later call on its session
+    /// begins.
     ///
     /// ```
     /// # use session_repository::StoreUrl;
-    /// # use std::time::Duration;
-    /// let url: StoreUrl = "mongodb://localhost/?socketTimeoutMS=500".parse()?;
-    /// assert_eq!(url.call_deadline(), Some(Duration::from_millis(500)));
+    /// #     /// let url: StoreUrl = "mongodb://localhost/?socketTimeoutMS=500".parse()?;
+    /// assert_eq!(url.limits().call_deadline, Duration::from_millis(500));
     /// # Ok::<(), session_repository::Error>(())
     /// ```
-    pub fn call_deadline(&self) -> Option<Duration> {
-        match self {
+    pub fn limits(&self) -> Limits {
+        let limits = Limits::default();
+        let deadline = match self {
             Self::Mongo(uri) => MongoStore::call_deadline_of(uri),
             Self::File(_) | Self::Memory => None,
-        }
+        };
+        Limits { call_deadline: deadline.unwrap_or(limits.call_deadline), ..limits }
     }
 }
 
@@ -110,7 +113,7 @@ pub enum AnyStore {
 }
 
 impl AnyStore {
-    /// Opens the store that a URL names.
+    /// Opens the store that a URL names. A repository on it keeps to the timeouts of the URL with [`StoreUrl::limits`].
     ///
     /// # Errors
     ///

@@ -30,7 +30,7 @@ Examples:
 Stores: file:PATH, mongodb://…, mongodb+srv://…, memory: (gone with the process). With none named, a file in your data folder.
 
 Exit status: 0 done, 1 the operation failed (code and message on stderr), 2 bad command line.
-RUST_LOG sets what is logged on stderr, for example RUST_LOG=session_repository=debug."
+Warnings go to stderr, each kind once. RUST_LOG sets a log in their place, for example RUST_LOG=session_repository=debug."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -74,6 +74,7 @@ pub(crate) struct StoreArgs {
         global = true,
         value_name = "SIZE|never",
         env = "SESSION_REPO_ARCHIVE_AFTER",
+        hide_env_values = true,
         default_value = "1MiB",
         allow_negative_numbers = true
     )]

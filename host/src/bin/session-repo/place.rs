@@ -98,9 +98,7 @@ impl Place {
     }
 
     fn opened(&self, store: AnyStore) -> Opened {
-        let mut limits = Limits::default();
-        limits.call_deadline = self.url.call_deadline().unwrap_or(limits.call_deadline);
-        Opened { store, limits }
+        Opened { store, limits: self.url.limits() }
     }
 
     /// Looks at the store and changes nothing in it.

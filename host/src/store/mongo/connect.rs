@@ -23,9 +23,9 @@ impl MongoStore {
     /// name; if they name none, in the connection string's; if that names none, in `database_name`. The server's own databases (`admin`,
     /// `config`, `local`) hold credentials only.
     ///
-    /// A call must not be dropped midway, so `socketTimeoutMS` and `timeoutMS` do not end it. Whoever waits for it can stop to wait then:
-    /// [`StoreUrl::call_deadline`](crate::StoreUrl::call_deadline) tells the time, [`Limits::call_deadline`](crate::Limits) is what sets it.
-    /// A warning tells that this store does not. `timeoutMS` also bounds how long connecting takes.
+    /// A call must not be dropped midway, so `socketTimeoutMS` and `timeoutMS` do not end it. They bound how long a caller of a repository
+    /// waits if it has the limits of [`StoreUrl::limits`](crate::StoreUrl::limits); a store that is opened here warns of that. `timeoutMS`
+    /// also bounds how long connecting takes.
     ///
     /// # Errors
     ///
@@ -142,7 +142,7 @@ fn collection(client: &Client, mut options: StoreOptions) -> Result<(StoreOption
 fn warn_of_timeouts(uri: &str) {
     if MongoStore::call_deadline_of(uri).is_some() {
         tracing::warn!(
-            "`socketTimeoutMS` and `timeoutMS` of the connection string end no call by themselves; `Limits::call_deadline` does"
+            "`socketTimeoutMS` and `timeoutMS` of the connection string bound a repository with the limits of `StoreUrl::limits` only"
         );
     }
 }
