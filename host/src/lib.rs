@@ -36,7 +36,7 @@ pub use repository::{Repository, RepositoryBuilder};
 pub use store::any::{AnyStore, StoreUrl};
 pub use store::embedded::EmbeddedStore;
 pub use store::embedded::compact::Compacted;
-pub use store::mongo::{ArchivedAgent, MongoStore};
+pub use store::mongo::{ArchivedAgent, MongoStore, Undone};
 pub use store::read_only::ReadOnly;
 pub use store::{AppendKey, Appended, NewMessages, Page, Replacement, Store, StoreOptions};
 pub use transfer::{Dumped, Imported};

@@ -6,9 +6,12 @@ mod history;
 mod kill;
 mod layout;
 mod movers;
+mod others;
 mod program;
 mod proxy;
 mod random;
+mod redaction;
+mod repair;
 mod room;
 mod wire;
 

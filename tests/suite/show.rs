@@ -245,7 +245,7 @@ async fn agents_that_other_programs_left_are_named_with_what_is_wrong() -> anyho
     let text = Cli { database: &database }.ok(&["show", "user-123"]).await?;
     let lines: Vec<_> = text.lines().collect();
     assert_eq!((lines[3], lines[4], lines[5].starts_with("  a.b  cannot be read: agent_id: ")), ("agents", "  whole", true), "{text}");
-    let wrong = ["  bare  cannot be read: the stored agent does not fit the schema", "  odd  cannot be read: it is no agent"];
+    let wrong = ["  bare", "  odd  cannot be read: the stored agents.odd does not fit the schema"];
     assert_eq!(lines[6..8], wrong, "{text}");
     let messages: Vec<_> = lines.iter().filter(|line| line.contains('#')).collect();
     assert_eq!(messages, [&"10:30:45  user  whole  #0", &"10:30:47  user  bare  #2"]);

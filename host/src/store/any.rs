@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::store::embedded::EmbeddedStore;
 use crate::store::embedded::compact::Compacted;
-use crate::store::mongo::{ArchivedAgent, MongoStore};
+use crate::store::mongo::{ArchivedAgent, MongoStore, Undone};
 use crate::store::read_only::ReadOnly;
 use crate::store::{Store, StoreOptions};
 use redb::backends::InMemoryBackend;
@@ -201,12 +201,12 @@ impl AnyStore {
         self.archiving()?.archive_run(session_id).await
     }
 
-    /// Folds the archive of a session back into one document; tells how many messages came back, none if there is no such session.
+    /// Folds the archive of a session back into one document, and removes its orphans; none if there is no such session and no block of one.
     ///
     /// # Errors
     ///
     /// `invalid-argument` for a store that has no archive, and those of [`MongoStore::archive_undo`].
-    pub async fn archive_undo(&self, session_id: &str) -> Result<Option<u64>> {
+    pub async fn archive_undo(&self, session_id: &str) -> Result<Option<Undone>> {
         self.archiving()?.archive_undo(session_id).await
     }
 

@@ -23,7 +23,7 @@ mod updates;
 mod upkeep;
 mod write;
 
-pub use archive::manage::ArchivedAgent;
+pub use archive::manage::{ArchivedAgent, Undone};
 
 use crate::error::{Entity, Error, Result};
 use crate::store::schema::build;

@@ -172,12 +172,16 @@ impl Writer {
     }
 
     async fn moved(&mut self, undo: bool) -> anyhow::Result<()> {
-        let done = if undo { self.place.store.archive_undo("s").await } else { self.place.store.archive_run("s").await };
+        let store = &self.place.store;
+        let done = match undo {
+            true => store.archive_undo("s").await.map(|undone| undone.map(drop)),
+            false => store.archive_run("s").await.map(|moved| moved.map(drop)),
+        };
         match done {
             // A place that never archives runs nothing; an undo may find that others move each time.
             Err(Error::InvalidArgument(_)) if !undo => Ok(()),
             Err(Error::Unavailable(_)) if undo => Ok(()),
-            done => done?.context("no session").map(drop),
+            done => done?.context("no session"),
         }
     }
 }

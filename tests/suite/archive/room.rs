@@ -1,5 +1,7 @@
 //! Sizes: what does not fit is refused before the server refuses it, and the session stays usable; what can be archived always fits.
 
+use super::history::{Place, SMALL};
+use super::proxy::{Command, Moment, Plan, Proxy};
 use super::{History, body};
 use serde_json::json;
 use session_repository::{Error, Repository};
@@ -122,5 +124,30 @@ async fn a_full_answer_says_how_much_it_was() -> anyhow::Result<()> {
     assert_eq!(repo.messages().list("s", "a", Some(1), 29).await?.len(), 1);
     assert_eq!(repo.messages().list("s", "a", Some(1), 0).await?.len(), 1);
     repo.close().await;
+    database.drop().await
+}
+
+/// A write finds a session full. Before it looks how to make room, a move that was under way comes to its end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn room_that_others_make_meanwhile_is_room() -> anyhow::Result<()> {
+    let database = Database::fresh().await?;
+    let others = Place::open(&database, Some(SMALL)).await?;
+    let never = Place::open(&database, None).await?;
+    never.seed_empty("s").await?;
+    let large = 9 * MIB;
+    never.repo.messages().append("s", "a", of_size(large), None).await?;
+    // What is asked before room is made tells also of what is pending.
+    let asks = |command: &Command| command.name == "find" && command.body.to_string().contains("\"pending\"");
+    let mut proxy = Proxy::start(move |command| if asks(command) { Plan::Hold(Moment::Before) } else { Plan::Pass }).await?;
+    let place = Place::through(&proxy.uri(), &database, Some(SMALL)).await?;
+    let repo = place.repo.clone();
+    let appending = tokio::spawn(async move { repo.messages().append("s", "a", of_size(large), None).await });
+    let held = proxy.held().await?;
+    others.store.archive_run("s").await?;
+    held.resume();
+    assert_eq!(appending.await??, 1);
+    for place in [place, others, never] {
+        place.close().await;
+    }
     database.drop().await
 }

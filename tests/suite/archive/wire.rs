@@ -111,7 +111,7 @@ fn bytes(seen: &[Seen]) -> anyhow::Result<usize> {
 
 /// A thousand messages of 14 KB in one append: what leaves before the answer, and what a moved MiB costs behind it.
 #[tokio::test]
-async fn a_large_append_is_one_command_and_a_moved_mib_costs_few() -> anyhow::Result<()> {
+async fn a_large_append_is_one_write_and_a_moved_mib_costs_few() -> anyhow::Result<()> {
     let history = History::of(1024 * 1024, 1).await?;
     let (store, watch) = watched_store(history.database.options()).await?;
     let repo = Repository::builder(store.clone()).build()?;
@@ -122,8 +122,9 @@ async fn a_large_append_is_one_command_and_a_moved_mib_costs_few() -> anyhow::Re
     assert_eq!(repo.messages().append_many("s", "a", bodies, None).await?, 1);
     store.settled().await;
     let seen = sent(&watch);
-    let (append, moves) = seen.split_first().ok_or_else(|| anyhow::anyhow!("nothing was sent"))?;
-    assert_eq!(append.name, "findAndModify");
+    // A look first, because a plain update then costs the server less than one that tells what it did.
+    let [look, append, moves @ ..] = seen.as_slice() else { anyhow::bail!("{seen:?}") };
+    assert_eq!((look.name.as_str(), append.name.as_str()), ("find", "update"), "{:?}", names(&seen));
     let status = store.archive_status("s").await?.unwrap_or_default();
     let [agent] = status.as_slice() else { anyhow::bail!("{status:?}") };
     assert!(agent.bytes <= 1024 * 1024 && agent.moving_bytes == 0, "{agent:?}");

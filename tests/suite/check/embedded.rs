@@ -59,12 +59,17 @@ async fn what_cannot_be_read_is_named() -> anyhow::Result<()> {
     desk.feed(&site, &["import"], dump).await?.ok()?;
     let (_, problems, status) = check(&desk, &site, &[]).await?;
     let expected = [
-        "session \"s\": its feedback cannot be read",
-        "agent \"a\" of session \"s\": message 1 cannot be read",
-        "agent \"b\" of session \"s\": it cannot be read",
-        "session \"t\": it cannot be read",
+        "session \"s\": an entry of its feedback has no created_at, and is listed last",
+        "agent \"a\" of session \"s\": 1 messages have no valid id, or cannot be read",
+        "agent \"b\" of session \"s\": it has no agent_data",
+        "session \"t\": it has no created_at",
     ];
-    assert!(problems.len() == 4 && problems.iter().zip(expected).all(|(problem, expected)| problem.starts_with(expected)), "{problems:?}");
+    assert_eq!(problems, expected);
+    // None of it can be mended, and a repair changes nothing.
+    let before = fs::read(desk.path("sessions.store"))?;
+    let (report, again, _) = check(&desk, &site, &["--repair"]).await?;
+    assert_eq!((&again, report.get("mended")), (&problems, None));
+    assert_eq!(fs::read(desk.path("sessions.store"))?, before);
     assert_eq!(status, Some(1));
     Ok(())
 }

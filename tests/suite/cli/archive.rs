@@ -2,6 +2,8 @@
 
 use crate::run::{Desk, Ran, Site, finish};
 use anyhow::ensure;
+use mongodb::bson::doc;
+use mongodb::bson::oid::ObjectId;
 use serde_json::{Value, json};
 use session_repository_tests::Database;
 
@@ -68,7 +70,7 @@ async fn the_archive_is_told_filled_and_emptied() -> anyhow::Result<()> {
 
     assert_eq!(archive(&["undo", "s"]).await?.ok()?, format!("folded {moved} messages back\n"));
     assert_eq!(status(&desk, &site).await?, in_document);
-    assert_eq!(archive(&["undo", "s", "--json"]).await?.ok()?, "{\"folded\":0}\n");
+    assert_eq!(archive(&["undo", "s", "--json"]).await?.ok()?, "{\"folded\":0,\"orphans\":0}\n");
     assert_eq!(desk.run(&site, &["message", "list", "s", "a", "--json"]).await?.ok()?, listed);
     database.drop().await
 }
@@ -164,4 +166,28 @@ async fn a_size_that_cannot_be_is_a_bad_command_line() -> anyhow::Result<()> {
         finish(&mut desk.bare(&create).await?, None).await?.ok()?;
     }
     Ok(())
+}
+
+#[tokio::test]
+async fn an_undo_tells_of_blocks_that_belonged_to_no_archive() -> anyhow::Result<()> {
+    let (desk, database) = (Desk::new()?, Database::fresh().await?);
+    let site = Site::mongo(&database)?;
+    desk.run(&site, &["session", "create", "s"]).await?.ok()?;
+    for session in ["s", "never"] {
+        for (options, said) in [
+            (&[][..], "folded 0 messages back\nremoved 2 blocks that belonged to no archive\n"),
+            (&["--json"], "{\"folded\":0,\"orphans\":2}\n"),
+        ] {
+            let archive = ObjectId::new();
+            for first in [0_i64, 5] {
+                let block = doc! { "_id": { "archive": archive, "first": first }, "session_id": session, "fence": 1_i64, "messages": [] };
+                database.blocks().insert_one(block).await?;
+            }
+            assert_eq!(desk.run(&site, &[&["archive", "undo", session], options].concat()).await?.ok()?, said);
+            assert_eq!(database.blocks().count_documents(doc! {}).await?, 0);
+        }
+    }
+    let again = desk.run(&site, &["archive", "undo", "never"]).await?;
+    assert_eq!((again.status, again.stderr.as_str()), (Some(1), "session-repo: not-found: session `never` does not exist\n"));
+    database.drop().await
 }

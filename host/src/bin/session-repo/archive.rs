@@ -28,20 +28,26 @@ async fn on(store: &AnyStore, command: ArchiveCommand) -> Result<(), Failure> {
         ArchiveCommand::Run { session, output } => {
             let moved = store.archive_run(&session).await?.ok_or(missing)?;
             if output.json {
-                output::print_exact(&json!({"moved": moved}).to_string())
+                output::print_exact(&json!({"moved": moved}).to_string())?;
             } else {
-                output::print(&format!("moved {}", messages(moved)))
-            }?;
+                output::print(&format!("moved {}", count(moved, "message")))?;
+            }
         }
         ArchiveCommand::Undo { session, output } => {
-            let folded = store.archive_undo(&session).await?.ok_or(missing)?;
-            let text = format!("folded {} back", messages(folded));
-            if output.json { output::print_exact(&json!({"folded": folded}).to_string()) } else { output::print(&text) }?;
+            let undone = store.archive_undo(&session).await?.ok_or(missing)?;
+            if output.json {
+                output::print_exact(&json!(undone).to_string())?;
+            } else {
+                output::print(&format!("folded {} back", count(undone.folded, "message")))?;
+                if undone.orphans > 0 {
+                    output::print(&format!("removed {} that belonged to no archive", count(undone.orphans, "block")))?;
+                }
+            }
         }
     }
     Ok(())
 }
 
-fn messages(count: u64) -> String {
-    format!("{count} message{}", if count == 1 { "" } else { "s" })
+fn count(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

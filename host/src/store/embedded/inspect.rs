@@ -5,7 +5,7 @@ use super::fault::{Fault, Result};
 use super::file::{Contents, StoreFile};
 use super::order;
 use super::repair::Mend;
-use super::tables::{AgentRow, Bytes, NEXT, Number, ReadTables, SessionRow, agents_of, bytes, damaged, positions, raw};
+use super::tables::{AgentRow, Bytes, NEXT, Number, ReadTables, SessionRow, agents_of, bytes, damaged, raw};
 use super::{EmbeddedStore, collection_name};
 use crate::error;
 use crate::inspect::{Landmark, Repair, Report};
@@ -165,7 +165,8 @@ fn look_at_agent(
             Err(_) => unreadable += 1,
         }
         if let Some(id) = read::message_id(raw(stored.value())?)?
-            && !positions(&ids, &messages, agent, id)?.contains(&position)
+            && agent.told(id) != Some(position)
+            && ids.get((agent.number, id, position))?.is_none()
         {
             lost += 1;
         }

@@ -183,7 +183,7 @@ pub(super) fn layout() -> Document {
         "moving": of_moving(array_size(moving)),
         "pending": array_size("$$this.v.archive.redo"),
     };
-    doc! { "_id": 0, "agents": { "$map": { "input": agents(), "in": agent } } }
+    doc! { "_id": 0, "size": { "$bsonSize": "$$ROOT" }, "agents": { "$map": { "input": agents(), "in": agent } } }
 }
 
 /// A session's agents, each with its id as `k`.

@@ -158,8 +158,8 @@ impl MongoStore {
     /// returns, the write could go through now.
     pub(super) async fn settle(&self, session_id: &str, look: &Look, expected: Option<u64>, adds: u64) -> Result<()> {
         require_revision(expected, look.revision)?;
-        let size = look.size.saturating_add(adds).saturating_add(RESERVE);
-        if adds > 0 && size > MAX_DOCUMENT { self.make_room(session_id, size, adds).await } else { Ok(()) }
+        let needs = adds.saturating_add(RESERVE);
+        if adds > 0 && look.size.saturating_add(needs) > MAX_DOCUMENT { self.make_room(session_id, needs, adds).await } else { Ok(()) }
     }
 
     /// Applies an update that needs no more than the session. One that is an append minds the room that is left.
@@ -201,8 +201,8 @@ impl MongoStore {
             Failure::TooLarge => {
                 let question = Question { grows: true, ..Question::default() };
                 let look = self.look(session_id, None, &question).await.map_err(Failure::Other)?;
-                let size = look.size.saturating_add(adds).max(MAX_DOCUMENT + 1);
-                self.make_room(session_id, size, adds).await.map_err(Failure::Other)
+                let needs = adds.max((MAX_DOCUMENT + 1).saturating_sub(look.size));
+                self.make_room(session_id, needs, adds).await.map_err(Failure::Other)
             }
             Failure::Refused if self.empty_nulls(session_id).await? => Ok(()),
             failure => Err(failure),

@@ -43,7 +43,9 @@ pub(crate) enum ArchiveCommand {
     },
     /// Fold the archive back into the session's document, if that can hold it.
     ///
-    /// Appends move messages to the archive again unless all programs that write to the session have --archive-after never.
+    /// Blocks of the session that belong to no archive are removed, also where the session itself is not there: an import that was cut off
+    /// leaves such blocks. Appends move messages to the archive again unless all programs that write to the session have
+    /// --archive-after never.
     #[command(after_help = "Example:\n  session-repo archive undo user-123 --store mongodb://localhost:27017 --archive-after never")]
     Undo {
         /// The session's id.

@@ -53,7 +53,7 @@ pub(in crate::store::mongo) struct WithId {
 }
 
 /// The `_id` of the block that begins at a position.
-fn block_id(archive: ObjectId, first: u64) -> Document {
+pub(super) fn block_id(archive: ObjectId, first: u64) -> Document {
     doc! { "archive": archive, "first": position(first) }
 }
 

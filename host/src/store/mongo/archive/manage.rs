@@ -40,6 +40,16 @@ pub struct ArchivedAgent {
     pub archived_bytes: u64,
 }
 
+/// What an [`archive_undo`](MongoStore::archive_undo) did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Undone {
+    /// How many messages came back into the session's document.
+    pub folded: u64,
+    /// How many orphans were removed: blocks of the session that belonged to no archive.
+    pub orphans: u64,
+}
+
 impl MongoStore {
     /// Where the messages of each agent of a session lie; none if there is no such session.
     ///
@@ -47,7 +57,7 @@ impl MongoStore {
     ///
     /// Those that any call can end in.
     pub async fn archive_status(&self, session_id: &str) -> Result<Option<Vec<ArchivedAgent>>> {
-        let Some(mut agents) = self.layout(session_id).await? else { return Ok(None) };
+        let Some(Layout { mut agents, .. }) = self.layout(session_id).await? else { return Ok(None) };
         for agent in &mut agents {
             let path = AgentPath::new(&agent.agent_id);
             let Some(archive) = self.read_archive(session_id, &path).await?.archive.filter(|archive| archive.count > 0) else { continue };
@@ -67,7 +77,7 @@ impl MongoStore {
         let Some(after) = self.archive_after else {
             return Err(Error::InvalidArgument(String::from("archive after: is never, so there is nothing to move")));
         };
-        let Some(agents) = self.layout(session_id).await? else { return Ok(None) };
+        let Some(Layout { agents, .. }) = self.layout(session_id).await? else { return Ok(None) };
         let mut moved = 0;
         for agent in agents.into_iter().filter(|agent| agent.bytes > after || agent.moving_bytes > 0) {
             moved += self.archive_down_to(session_id, &agent.agent_id, Down::to(after), Haste::Now).await?;
@@ -75,29 +85,31 @@ impl MongoStore {
         Ok(Some(moved))
     }
 
-    /// Folds the archive of each agent back into the session's document, and removes the blocks and all orphans of the session. Tells how
-    /// many messages came back; none if there is no such session. Appends through a store that archives will move them again.
+    /// Folds the archive of each agent back into the session's document, and removes the blocks and all orphans of the session. None if
+    /// there is no such session and no block of one. Appends through a store that archives will move the messages again.
     ///
     /// # Errors
     ///
     /// `too-large` if it does not fit into one document, with nothing changed unless somebody appends at the same time: the agents are
     /// folded one after the other. Those that any call can end in.
-    pub async fn archive_undo(&self, session_id: &str) -> Result<Option<u64>> {
+    pub async fn archive_undo(&self, session_id: &str) -> Result<Option<Undone>> {
         let Some(agents) = self.archive_status(session_id).await? else {
-            self.remove_orphans(session_id).await?;
-            return Ok(None);
+            // Of a session that an import began, or that was removed by other means.
+            let orphans = self.remove_orphans(session_id).await?;
+            return Ok((orphans > 0).then_some(Undone { folded: 0, orphans }));
         };
         let document = self.look(session_id, None, &Question { grows: true, ..Question::default() }).await?.size;
         let size = document + agents.iter().map(|agent| agent.archived_bytes).sum::<u64>() + RESERVE;
         if size > MAX_DOCUMENT {
             return Err(Error::TooLarge { size, limit: MAX_DOCUMENT });
         }
-        let mut back = 0;
+        let mut undone = Undone { folded: 0, orphans: self.remove_orphans(session_id).await? };
         for agent in agents {
-            back += self.fold_back(session_id, &AgentPath::new(&agent.agent_id)).await?;
+            undone.folded += self.fold_back(session_id, &AgentPath::new(&agent.agent_id)).await?;
         }
+        // What was folded back is in no archive any more.
         self.remove_orphans(session_id).await?;
-        Ok(Some(back))
+        Ok(Some(undone))
     }
 
     async fn fold_back(&self, session_id: &str, path: &AgentPath) -> Result<u64> {
@@ -135,13 +147,15 @@ impl MongoStore {
         Err(contended())
     }
 
-    /// Frees room in a session's document for a write that adds some bytes and would make it too large.
-    pub(in crate::store::mongo) async fn make_room(&self, session_id: &str, size: u64, adds: u64) -> Result<()> {
+    /// Frees room in a session's document for a write that adds some bytes and needs some more than the document has.
+    pub(in crate::store::mongo) async fn make_room(&self, session_id: &str, needs: u64, adds: u64) -> Result<()> {
+        // The size is that of now: a move that has come to its end since the write was refused has made room.
+        let Some(Layout { mut agents, size }) = self.layout(session_id).await? else { return Ok(()) };
+        let size = size.saturating_add(needs);
         let too_large = || Error::TooLarge { size, limit: MAX_DOCUMENT };
         if self.archive_after.is_none() || adds.saturating_add(RESERVE) > MAX_DOCUMENT {
             return Err(too_large());
         }
-        let mut agents = self.layout(session_id).await?.unwrap_or_default();
         let of_messages: u64 = agents.iter().map(|agent| agent.bytes + agent.moving_bytes + agent.pending_bytes).sum();
         if size.saturating_sub(of_messages) > MAX_DOCUMENT {
             return Err(too_large());
@@ -170,7 +184,7 @@ impl MongoStore {
     }
 
     /// How many messages each agent of a session has in its document, and how large they are.
-    async fn layout(&self, session_id: &str) -> Result<Option<Vec<ArchivedAgent>>> {
+    async fn layout(&self, session_id: &str) -> Result<Option<Layout>> {
         let Some(found) = self.find(session_id, questions::layout(), Some(primary())).await? else { return Ok(None) };
         let agents = read::documents(&found, "agents", "agent", |agent| {
             let Some(RawBsonRef::String(agent_id)) = member(agent, "agent_id")? else { return Err(corrupt("agent")) };
@@ -183,7 +197,7 @@ impl MongoStore {
                 ..ArchivedAgent::default()
             })
         });
-        agents.map(Some)
+        Ok(Some(Layout { agents: agents?, size: count(&found, "size")? }))
     }
 
     /// What a session's document tells of an agent's archive now.
@@ -191,6 +205,13 @@ impl MongoStore {
         let Some(found) = self.find(session_id, questions::archive(path), Some(primary())).await? else { return Ok(Told::default()) };
         Ok(Told { archive: Archive::of(&found)?, is_moving: is_moving(&found)? })
     }
+}
+
+/// What a session's document holds.
+struct Layout {
+    agents: Vec<ArchivedAgent>,
+    /// The size of the document, in bytes.
+    size: u64,
 }
 
 /// What a document tells of an archive.

@@ -1,6 +1,6 @@
 //! Moving the oldest messages of an agent into its archive: seal, write, commit.
 
-use super::blocks::{BLOCK_BYTES, BLOCK_MESSAGES, block, documents, writable};
+use super::blocks::{BLOCK_BYTES, BLOCK_MESSAGES, block, block_id, documents, writable};
 use super::{Archive, count, is_moving, number, position};
 use crate::error::{Error, Result};
 use crate::store::mongo::error::{DUPLICATE_KEY, Failure};
@@ -259,7 +259,9 @@ impl MongoStore {
             // Another program's hand: what is sealed would not be what is committed.
             return Err(corrupt("archive"));
         }
+        let places: Vec<Document> = blocks.iter().map(|(first, _)| block_id(archive, *first)).collect();
         if !self.write_blocks(session_id, archive, fence, blocks).await? {
+            self.take_back(session_id, places, fence).await?;
             return Ok(None);
         }
         let mut filter = doc! { "_id": session_id };
@@ -269,10 +271,18 @@ impl MongoStore {
         unset.extend(on(path.field("archive.claimed"), ""));
         let commit = doc! { "$set": on(path.field("archive.count"), position(count + moved)), "$unset": unset };
         if !self.update_by_majority(filter, commit).await.map_err(Failure::into_error)? {
+            self.take_back(session_id, places, fence).await?;
             return Ok(None);
         }
         self.sessions.moved(session_id, path.agent_id(), Move { freed: bytes, ..Move::default() });
         Ok(Some(moved))
+    }
+
+    /// Removes what this mover wrote and will not commit: nobody else might ever look there, and updates since then are not in it. What
+    /// another mover has overwritten has that one's number.
+    async fn take_back(&self, session_id: &str, places: Vec<Document>, fence: i64) -> Result<()> {
+        let mine = doc! { "_id": { "$in": places }, "session_id": session_id, "fence": fence };
+        self.archive.delete_many(mine).await.map(drop).map_err(|error| Failure::of(error).into_error())
     }
 
     /// Writes blocks behind the archive's end; tells whether it did, or a mover with a higher number was there.

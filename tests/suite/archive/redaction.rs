@@ -1,0 +1,191 @@
+//! When an update is acknowledged, no block holds the text that it replaced: not the archive's, and none that a program which died has left.
+
+use super::history::{Place, SMALL, body};
+use super::proxy::{Moment, Plan, Proxy, Step, at_step};
+use crate::transfer::{dump, load};
+use anyhow::{Context, ensure};
+use mongodb::bson::oid::ObjectId;
+use mongodb::bson::{Document, doc, serialize_to_vec};
+use serde_json::json;
+use session_repository::AnyStore;
+use session_repository_tests::Database;
+
+/// What a message says, in which its number is found again as bytes.
+fn said(n: i64) -> serde_json::Value {
+    json!({"n": n, "text": format!("{}<<{n}>>", "x".repeat(150))})
+}
+
+async fn seed(place: &Place, session: &str, messages: i64) -> anyhow::Result<()> {
+    place.seed_empty(session).await?;
+    for n in 0..messages {
+        place.repo.messages().append(session, "a", said(n), None).await?;
+    }
+    place.store.settled().await;
+    Ok(())
+}
+
+/// Which blocks hold the text of a message.
+async fn holding(database: &Database, n: i64) -> anyhow::Result<Vec<Document>> {
+    let needle = format!("<<{n}>>").into_bytes();
+    let (mut blocks, mut holding) = (database.blocks().find(doc! {}).await?, Vec::new());
+    while blocks.advance().await? {
+        let block = blocks.deserialize_current()?;
+        if serialize_to_vec(&block)?.windows(needle.len()).any(|part| part == needle) {
+            holding.push(block.get_document("_id")?.clone());
+        }
+    }
+    Ok(holding)
+}
+
+/// Updates some messages; after each its old text is in no block and not in the document.
+async fn is_redacted(database: &Database, session: &str, ids: &[i64]) -> anyhow::Result<()> {
+    for archive_after in [Some(SMALL), None] {
+        let place = Place::open(database, archive_after).await?;
+        for n in ids.iter().filter(|n| (**n % 2 == 0) == archive_after.is_some()) {
+            place.update(session, *n, json!({"redacted": n})).await?;
+            let holding = holding(database, *n).await?;
+            ensure!(holding.is_empty(), "the text of {n} is in {holding:?}");
+            let document = serialize_to_vec(&database.document(session).await?)?;
+            let needle = format!("<<{n}>>").into_bytes();
+            ensure!(!document.windows(needle.len()).any(|part| part == needle), "the text of {n} is in the session's document");
+            let read = place.repo.messages().read(session, "a", *n).await?.context("it is gone")?;
+            ensure!(read.body.parse::<serde_json::Value>()? == json!({"redacted": n}), "{read:?}");
+        }
+        place.close().await;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn orphans_of_any_origin() -> anyhow::Result<()> {
+    let database = Database::fresh().await?;
+    let place = Place::open(&database, Some(SMALL)).await?;
+    seed(&place, "s", 30).await?;
+    // Copies of each message, in the archive's form and out of place.
+    let list = place.repo.messages().list("s", "a", None, 0).await?;
+    for some in list.chunks(7) {
+        let messages = some.iter().map(|message| doc! { "message_id": message.message_id, "text": message.body.to_string() });
+        let id = doc! { "archive": ObjectId::new(), "first": 0_i64 };
+        database
+            .blocks()
+            .insert_one(doc! { "_id": id, "session_id": "s", "fence": 1_i64, "messages": messages.collect::<Vec<_>>() })
+            .await?;
+    }
+    ensure!(holding(&database, 3).await?.len() == 2 && holding(&database, 29).await?.len() == 1, "they are not there");
+    is_redacted(&database, "s", &[3, 29, 0, 14, 7, 28]).await?;
+    place.close().await;
+    database.drop().await
+}
+
+#[tokio::test]
+async fn a_mover_that_died() -> anyhow::Result<()> {
+    let database = Database::fresh().await?;
+    let never = Place::open(&database, None).await?;
+    for (step, moment) in [
+        (Step::Seal, Moment::After),
+        (Step::WriteBlocks, Moment::Before),
+        (Step::WriteBlocks, Moment::After),
+        (Step::CommitMove, Moment::Before),
+        (Step::CommitMove, Moment::After),
+    ] {
+        let name = format!("{step:?} {moment:?}");
+        seed(&never, &name, 30).await?;
+        let mut cut = at_step(step, 0, Plan::Cut(moment));
+        let mut is_cut = false;
+        // It dies: nothing that it sends after this reaches the server.
+        let proxy = Proxy::start(move |command| {
+            if is_cut {
+                return Plan::Cut(Moment::Before);
+            }
+            let plan = cut(command);
+            is_cut = plan != Plan::Pass;
+            plan
+        })
+        .await?;
+        let mover = Place::through(&proxy.uri(), &database, Some(SMALL)).await?;
+        let moved = mover.store.archive_run(&name).await;
+        ensure!(moved.is_err(), "{name}: {moved:?}");
+        mover.close().await;
+        is_redacted(&database, &name, &[0, 29, 5, 12, 13]).await.context(name)?;
+        // What one session has is of no concern to the next.
+        database.blocks().delete_many(doc! {}).await?;
+    }
+    never.close().await;
+    database.drop().await
+}
+
+#[tokio::test]
+async fn an_undo_that_died() -> anyhow::Result<()> {
+    let database = Database::fresh().await?;
+    let place = Place::open(&database, Some(SMALL)).await?;
+    for moment in [Moment::Before, Moment::After] {
+        let name = format!("{moment:?}");
+        seed(&place, &name, 30).await?;
+        let proxy =
+            Proxy::start(move |command| if command.step() == Some(Step::DeleteBlocks) { Plan::Cut(moment) } else { Plan::Pass }).await?;
+        let dies = Place::through(&proxy.uri(), &database, None).await?;
+        let undone = dies.store.archive_undo(&name).await;
+        ensure!(undone.is_err(), "{name}: {undone:?}");
+        dies.close().await;
+        is_redacted(&database, &name, &[0, 29, 5, 12, 13]).await.context(name)?;
+        database.blocks().delete_many(doc! {}).await?;
+    }
+    place.close().await;
+    database.drop().await
+}
+
+#[tokio::test]
+async fn an_import_that_died() -> anyhow::Result<()> {
+    let (database, source) = (Database::fresh().await?, Database::fresh().await?);
+    let place = Place::open(&source, None).await?;
+    seed(&place, "s", 30).await?;
+    let text = dump(&AnyStore::Mongo(place.store.clone())).await?;
+    place.close().await;
+    let proxy = Proxy::start(|command| {
+        let is_session = command.name == "insert" && !command.collection.ends_with(".archive");
+        if is_session { Plan::Cut(Moment::Before) } else { Plan::Pass }
+    })
+    .await?;
+    let dies = Place::through(&proxy.uri(), &database, Some(SMALL)).await?;
+    let imported = load(&AnyStore::Mongo(dies.store.clone()), text.clone()).await;
+    ensure!(imported.is_err(), "{imported:?}");
+    dies.close().await;
+    ensure!(!holding(&database, 3).await?.is_empty(), "it has left nothing behind");
+    let never = Place::open(&database, None).await?;
+    load(&AnyStore::Mongo(never.store.clone()), text).await?;
+    is_redacted(&database, "s", &[0, 29, 5, 12, 13]).await?;
+    never.close().await;
+    source.drop().await?;
+    database.drop().await
+}
+
+/// A mover is held while others take its move over, fold everything back and redact a message. What it writes after that goes with it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mover_that_is_late() -> anyhow::Result<()> {
+    let database = Database::fresh().await?;
+    let (archiving, never) = (Place::open(&database, Some(SMALL)).await?, Place::open(&database, None).await?);
+    for step in [Step::Seal, Step::WriteBlocks, Step::CommitMove] {
+        let name = format!("{step:?}");
+        seed(&never, &name, 30).await?;
+        let mut proxy = Proxy::start(at_step(step, 0, Plan::Hold(Moment::Before))).await?;
+        let mover = Place::through(&proxy.uri(), &database, Some(SMALL)).await?;
+        let (store, session) = (mover.store.clone(), name.clone());
+        let late = tokio::spawn(async move { store.archive_run(&session).await });
+        let held = proxy.held().await?;
+        archiving.store.archive_run(&name).await?.context("no session")?;
+        never.store.archive_undo(&name).await?.context("no session")?;
+        is_redacted(&database, &name, &[0, 29, 5, 12, 13]).await.context(name.clone())?;
+        held.resume();
+        late.await??;
+        mover.close().await;
+        for n in [0, 29, 5, 12, 13] {
+            let holding = holding(&database, n).await?;
+            ensure!(holding.is_empty(), "{name}: the text of {n} is in {holding:?}");
+        }
+        ensure!(never.repo.messages().append(&*name, "a", body(30), None).await? == 30);
+        database.blocks().delete_many(doc! {}).await?;
+    }
+    archiving.close().await;
+    never.close().await;
+    database.drop().await
+}
