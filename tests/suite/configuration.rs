@@ -243,6 +243,26 @@ async fn a_value_that_does_not_fit_is_refused_with_the_option_and_what_it_takes_
     Ok(())
 }
 
+#[tokio::test]
+async fn a_read_concern_that_the_server_does_not_have_is_refused_at_once() -> anyhow::Result<()> {
+    let server = Mongod::start()?;
+    for level in ["local", "available", "majority", "snapshot"] {
+        let uri = format!("{}?readConcernLevel={level}", server.uri());
+        let opened = MongoStore::connect(&uri, StoreOptions::default()).await;
+        let read_only = MongoStore::connect_read_only(&uri, StoreOptions::default()).await;
+        // A standalone server keeps no snapshots.
+        if level == "snapshot" {
+            let refused = |error: Option<Error>| matches!(error, Some(Error::InvalidArgument(why)) if why.contains("`readConcernLevel`"));
+            assert!(refused(opened.err()) && refused(read_only.err()));
+        } else {
+            let opened = opened?;
+            assert_eq!((opened.find_session("s").await?, read_only?.find_session("s").await?), (None, None), "{level}");
+            opened.close().await;
+        }
+    }
+    Ok(())
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn a_unix_socket_is_a_host() -> anyhow::Result<()> {
@@ -380,7 +400,7 @@ async fn a_flag_without_effect_on_a_store_is_named_and_a_variable_is_not() -> an
 }
 
 #[tokio::test]
-async fn the_options_of_a_borrowed_client_are_its_own() -> anyhow::Result<()> {
+async fn a_database_that_cannot_be_is_refused_with_a_borrowed_client_too() -> anyhow::Result<()> {
     let options = ClientOptions::parse(mongodb_uri()?).await?;
     let client = Client::with_options(options)?;
     let store = MongoStore::with_client(&client, StoreOptions { database: Some(String::from("a.b")), ..StoreOptions::default() }).await;

@@ -68,6 +68,7 @@ async fn an_archive_that_cannot_be_filled_is_said_once_however_many_appends_ther
     let indexes = said(&ran, "warning: cannot ensure an index (");
     assert!(indexes.len() == 2 && fields.iter().zip(&indexes).all(|(field, line)| line.contains(field)), "{}", ran.stderr);
     assert!(ran.stderr.lines().count() == 3 && !ran.stderr.contains("s3cret"), "{}", ran.stderr);
+    assert!(ran.stderr.lines().all(|line| line.len() < 400), "the server's answer is not repeated byte by byte: {}", ran.stderr);
     Ok(())
 }
 

@@ -25,6 +25,9 @@ const OF_CALLS: [&str; 6] = [
 /// Fields that tell one event from others like it, of which one is enough.
 const PARTICULARS: [&str; 5] = ["agent_id", "code", "error", "session_id", "taken"];
 
+/// How much of a field is shown, in characters: errors of the driver hold the server's answer, byte by byte.
+const MOST: usize = 160;
+
 /// Prints the library's warnings, each kind once; with `RUST_LOG`, what that asks for instead.
 pub(crate) fn init() {
     match filter() {
@@ -105,7 +108,10 @@ impl Visit for Notice {
             name => {
                 let comma = if self.about.is_empty() { "" } else { ", " };
                 let kind = if PARTICULARS.contains(&name) { Ok(()) } else { write!(self.kind, "{name}={value:?};") };
-                kind.and_then(|()| write!(self.about, "{comma}{name}: {value:?}"))
+                let value = format!("{value:?}");
+                let shown: String = value.chars().take(MOST).collect();
+                let more = if shown.len() < value.len() { "…" } else { "" };
+                kind.and_then(|()| write!(self.about, "{comma}{name}: {shown}{more}"))
             }
         };
         // Writing to text does not fail; a value that cannot be shown is left out.

@@ -101,6 +101,10 @@ impl MongoStore {
             client.shutdown().immediate(true).await;
             return Err(error);
         }
+        if let Err(error) = check_read_concern(&client, &collection).await {
+            client.shutdown().immediate(true).await;
+            return Err(error);
+        }
         Ok(Self::new(&client.database(options.database()), collection, &options, Some(client)))
     }
 
@@ -136,6 +140,21 @@ fn collection(client: &Client, mut options: StoreOptions) -> Result<(StoreOption
     let with_concern = CollectionOptions::builder().write_concern(concern).build();
     let collection = database.collection_with_options(collection.name(), with_concern);
     Ok((options, collection))
+}
+
+/// Refuses a level of reads that the server does not have: each read would fail.
+async fn check_read_concern(client: &Client, collection: &Collection<RawDocumentBuf>) -> Result<()> {
+    if client.read_concern().is_none() {
+        return Ok(());
+    }
+    match collection.find_one(doc! { "_id": "" }).await.map_err(|error| super::Failure::of(error).into_error()) {
+        Err(Error::Internal(_)) => {
+            let why = "the server does not have the `readConcernLevel` of the connection string; some levels need a replica set";
+            Err(Error::InvalidArgument(String::from(why)))
+        }
+        // What else is wrong, each call tells.
+        _ => Ok(()),
+    }
 }
 
 /// Tells that a store does not keep to the timeouts of its connection string by itself.
