@@ -1,6 +1,7 @@
 //! Configuration has the effect that it names, or is an error, or is named in one warning.
 
 use crate::run::{Desk, Ran, Site, finish};
+use anyhow::Context;
 use mongodb::bson::{Document, doc};
 use mongodb::options::ClientOptions;
 use mongodb::{Client, Namespace};
@@ -10,6 +11,7 @@ use std::fmt::Debug;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tracing::field::Field;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
@@ -305,6 +307,20 @@ async fn the_timeouts_of_a_connection_string_bound_how_long_a_caller_waits() -> 
     let ran = on(&desk, &format!("{}?socketTimeoutMS=100", server.uri()), &["session", "create", "late"]).await?;
     assert_eq!((ran.status, ran.stderr.as_str()), (Some(1), "session-repo: timeout: no answer came in time\n"));
     assert_eq!(places(&client, "late").await?, ["database_name.collection_name"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_command_says_that_it_waited_too_long_at_once_and_ends_though_the_server_is_silent() -> anyhow::Result<()> {
+    let (desk, server) = (Desk::new()?, Mongod::start_with(&["--setParameter", "enableTestCommands=1"])?);
+    let client = Client::with_uri_str(server.uri()).await?;
+    block(&client, "find", 600_000).await?;
+    let mut command = desk.bare(&["session", "read", "s"]).await?;
+    let mut running = command.env("SESSION_REPO_STORE", format!("{}?socketTimeoutMS=100", server.uri())).spawn()?;
+    let mut said = String::new();
+    BufReader::new(running.stderr.take().context("no stderr")?).read_line(&mut said).await?;
+    assert_eq!((said.as_str(), running.try_wait()?), ("session-repo: timeout: no answer came in time\n", None));
+    assert_eq!(running.wait().await?.code(), Some(1));
     Ok(())
 }
 

@@ -33,7 +33,7 @@ async fn main() {
     quiet_panics_of_threads();
     let done = run(cli).await;
     if let Err(error) = &done {
-        terminal::tell(&format!("{error:#}"));
+        say(error);
     }
     // Without waiting for a read of stdin that nothing comes of any more.
     std::process::exit(i32::from(done.is_err()));
@@ -102,8 +102,24 @@ async fn on(
     Repository::prepare().map_err(|error| failed(&error))?;
     let repository = open.await?.repository()?;
     let done = work(&repository).await;
-    repository.close().await;
-    done
+    // Before the store is closed, which may wait for what is under way.
+    if let Err(error) = &done {
+        say(error);
+    }
+    place::closed(repository.close()).await;
+    done.map_err(|_| Said.into())
+}
+
+/// A failure that was said when it happened.
+#[derive(Debug, thiserror::Error)]
+#[error("a failure that was said already")]
+struct Said;
+
+/// Says why the command failed.
+fn say(error: &anyhow::Error) {
+    if !error.is::<Said>() {
+        terminal::tell(&format!("{error:#}"));
+    }
 }
 
 /// An error as the command line shows it: its code and its text.

@@ -17,6 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How often it looks meanwhile.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// How long closing a store may take: it may move messages to an archive, and wait for writes whose callers were told `timeout`.
+const CLOSING: Duration = Duration::from_secs(20);
+
 /// A store to open.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
@@ -170,6 +173,13 @@ impl Place {
     }
 }
 
+/// Closes something, unless that takes too long: a server may be silent. What was acknowledged is stored by then.
+pub(crate) async fn closed(close: impl Future<Output = ()>) {
+    if tokio::time::timeout(CLOSING, close).await.is_err() {
+        tracing::debug!("the store was not closed in time");
+    }
+}
+
 /// An open store.
 #[derive(Debug)]
 pub(crate) struct Opened {
@@ -180,7 +190,7 @@ pub(crate) struct Opened {
 impl Opened {
     /// Closes the store where no repository was built on it.
     pub(crate) async fn close(&self) {
-        self.store.clone().into_store().close().await;
+        closed(self.store.clone().into_store().close()).await;
     }
 
     /// The repository on it; closing the repository closes the store.

@@ -11,7 +11,7 @@ mod style;
 use crate::command::Failure;
 use crate::failed;
 use crate::output;
-use crate::place::{Opened, Place};
+use crate::place::{self, Opened, Place};
 use crate::terminal::tell;
 use crate::wire::Subject;
 use anyhow::Context;
@@ -42,7 +42,7 @@ pub(crate) async fn run(place: &Place, session_id: &str, follow: bool) -> anyhow
         interrupted = tokio::signal::ctrl_c(), if follow => interrupted.context("Ctrl-C"),
     };
     if let Some((_, repository)) = open {
-        repository.close().await;
+        place::closed(repository.close()).await;
     }
     done
 }
@@ -77,7 +77,7 @@ async fn show(place: &Place, open: &mut Option<(Opened, Repository)>, session_id
         if place.is_file()
             && let Some((_, repository)) = open.take()
         {
-            repository.close().await;
+            place::closed(repository.close()).await;
         }
         let (stamp, since) = (place.stamp(), Instant::now());
         tokio::time::sleep(POLL).await;
