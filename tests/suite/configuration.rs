@@ -125,7 +125,7 @@ const TAKEN: [&str; 20] = [
 ];
 
 /// Options that have no effect here, and how the warning names them.
-const IDLE: [(&str, &str); 10] = [
+const IDLE: [(&str, &str); 11] = [
     ("?tz_aware=true", "`tz_aware`"),
     (
         "?uuidRepresentation=standard&waitQueueTimeoutMS=10&waitQueueMultiple=5&gssapiServiceName=m&unicode_decode_error_handler=strict",
@@ -139,6 +139,7 @@ const IDLE: [(&str, &str); 10] = [
     ("?zlibCompressionLevel=3", "`zlibCompressionLevel` (zlib is none of the compressors)"),
     ("?compressors=lz4,zlib", "compressor `lz4`"),
     ("?s3cret%1b=1", "one whose name is not shown"),
+    ("?s3cret=1&appName=@account@", "one whose name is not shown"),
 ];
 
 #[tokio::test]

@@ -15,8 +15,8 @@ const ESCAPED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.'
 /// Databases of the server's own. Credentials may be in them; sessions are not.
 const OF_THE_SERVER: [&str; 3] = ["admin", "config", "local"];
 
-/// A connection string, read.
-#[derive(Debug, Default)]
+/// A connection string, read. It may hold a password, so there is no debug form of it.
+#[derive(Default)]
 pub(super) struct ConnectionString {
     /// What the driver is given.
     pub(super) driver: String,
@@ -77,7 +77,9 @@ impl ConnectionString {
         for pair in query.split(separator).filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let Some(known) = known::find(name) else {
-                self.idle.push(shown(name));
+                // With an @ in it, this may be a password that was not percent-encoded.
+                let is_plain = !query.contains('@');
+                self.idle.push(if is_plain { shown(name) } else { shown("") });
                 continue;
             };
             let Ok(value) = percent_decode_str(value).decode_utf8() else { return Err(unfit(known.name, "must be percent-encoded UTF-8")) };
