@@ -263,7 +263,7 @@ async fn main() -> anyhow::Result<()> {
         for at_once in &at_once {
             client.database(&database).drop().await?;
             let collection = client.database(&database).collection_with_options::<RawDocumentBuf>("driver", majority());
-            let options = StoreOptions { database: database.clone(), collection: String::from("store"), ..StoreOptions::default() };
+            let options = StoreOptions { database: Some(database.clone()), collection: String::from("store"), ..StoreOptions::default() };
             let store = MongoStore::with_client(&client, options).await?;
             let text: Arc<str> = "x".repeat(line.bytes).into();
             let body = Json::from(serde_json::json!({ "role": "user", "content": &*text }));
@@ -312,7 +312,7 @@ async fn main() -> anyhow::Result<()> {
         }
     }
     if is_wanted(LINES.len() + 1) {
-        let options = StoreOptions { database: database.clone(), collection: String::from("store"), ..StoreOptions::default() };
+        let options = StoreOptions { database: Some(database.clone()), collection: String::from("store"), ..StoreOptions::default() };
         let store = MongoStore::with_client(&client, options).await?;
         large_append(&client, &database, &store, rounds.min(7)).await?;
         Store::close(&store).await;

@@ -194,7 +194,7 @@ async fn mongo(settings: &Settings, uri: &str, report: &mut Report) -> anyhow::R
     for table in tables {
         client.database(&database).drop().await?;
         let options = StoreOptions {
-            database: database.clone(),
+            database: Some(database.clone()),
             collection: COLLECTION.to_owned(),
             archive_after: table.archive_after,
             ..StoreOptions::default()

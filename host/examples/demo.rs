@@ -16,19 +16,19 @@ async fn main() -> anyhow::Result<()> {
         Err(_) => StoreUrl::File(folder.join("sessions.store")),
     };
     let options = StoreOptions {
-        database: String::from("session_repository_demo"),
+        database: Some(String::from("session_repository_demo")),
         collection: String::from("sessions"),
         metadata_fields: vec![String::from("priority"), String::from("status")],
         ..StoreOptions::default()
     };
     match &url {
-        StoreUrl::Mongo(uri) => forget_last_time(uri, &options).await?,
+        StoreUrl::Mongo(uri) => forget_last_time(uri, &url.database(&options), &options.collection).await?,
         _ => std::fs::create_dir(&folder)?,
     }
     step("a store, and a repository on it");
     let store = AnyStore::open(&url, options).await?;
     println!("   {url:?}");
-    let repo = Repository::builder_on(store.clone().into_store()).build()?;
+    let repo = Repository::builder_on(store.clone().into_store()).limits(url.limits()).build()?;
     let shown = usage(&repo).await;
     let dumped = dump(&store).await;
     step("close the repository, and the store with it");
@@ -87,9 +87,9 @@ async fn dump(store: &AnyStore) -> anyhow::Result<()> {
 }
 
 /// A demo can be run again: its own session, in its own database, goes first.
-async fn forget_last_time(uri: &str, options: &StoreOptions) -> anyhow::Result<()> {
+async fn forget_last_time(uri: &str, database: &str, collection: &str) -> anyhow::Result<()> {
     let client = Client::with_uri_str(uri).await?;
-    let documents = client.database(&options.database).collection::<Document>(&options.collection);
+    let documents = client.database(database).collection::<Document>(collection);
     documents.delete_one(doc! { "_id": "user-123" }).await?;
     client.shutdown().await;
     Ok(())

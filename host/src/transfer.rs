@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::store::any::AnyStore;
 use out::Out;
 use parts::Gone;
-use std::io::BufRead;
+use std::io::{BufRead, ErrorKind};
 use tokio::sync::mpsc;
 
 /// Pieces of a dump that may wait for whoever writes them.
@@ -103,7 +103,7 @@ impl AnyStore {
     ///
     /// # Errors
     ///
-    /// `access-denied` if the store is open for reading only, `unavailable` and the like if the store fails or the input cannot be read. What
+    /// `access-denied` if the store is open for reading only, `invalid-argument` for UTF-16 text, `unavailable` and the like if the store fails or the input cannot be read. What
     /// was stored until then stays.
     pub async fn import(&self, input: impl BufRead + Send + 'static) -> Result<Imported> {
         let (batches, receiver) = mpsc::channel(BATCHES);
@@ -128,7 +128,10 @@ impl AnyStore {
             Error::Internal(String::from("the dump cannot be read"))
         })?;
         let imported = imported?;
-        read.map_err(|error| Error::Unavailable(format!("the dump cannot be read: {error}")))?;
+        read.map_err(|error| match error.kind() {
+            ErrorKind::InvalidData => Error::InvalidArgument(error.to_string()),
+            _ => Error::Unavailable(format!("the dump cannot be read: {error}")),
+        })?;
         Ok(imported)
     }
 }

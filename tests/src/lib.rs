@@ -59,7 +59,7 @@ impl Database {
     /// Options for a store on it.
     pub fn options(&self) -> StoreOptions {
         StoreOptions {
-            database: self.name.clone(),
+            database: Some(self.name.clone()),
             collection: COLLECTION.to_owned(),
             metadata_fields: Vec::new(),
             ..StoreOptions::default()

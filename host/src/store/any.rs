@@ -1,6 +1,7 @@
 //! A store by its URL.
 
 use crate::error::{Error, Result};
+use crate::limits::Limits;
 use crate::store::embedded::EmbeddedStore;
 use crate::store::embedded::compact::Compacted;
 use crate::store::mongo::{ArchivedAgent, MongoStore, Undone};
@@ -56,6 +57,39 @@ impl FromStr for StoreUrl {
     }
 }
 
+impl StoreUrl {
+    /// The database of a store here with these options: the one that they name, else the connection string's, else `database_name`. The
+    /// server's own databases (`admin`, `config`, `local`) are none for sessions.
+    pub fn database(&self, options: &StoreOptions) -> String {
+        let named = match (self, &options.database) {
+            (Self::Mongo(uri), None) => MongoStore::database_of(uri),
+            _ => None,
+        };
+        named.unwrap_or_else(|| options.database().to_owned())
+    }
+
+    /// The default limits, with the timeouts of the connection string: `call_deadline` is the shorter one of `socketTimeoutMS` and
+    /// `timeoutMS`, if there is one that is not 0.
+    ///
+    /// A repository with these limits answers `timeout` then. A write that is under way is finished before any later call on its session
+    /// begins.
+    ///
+    /// ```
+    /// # use session_repository::StoreUrl;
+    /// #     /// let url: StoreUrl = "mongodb://localhost/?socketTimeoutMS=500".parse()?;
+    /// assert_eq!(url.limits().call_deadline, Duration::from_millis(500));
+    /// # Ok::<(), session_repository::Error>(())
+    /// ```
+    pub fn limits(&self) -> Limits {
+        let limits = Limits::default();
+        let deadline = match self {
+            Self::Mongo(uri) => MongoStore::call_deadline_of(uri),
+            Self::File(_) | Self::Memory => None,
+        };
+        Limits { call_deadline: deadline.unwrap_or(limits.call_deadline), ..limits }
+    }
+}
+
 /// Without the connection string, which may hold a password.
 impl fmt::Debug for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -79,14 +113,14 @@ pub enum AnyStore {
 }
 
 impl AnyStore {
-    /// Opens the store that a URL names.
+    /// Opens the store that a URL names. A repository on it keeps to the timeouts of the URL with [`StoreUrl::limits`].
     ///
     /// # Errors
     ///
     /// Those of [`MongoStore::connect`] and [`EmbeddedStore::open`].
     pub async fn open(url: &StoreUrl, options: StoreOptions) -> Result<Self> {
         Ok(match url {
-            StoreUrl::Mongo(uri) => Self::Mongo(MongoStore::connect(uri, options).await?),
+            StoreUrl::Mongo(uri) => Self::Mongo(MongoStore::open(uri, options).await?),
             StoreUrl::File(path) => Self::Embedded(EmbeddedStore::open(path, options).await?),
             StoreUrl::Memory => Self::Embedded(EmbeddedStore::in_memory(options).await?),
         })
@@ -99,7 +133,7 @@ impl AnyStore {
     /// Those of [`MongoStore::connect_read_only`] and [`EmbeddedStore::open_read_only`].
     pub async fn open_read_only(url: &StoreUrl, options: StoreOptions) -> Result<Self> {
         Ok(match url {
-            StoreUrl::Mongo(uri) => Self::ReadOnlyMongo(MongoStore::connect_read_only(uri, options).await?),
+            StoreUrl::Mongo(uri) => Self::ReadOnlyMongo(MongoStore::open_read_only(uri, options).await?),
             StoreUrl::File(path) => Self::Embedded(EmbeddedStore::open_read_only(path, options).await?),
             StoreUrl::Memory => Self::Embedded(EmbeddedStore::on_backend_read_only(InMemoryBackend::new(), options).await?),
         })

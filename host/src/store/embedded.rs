@@ -150,7 +150,7 @@ async fn opened(engine: impl FnOnce() -> Result<Engine, Fault> + Send + 'static)
 
 /// The name of a collection; that of the database before it has no dot.
 fn collection_name(options: &StoreOptions) -> String {
-    format!("{}.{}", options.database, options.collection)
+    format!("{}.{}", options.database(), options.collection)
 }
 
 #[async_trait]

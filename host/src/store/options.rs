@@ -2,12 +2,13 @@
 
 use crate::error::{Error, Result};
 
-/// Where in a store the sessions lie and what is indexed. Database and collection default to the names that the reference defaults to.
+/// Where in a store the sessions lie and what is indexed. Database and collection default to the names
+/// that the reference defaults to.
 /// Every store keeps the sessions of different collections apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreOptions {
-    /// The database. Default: `database_name`.
-    pub database: String,
+    /// The database. If there is none: in MongoDB the one that the connection string names, else `database_name`. Default: none.
+    pub database: Option<String>,
     /// The collection. Default: `collection_name`.
     pub collection: String,
     /// Metadata fields to index, by the same paths as in a metadata update. No call searches by them yet, so only MongoDB, which others
@@ -23,16 +24,16 @@ const ARCHIVE_AFTER: std::ops::RangeInclusive<u64> = 1024..=8 * 1024 * 1024;
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self {
-            database: String::from("database_name"),
-            collection: String::from("collection_name"),
-            metadata_fields: Vec::new(),
-            archive_after: Some(1024 * 1024),
-        }
+        Self { database: None, collection: String::from("collection_name"), metadata_fields: Vec::new(), archive_after: Some(1024 * 1024) }
     }
 }
 
 impl StoreOptions {
+    /// The database that is named, or the one that the reference defaults to.
+    pub(crate) fn database(&self) -> &str {
+        self.database.as_deref().unwrap_or("database_name")
+    }
+
     /// Checks what MongoDB would refuse later, or take for something else.
     ///
     /// # Errors
@@ -41,7 +42,7 @@ impl StoreOptions {
     pub fn check(&self) -> Result<()> {
         // The values are not repeated: a connection string that landed in the wrong place may hold a password.
         let invalid = |message: &str| Err(Error::InvalidArgument(message.to_owned()));
-        let database = &self.database;
+        let database = self.database();
         if database.is_empty() || database.len() > 63 || database.contains(['/', '\\', '.', ' ', '"', '$', '\0']) {
             return invalid("database: must be 1 to 63 bytes without / \\ . \" $, space and NUL");
         }

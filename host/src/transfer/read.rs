@@ -11,6 +11,9 @@ const WHOLE: usize = 512 * 1024;
 /// What some programs put before text.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
+/// How text begins that is not UTF-8.
+const UTF_16_MARKS: [&[u8]; 3] = [b"\xFF\xFE", b"\xFE\xFF", b"\0\0\xFE\xFF"];
+
 /// Parts go on together when they make this many bytes of JSON.
 const BATCH: u64 = 512 * 1024;
 
@@ -30,8 +33,13 @@ pub(super) fn lines(mut input: impl BufRead, send: impl FnMut(Vec<Part>) -> Resu
             break;
         }
         place.advance(read);
-        if number == 1 && line.starts_with(BYTE_ORDER_MARK) {
-            line.drain(..BYTE_ORDER_MARK.len());
+        if number == 1 {
+            if UTF_16_MARKS.iter().any(|mark| line.starts_with(mark)) {
+                return Err(io::Error::new(ErrorKind::InvalidData, "this is UTF-16 text; it must be UTF-8"));
+            }
+            if line.starts_with(BYTE_ORDER_MARK) {
+                line.drain(..BYTE_ORDER_MARK.len());
+            }
         }
         let is_whole = line.ends_with(b"\n") || read < WHOLE;
         if is_whole && line.trim_ascii().is_empty() {

@@ -97,7 +97,7 @@ async fn a_store_that_is_dropped_has_kept_what_it_acknowledged() -> anyhow::Resu
 }
 
 async fn open_collection(file: &Path, database: &str, collection: &str) -> Result<EmbeddedStore> {
-    let options = StoreOptions { database: database.to_owned(), collection: collection.to_owned(), ..StoreOptions::default() };
+    let options = StoreOptions { database: Some(database.to_owned()), collection: collection.to_owned(), ..StoreOptions::default() };
     EmbeddedStore::open(file, options).await
 }
 

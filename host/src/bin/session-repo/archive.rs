@@ -14,7 +14,7 @@ pub(crate) async fn run(place: &Place, command: ArchiveCommand) -> anyhow::Resul
     let store = if is_writing { place.open().await? } else { place.open_existing().await? };
     let (ArchiveCommand::Status { session, .. } | ArchiveCommand::Run { session, .. } | ArchiveCommand::Undo { session, .. }) = &command;
     let subject = Subject { session_id: session.clone(), ..Subject::default() };
-    let done = on(&store.0, command).await;
+    let done = on(&store.store, command).await;
     store.close().await;
     done.map_err(|failure| failure.describe(&subject))
 }
@@ -27,13 +27,16 @@ async fn on(store: &AnyStore, command: ArchiveCommand) -> Result<(), Failure> {
         }
         ArchiveCommand::Run { session, output } => {
             let moved = store.archive_run(&session).await?.ok_or(missing)?;
-            let text = if output.json { json!({"moved": moved}).to_string() } else { format!("moved {}", count(moved, "message")) };
-            output::print(&text)?;
+            if output.json {
+                output::print_exact(&json!({"moved": moved}).to_string())?;
+            } else {
+                output::print(&format!("moved {}", count(moved, "message")))?;
+            }
         }
         ArchiveCommand::Undo { session, output } => {
             let undone = store.archive_undo(&session).await?.ok_or(missing)?;
             if output.json {
-                output::print(&json!(undone).to_string())?;
+                output::print_exact(&json!(undone).to_string())?;
             } else {
                 output::print(&format!("folded {} back", count(undone.folded, "message")))?;
                 if undone.orphans > 0 {

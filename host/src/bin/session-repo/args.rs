@@ -8,7 +8,8 @@ pub(crate) use archive::{ArchiveAfter, ArchiveCommand};
 pub(crate) use exec::ExecArgs;
 pub(crate) use operation::{AgentCommand, FeedbackCommand, MessageCommand, MetadataCommand, Operation, Output, SessionCommand, Write};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Keeps the sessions of AI agents (agents, messages, metadata, feedback) in a file or in MongoDB, through a sandboxed component.
@@ -29,13 +30,25 @@ Examples:
 Stores: file:PATH, mongodb://…, mongodb+srv://…, memory: (gone with the process). With none named, a file in your data folder.
 
 Exit status: 0 done, 1 the operation failed (code and message on stderr), 2 bad command line.
-RUST_LOG sets what is logged on stderr, for example RUST_LOG=session_repository=debug."
+Warnings go to stderr, each kind once. RUST_LOG sets a log in their place, for example RUST_LOG=session_repository=debug."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) store: StoreArgs,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Cli {
+    /// Reads the command line of this process.
+    pub(crate) fn read() -> Result<Self, clap::Error> {
+        let matches = Self::command().try_get_matches()?;
+        let mut cli = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut Self::command()))?;
+        let is_given = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+        let only_for_mongo = [("metadata_fields", "--metadata-field"), ("archive_after", "--archive-after")];
+        cli.store.only_for_mongo = only_for_mongo.into_iter().filter(|(id, _)| is_given(id)).map(|(_, flag)| flag).collect();
+        Ok(cli)
+    }
 }
 
 #[derive(Debug, Args)]
@@ -45,13 +58,13 @@ pub(crate) struct StoreArgs {
     /// list) [default: a file in your data folder].
     #[arg(long, global = true, value_name = "URL", env = "SESSION_REPO_STORE", hide_env_values = true)]
     pub(crate) store: Option<String>,
-    /// The database.
-    #[arg(long, global = true, value_name = "NAME", default_value = "database_name")]
-    pub(crate) database: String,
+    /// The database [default: the one in the connection string, else database_name].
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) database: Option<String>,
     /// The collection.
     #[arg(long, global = true, value_name = "NAME", default_value = "collection_name")]
     pub(crate) collection: String,
-    /// A metadata field to index; may be repeated.
+    /// In MongoDB: a metadata field to index; may be repeated.
     #[arg(long = "metadata-field", global = true, value_name = "FIELD")]
     pub(crate) metadata_fields: Vec<String>,
     /// In MongoDB: how much of an agent's messages stays in the session's document (1KiB to 8MiB) before the oldest move to the collection
@@ -61,10 +74,14 @@ pub(crate) struct StoreArgs {
         global = true,
         value_name = "SIZE|never",
         env = "SESSION_REPO_ARCHIVE_AFTER",
+        hide_env_values = true,
         default_value = "1MiB",
         allow_negative_numbers = true
     )]
     pub(crate) archive_after: ArchiveAfter,
+    /// Flags on the command line that have an effect in MongoDB only. Environment variables may be there for other commands.
+    #[arg(skip)]
+    pub(crate) only_for_mongo: Vec<&'static str>,
 }
 
 #[derive(Debug, Subcommand)]

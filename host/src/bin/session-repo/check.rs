@@ -3,6 +3,7 @@
 use crate::failed;
 use crate::output;
 use crate::place::Place;
+use crate::terminal::one_line;
 use anyhow::{Context, bail};
 use session_repository::{Landmark, Report};
 
@@ -15,7 +16,7 @@ pub(crate) async fn run(place: &Place, repair: Option<bool>, json: bool) -> anyh
     };
     let report = report.map_err(|error| failed(&error)).context("cannot open the store")?;
     if json {
-        output::print(&serde_json::to_string(&report)?)?;
+        output::print_exact(&serde_json::to_string(&report)?)?;
     } else {
         output::print(&text(place, &report, repair == Some(true)))?;
     }
@@ -26,11 +27,6 @@ pub(crate) async fn run(place: &Place, repair: Option<bool>, json: bool) -> anyh
     }
 }
 
-/// Text that cannot begin a line of the report's.
-fn one_line(text: &str) -> String {
-    output::harmless(text).replace(['\n', '\t'], "\u{fffd}")
-}
-
 fn text(place: &Place, report: &Report, dry_run: bool) -> String {
     let mut lines = vec![("store", place.name()), ("server", report.server.clone()), ("topology", report.topology.clone())];
     for index in &report.indexes {
@@ -39,7 +35,7 @@ fn text(place: &Place, report: &Report, dry_run: bool) -> String {
     }
     let count = |count: Option<u64>| count.map_or_else(|| String::from("not counted, there are too many"), |count| count.to_string());
     let landmark = |landmark: &Option<Landmark>| match landmark {
-        Some(Landmark { session_id, created_at, .. }) => format!("{} created {created_at}", one_line(session_id)),
+        Some(Landmark { session_id, created_at, .. }) => format!("{session_id} created {created_at}"),
         None => String::from("none"),
     };
     lines.push(("sessions", report.sessions.to_string()));
@@ -47,11 +43,11 @@ fn text(place: &Place, report: &Report, dry_run: bool) -> String {
     lines.push(("messages", count(report.messages)));
     lines.push(("oldest", landmark(&report.oldest)));
     lines.push(("newest", landmark(&report.newest)));
-    lines.extend(report.problems.iter().map(|problem| ("wrong", one_line(problem))));
+    lines.extend(report.problems.iter().map(|problem| ("wrong", problem.clone())));
     let mended = if dry_run { "mendable" } else { "mended" };
-    lines.extend(report.mended.iter().map(|problem| (mended, one_line(problem))));
+    lines.extend(report.mended.iter().map(|problem| (mended, problem.clone())));
     if report.problems.is_empty() {
         lines.push(("verdict", String::from("all is well")));
     }
-    lines.iter().map(|(what, value)| format!("{what:<10}{value}")).collect::<Vec<_>>().join("\n")
+    lines.iter().map(|(what, value)| format!("{what:<10}{}", one_line(value))).collect::<Vec<_>>().join("\n")
 }

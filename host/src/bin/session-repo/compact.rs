@@ -3,6 +3,7 @@
 use crate::failed;
 use crate::output;
 use crate::place::Place;
+use crate::terminal::one_line;
 use anyhow::Context;
 use bytesize::ByteSize;
 use session_repository::Compacted;
@@ -13,8 +14,8 @@ pub(crate) async fn run(place: &Place, json: bool) -> anyhow::Result<()> {
     bar.finish_and_clear();
     let compacted = compacted.map_err(|error| failed(&error)).context("cannot compact the store")?;
     if json {
-        return output::print(&serde_json::to_string(&compacted)?);
+        return output::print_exact(&serde_json::to_string(&compacted)?);
     }
     let Compacted { bytes_before, bytes_after, .. } = compacted;
-    output::print(&format!("compacted {}: {} before, {} after", place.medium(), ByteSize(bytes_before), ByteSize(bytes_after)))
+    output::print(&format!("compacted {}: {} before, {} after", one_line(&place.medium()), ByteSize(bytes_before), ByteSize(bytes_after)))
 }

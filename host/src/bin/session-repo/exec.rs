@@ -3,6 +3,7 @@
 mod lines;
 mod request;
 
+use crate::input::UTF_16;
 use crate::interfaces::Interfaces;
 use crate::wire::{self, Subject};
 use anyhow::Context;
@@ -50,6 +51,7 @@ async fn read(repository: &Repository, concurrency: u32, responses: mpsc::Sender
                 let (id, request) = request::parse(&line);
                 (id, request.map_err(Error::InvalidArgument))
             }
+            Line::Utf16 => (None, Err(Error::InvalidArgument(String::from(UTF_16)))),
             Line::TooLong(size) => (None, Err(Error::TooLarge { size, limit: lines::MAX_LINE })),
         };
         let turn = request.as_ref().ok().map(|request| turns.take(&request.subject.session_id));

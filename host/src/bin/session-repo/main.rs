@@ -11,35 +11,29 @@ mod exec;
 mod input;
 mod interfaces;
 mod json;
+mod log;
 mod output;
 mod place;
+mod refusal;
 mod show;
+mod terminal;
 mod transfer;
 mod wire;
 
 use anyhow::Context;
 use args::{Cli, Command};
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 use place::{Opened, Place};
 use session_repository::{Error, Repository};
-use std::io::IsTerminal;
-use tracing_subscriber::EnvFilter;
 
 #[tokio::main]
 async fn main() {
-    let cli = Cli::try_parse().unwrap_or_else(|error| refuse(&error));
-    let colour = show::colour(std::io::stderr().is_terminal());
-    // A failed call says so itself; an index that cannot be made is only logged.
-    let default = "error,session_repository::store::mongo::index=warn";
-    let filter = match std::env::var(EnvFilter::DEFAULT_ENV) {
-        Ok(directives) if !directives.is_empty() => EnvFilter::builder().parse_lossy(directives),
-        _ => EnvFilter::new(default),
-    };
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour).init();
+    let cli = Cli::read().unwrap_or_else(|error| refusal::exit(error));
+    log::init();
     quiet_panics_of_threads();
     let done = run(cli).await;
     if let Err(error) = &done {
-        eprintln!("session-repo: {error:#}");
+        say(error);
     }
     // Without waiting for a read of stdin that nothing comes of any more.
     std::process::exit(i32::from(done.is_err()));
@@ -68,11 +62,11 @@ fn quiet_panics_of_threads() {
 
 async fn run(cli: Cli) -> anyhow::Result<()> {
     if let Command::Completions { shell } = cli.command {
-        return output::print(completions(shell).trim_end());
+        return output::print_exact(completions(shell).trim_end());
     }
     let place = match Place::of(cli.store) {
         Ok(place) => place,
-        Err(error) => usage(&error.to_string()),
+        Err(error) => refusal::exit(Cli::command().error(clap::error::ErrorKind::ValueValidation, error)),
     };
     // What cannot be read is found before a store is opened for it.
     let command = match cli.command {
@@ -108,25 +102,24 @@ async fn on(
     Repository::prepare().map_err(|error| failed(&error))?;
     let repository = open.await?.repository()?;
     let done = work(&repository).await;
-    repository.close().await;
-    done
+    // Before the store is closed, which may wait for what is under way.
+    if let Err(error) = &done {
+        say(error);
+    }
+    place::closed(repository.close()).await;
+    done.map_err(|_| Said.into())
 }
 
-/// Ends the process as clap does, but repeats no connection string: it may hold a password and stand in the wrong place.
-fn refuse(error: &clap::Error) -> ! {
-    let text = error.to_string();
-    if !error.use_stderr() || !text.contains("://") {
-        error.exit();
-    }
-    for line in text.lines() {
-        eprintln!("{}", line.split_once("://").map_or(line.to_owned(), |(before, _)| format!("{before}://…")));
-    }
-    std::process::exit(error.exit_code());
-}
+/// A failure that was said when it happened.
+#[derive(Debug, thiserror::Error)]
+#[error("a failure that was said already")]
+struct Said;
 
-/// Ends the process as clap does for a bad command line.
-fn usage(message: &str) -> ! {
-    Cli::command().error(clap::error::ErrorKind::ValueValidation, message).exit()
+/// Says why the command failed.
+fn say(error: &anyhow::Error) {
+    if !error.is::<Said>() {
+        terminal::tell(&format!("{error:#}"));
+    }
 }
 
 /// An error as the command line shows it: its code and its text.

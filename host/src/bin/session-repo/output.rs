@@ -1,6 +1,7 @@
 //! What people see: one field on a line, or a table; with `--json`, the results of the `exec` protocol (metadata without its wrapping).
 
 use crate::json::{self, Members};
+use crate::terminal::{harmless, one_line};
 use crate::wire;
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -14,7 +15,13 @@ use textwrap::core::display_width;
 /// The least that a column gets; a narrower terminal breaks lines itself.
 const NARROWEST: usize = 20;
 
+/// Prints text for people.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    print_exact(&harmless(text))
+}
+
+/// Prints what programs read: JSON or a script.
+pub(crate) fn print_exact(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout();
     written(writeln!(out, "{text}").and_then(|()| out.flush()))
 }
@@ -30,7 +37,7 @@ pub(crate) fn written(result: io::Result<()>) -> anyhow::Result<()> {
 /// Prints the members of an object, one on a line, strings without quotes.
 fn print_members(json: &str) -> anyhow::Result<()> {
     for (key, value) in members(json)? {
-        print(&format!("{}: {}", harmless(&key), shown(value)))?;
+        print(&member(&key, value))?;
     }
     Ok(())
 }
@@ -39,29 +46,24 @@ fn members(json: &str) -> anyhow::Result<Members<'_>> {
     json::members(json).context("an answer cannot be shown, try --json")
 }
 
+/// A member of an object. What its value says on further lines is indented, so that it cannot be taken for another member.
+fn member(key: &str, value: &RawValue) -> String {
+    format!("{}: {}", one_line(key), shown(value).replace('\n', "\n  "))
+}
+
 /// A value as people read it: a string without quotes, anything else as JSON.
 fn shown(value: &RawValue) -> String {
     harmless(&json::string(value).unwrap_or_else(|| value.get().to_owned()))
 }
 
-/// Text with nothing in it that a terminal would obey: no control characters, none that turn the direction of what follows.
-pub(crate) fn harmless(text: &str) -> String {
-    let obeyed = |c: char| match c {
-        '\n' | '\t' => false,
-        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
-        c => c.is_control(),
-    };
-    text.chars().map(|c| if obeyed(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
-}
-
 /// Prints that there is nothing to tell, to those who expect JSON.
 pub(crate) fn done(json: bool) -> anyhow::Result<()> {
-    if json { print("null") } else { Ok(()) }
+    if json { print_exact("null") } else { Ok(()) }
 }
 
 /// Prints a JSON object, as it is or one member on a line.
 pub(crate) fn object(object: &str, json: bool) -> anyhow::Result<()> {
-    if json { print(object) } else { print_members(object) }
+    if json { print_exact(object) } else { print_members(object) }
 }
 
 pub(crate) fn session(session: &Session, json: bool) -> anyhow::Result<()> {
@@ -82,7 +84,7 @@ pub(crate) fn metadata(metadata: &Json, json: bool) -> anyhow::Result<()> {
 
 pub(crate) fn messages(messages: &[Message], json: bool) -> anyhow::Result<()> {
     if json {
-        return print(&wire::list(messages, wire::message));
+        return print_exact(&wire::list(messages, wire::message));
     }
     print_table(["ID", "CREATED", "ROLE", "CONTENT"], messages, |message| {
         let mut body = members(message.body.as_str())?;
@@ -101,24 +103,24 @@ pub(crate) fn messages(messages: &[Message], json: bool) -> anyhow::Result<()> {
 
 pub(crate) fn feedback(entries: &[Feedback], json: bool) -> anyhow::Result<()> {
     if json {
-        return print(&wire::list(entries, wire::feedback));
+        return print_exact(&wire::list(entries, wire::feedback));
     }
     print_table(["CREATED", "FEEDBACK"], entries, |entry| Ok([entry.created_at.to_string(), lines(members(entry.body.as_str())?.iter())]))
 }
 
 pub(crate) fn archive(agents: &[ArchivedAgent], json: bool) -> anyhow::Result<()> {
     if json {
-        return print(&serde_json::to_string(agents)?);
+        return print_exact(&serde_json::to_string(agents)?);
     }
     print_table(["AGENT", "MESSAGES", "BYTES", "ARCHIVED", "BLOCKS", "ARCHIVED BYTES"], agents, |agent| {
         let ArchivedAgent { messages, bytes, archived_messages, archived_blocks, archived_bytes, .. } = agent;
         let [messages, bytes, archived] = [messages, bytes, archived_messages].map(u64::to_string);
-        Ok([harmless(&agent.agent_id), messages, bytes, archived, archived_blocks.to_string(), archived_bytes.to_string()])
+        Ok([one_line(&agent.agent_id), messages, bytes, archived, archived_blocks.to_string(), archived_bytes.to_string()])
     })
 }
 
 fn lines<'a>(members: impl Iterator<Item = &'a (String, &'a RawValue)>) -> String {
-    members.map(|(key, value)| format!("{}: {}", harmless(key), shown(value))).collect::<Vec<_>>().join("\n")
+    members.map(|(key, value)| member(key, value)).collect::<Vec<_>>().join("\n")
 }
 
 /// Prints rows under a header. The last column is as wide as the terminal leaves it, and goes on below itself.

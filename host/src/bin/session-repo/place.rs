@@ -2,10 +2,11 @@
 
 use crate::args::StoreArgs;
 use crate::failed;
+use crate::terminal::tell;
 use anyhow::Context;
 use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
 use indicatif::ProgressBar;
-use session_repository::{AnyStore, Compacted, Report, Repository, StoreOptions, StoreUrl};
+use session_repository::{AnyStore, Compacted, Limits, Report, Repository, StoreOptions, StoreUrl};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
@@ -16,6 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How often it looks meanwhile.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// How long closing a store may take: it may move messages to an archive, and wait for writes whose callers were told `timeout`.
+const CLOSING: Duration = Duration::from_secs(20);
+
 /// A store to open.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
@@ -23,12 +27,14 @@ pub(crate) struct Place {
     options: StoreOptions,
     /// Whether nobody named it.
     is_default: bool,
+    /// Flags that have an effect in MongoDB only.
+    only_for_mongo: Vec<&'static str>,
 }
 
 impl Place {
     /// The place that the arguments name, or the default one.
     pub(crate) fn of(arguments: StoreArgs) -> session_repository::Result<Self> {
-        let StoreArgs { store, database, collection, metadata_fields, archive_after } = arguments;
+        let StoreArgs { store, database, collection, metadata_fields, archive_after, only_for_mongo } = arguments;
         let options = StoreOptions { database, collection, metadata_fields, archive_after: archive_after.0 };
         options.check()?;
         let is_default = store.is_none();
@@ -36,13 +42,16 @@ impl Place {
             Some(url) => url.parse().map_err(|error| session_repository::Error::InvalidArgument(format!("--store: {error}")))?,
             None => StoreUrl::File(default_file()?),
         };
-        Ok(Self { url, options, is_default })
+        Ok(Self { url, options, is_default, only_for_mongo })
     }
 
-    /// Says where the sessions are, if nobody else has said it.
+    /// Says where the sessions are, if nobody else has said it, and which flags have no effect there.
     pub(crate) fn announce(&self) {
+        for flag in self.only_for_mongo.iter().filter(|_| !self.is_mongo()) {
+            tell(&format!("warning: {flag} has no effect: it is for MongoDB, and the sessions are in {}", self.medium()));
+        }
         if let (true, StoreUrl::File(path)) = (self.is_default, &self.url) {
-            eprintln!("session-repo: no --store is named, so this works on file:{}", path.display());
+            tell(&format!("no --store is named, so this works on file:{}", path.display()));
         }
     }
 
@@ -55,7 +64,7 @@ impl Place {
     pub(crate) async fn open_to_read(&self) -> anyhow::Result<Opened> {
         match self.missing_file() {
             Some(missing) => {
-                eprintln!("session-repo: {missing}");
+                tell(&missing);
                 Self { url: StoreUrl::Memory, ..self.clone() }.open_existing().await
             }
             None => self.open_existing().await,
@@ -69,7 +78,7 @@ impl Place {
 
     /// Opens a store for reading only; the error is as the library has it.
     pub(crate) async fn try_open_existing(&self) -> session_repository::Result<Opened> {
-        self.patiently(async || AnyStore::open_read_only(&self.url, self.options.clone()).await.map(Opened)).await
+        self.patiently(async || AnyStore::open_read_only(&self.url, self.options.clone()).await.map(|store| self.opened(store))).await
     }
 
     /// What is to be said of a file that is not there and would be made by a command that writes.
@@ -88,7 +97,11 @@ impl Place {
                 |error| session_repository::Error::Unavailable(format!("the folder of {} cannot be made: {error}", path.display()));
             make_folder(path).map_err(cannot)?;
         }
-        self.patiently(async || AnyStore::open(&self.url, self.options.clone()).await.map(Opened)).await
+        self.patiently(async || AnyStore::open(&self.url, self.options.clone()).await.map(|store| self.opened(store))).await
+    }
+
+    fn opened(&self, store: AnyStore) -> Opened {
+        Opened { store, limits: self.url.limits() }
     }
 
     /// Looks at the store and changes nothing in it.
@@ -130,8 +143,7 @@ impl Place {
 
     /// What it is called, without credentials.
     pub(crate) fn name(&self) -> String {
-        let StoreOptions { database, collection, .. } = &self.options;
-        format!("{}, collection {database}.{collection}", self.medium())
+        format!("{}, collection {}.{}", self.medium(), self.url.database(&self.options), self.options.collection)
     }
 
     /// What the collections are in, without credentials.
@@ -161,19 +173,29 @@ impl Place {
     }
 }
 
+/// Closes something, unless that takes too long: a server may be silent. What was acknowledged is stored by then.
+pub(crate) async fn closed(close: impl Future<Output = ()>) {
+    if tokio::time::timeout(CLOSING, close).await.is_err() {
+        tracing::debug!("the store was not closed in time");
+    }
+}
+
 /// An open store.
 #[derive(Debug)]
-pub(crate) struct Opened(pub(crate) AnyStore);
+pub(crate) struct Opened {
+    pub(crate) store: AnyStore,
+    limits: Limits,
+}
 
 impl Opened {
     /// Closes the store where no repository was built on it.
     pub(crate) async fn close(&self) {
-        self.0.clone().into_store().close().await;
+        closed(self.store.clone().into_store().close()).await;
     }
 
     /// The repository on it; closing the repository closes the store.
     pub(crate) fn repository(&self) -> anyhow::Result<Repository> {
-        Repository::builder_on(self.0.clone().into_store()).build().map_err(|error| failed(&error))
+        Repository::builder_on(self.store.clone().into_store()).limits(self.limits).build().map_err(|error| failed(&error))
     }
 }
 

@@ -8,12 +8,11 @@ mod entry;
 mod reader;
 mod style;
 
-pub(crate) use style::colour;
-
 use crate::command::Failure;
 use crate::failed;
 use crate::output;
-use crate::place::{Opened, Place};
+use crate::place::{self, Opened, Place};
+use crate::terminal::tell;
 use crate::wire::Subject;
 use anyhow::Context;
 use conversation::Conversation;
@@ -43,7 +42,7 @@ pub(crate) async fn run(place: &Place, session_id: &str, follow: bool) -> anyhow
         interrupted = tokio::signal::ctrl_c(), if follow => interrupted.context("Ctrl-C"),
     };
     if let Some((_, repository)) = open {
-        repository.close().await;
+        place::closed(repository.close()).await;
     }
     done
 }
@@ -78,7 +77,7 @@ async fn show(place: &Place, open: &mut Option<(Opened, Repository)>, session_id
         if place.is_file()
             && let Some((_, repository)) = open.take()
         {
-            repository.close().await;
+            place::closed(repository.close()).await;
         }
         let (stamp, since) = (place.stamp(), Instant::now());
         tokio::time::sleep(POLL).await;
@@ -90,7 +89,7 @@ async fn show(place: &Place, open: &mut Option<(Opened, Repository)>, session_id
                 Ok(store) => *open = Some(opened(Ok(store)).map_err(Stop::NotOpened)?),
                 Err(Error::Unavailable(why)) => {
                     if !told {
-                        eprintln!("session-repo: waiting: {why}");
+                        tell(&format!("waiting: {why}"));
                         told = true;
                     }
                     continue;
@@ -103,7 +102,7 @@ async fn show(place: &Place, open: &mut Option<(Opened, Repository)>, session_id
                 // It goes on where it was once the store is there again.
                 Err(Failure::Call(error)) if error.is_retryable() => {
                     if !told {
-                        eprintln!("session-repo: waiting: {error}");
+                        tell(&format!("waiting: {error}"));
                         told = true;
                     }
                 }
@@ -120,6 +119,6 @@ fn opened(store: anyhow::Result<Opened>) -> anyhow::Result<(Opened, Repository)>
 }
 
 async fn news(conversation: &mut Conversation, store: &Opened, repository: &Repository, out: &mut impl Write) -> Result<usize, Failure> {
-    let agents = store.0.agent_ids(conversation.session_id()).await?.ok_or(Error::NotFound(Entity::Session))?;
+    let agents = store.store.agent_ids(conversation.session_id()).await?.ok_or(Error::NotFound(Entity::Session))?;
     conversation.news(repository, &agents, out).await
 }

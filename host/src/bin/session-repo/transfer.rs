@@ -3,6 +3,7 @@
 use crate::failed;
 use crate::output::{self, progress};
 use crate::place::{Opened, Place};
+use crate::terminal::{note, one_line, tell};
 use anyhow::{Context, anyhow, bail};
 use session_repository::Dumped;
 use std::fs::{File, OpenOptions};
@@ -46,7 +47,7 @@ fn exists_already(path: &Path) -> anyhow::Error {
 async fn write(store: &Opened, target: Option<Target>) -> anyhow::Result<()> {
     let bar = progress("{spinner} {pos} of {len} sessions {wide_bar} {eta}");
     if !bar.is_hidden() {
-        bar.set_length(store.0.count_sessions().await.map_err(|error| failed(&error))?);
+        bar.set_length(store.store.count_sessions().await.map_err(|error| failed(&error))?);
     }
     let (mut out, name, after, file): (Box<dyn Write + Send>, _, _, _) = match target {
         Some(Target { file, path, after }) => {
@@ -54,7 +55,7 @@ async fn write(store: &Opened, target: Option<Target>) -> anyhow::Result<()> {
         }
         None => (Box::new(BufWriter::with_capacity(1 << 16, io::stdout())), String::from("stdout"), None, None),
     };
-    let mut dump = store.0.export(after.clone());
+    let mut dump = store.store.export(after.clone());
     let mut sessions = 0u64;
     while let Some(piece) = dump.recv().await {
         match piece.map_err(|error| failed(&error)).with_context(|| format!("the export stopped after {sessions} sessions"))? {
@@ -73,7 +74,7 @@ async fn write(store: &Opened, target: Option<Target>) -> anyhow::Result<()> {
     bar.finish_and_clear();
     let more = if after.is_some() { "more " } else { "" };
     let plural = if sessions == 1 { "" } else { "s" };
-    eprintln!("exported {sessions} {more}session{plural} to {name}: complete");
+    note(&format!("exported {sessions} {more}session{plural} to {name}: complete"));
     Ok(())
 }
 
@@ -181,19 +182,19 @@ async fn read(store: &Opened, input: Box<dyn Read + Send>, bytes: Option<u64>, f
         None => progress("{spinner} {bytes} read"),
     };
     let input = BufReader::with_capacity(1 << 20, bar.wrap_read(input));
-    let imported = store.0.import(input).await;
+    let imported = store.store.import(input).await;
     bar.finish_and_clear();
     let name = file.map_or_else(|| String::from("stdin"), |file| file.display().to_string());
     let imported =
         imported.map_err(|error| failed(&error)).with_context(|| format!("the import of {name} stopped; do it again to go on"))?;
     for complaint in &imported.complaints {
-        eprintln!("session-repo: {complaint}");
+        tell(complaint);
     }
     let more = (imported.different + imported.refused).saturating_sub(imported.complaints.len() as u64);
     if more > 0 {
-        eprintln!("session-repo: and {more} more");
+        tell(&format!("and {more} more"));
     }
-    let counts = format!("imported from {name}: {} new, {} there already", imported.new, imported.same);
+    let counts = format!("imported from {}: {} new, {} there already", one_line(&name), imported.new, imported.same);
     if imported.is_complete() {
         return output::print(&format!("{counts}: complete"));
     }

@@ -1,5 +1,6 @@
 //! Lines of bounded length.
 
+use crate::input;
 use std::io;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 
@@ -11,6 +12,8 @@ pub(super) enum Line {
     Text(Vec<u8>),
     /// A line that was skipped, and its length in bytes.
     TooLong(u64),
+    /// The first line of an input that is not UTF-8.
+    Utf16,
 }
 
 impl Line {
@@ -18,18 +21,20 @@ impl Line {
     pub(super) fn size(&self) -> u32 {
         match self {
             Line::Text(line) => u32::try_from(line.len()).unwrap_or(u32::MAX),
-            Line::TooLong(_) => 0,
+            Line::TooLong(_) | Line::Utf16 => 0,
         }
     }
 }
 
 pub(super) struct Lines<R> {
     input: BufReader<R>,
+    /// Whether a line was read.
+    has_begun: bool,
 }
 
 impl<R: AsyncRead + Unpin> Lines<R> {
     pub(super) fn new(input: R) -> Self {
-        Self { input: BufReader::with_capacity(64 * 1024, input) }
+        Self { input: BufReader::with_capacity(64 * 1024, input), has_begun: false }
     }
 
     /// The next line that is not blank; none at the end of the input.
@@ -58,6 +63,12 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             }
             if length > MAX_LINE {
                 return Ok(Some(Line::TooLong(length)));
+            }
+            if !std::mem::replace(&mut self.has_begun, true) {
+                if input::is_utf_16(&line) {
+                    return Ok(Some(Line::Utf16));
+                }
+                line = input::without_mark(&line).to_vec();
             }
             if !line.trim_ascii().is_empty() {
                 return Ok(Some(Line::Text(line)));

@@ -3,8 +3,9 @@
 use super::bytes;
 use super::calls::Calls;
 use super::content::{self, Block};
-use super::style::{INDENT, Style, Tone, name};
+use super::style::{INDENT, Style, Tone};
 use crate::json;
+use crate::terminal::one_line;
 use serde_json::value::RawValue;
 use session_repository::{Agent, Feedback, Json, Message, Session, Timestamp};
 
@@ -23,7 +24,7 @@ fn clock(time: Timestamp) -> String {
 
 /// A session with its metadata.
 pub(crate) fn session(style: &Style, session: &Session, metadata: &Json) -> String {
-    let title = format!("{} ({})", name(&session.session_id), name(&session.session_type));
+    let title = format!("{} ({})", one_line(&session.session_id), one_line(&session.session_type));
     let moment = |time| format!("{} {}", date(time), clock(time));
     let times = format!("created {}, last written {} UTC", moment(session.created_at), moment(session.updated_at));
     let mut text = style.wrapped([0, INDENT], Tone::Title, &title) + &style.wrapped([0, INDENT], Tone::Faint, &times);
@@ -105,7 +106,7 @@ fn fields(style: &Style, object: &Json) -> String {
     match json::members(object.as_str()) {
         Ok(members) => members
             .iter()
-            .map(|(key, value)| style.wrapped([INDENT, 2 * INDENT], Tone::Plain, &format!("{}: {}", name(key), self::value(value))))
+            .map(|(key, value)| style.wrapped([INDENT, 2 * INDENT], Tone::Plain, &format!("{}: {}", one_line(key), self::value(value))))
             .collect(),
         Err(_) => style.wrapped([INDENT; 2], Tone::Plain, object.as_str()),
     }

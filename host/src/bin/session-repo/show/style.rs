@@ -1,8 +1,8 @@
 //! Text on lines of a width, with or without colour.
 //!
-//! Everything that is shown goes through here, so nothing that a terminal would obey gets past.
+//! Everything that is shown goes through here, and so through [`crate::terminal`].
 
-use crate::output::harmless;
+use crate::terminal::{harmless, one_line};
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::io::{IsTerminal, stdout};
@@ -76,7 +76,7 @@ impl Style {
         let (mut line, mut room) = (String::new(), self.width);
         for (tone, text) in parts.iter().filter(|(_, text)| !text.is_empty()) {
             let gap = if line.is_empty() { "" } else { "  " };
-            let text = name(text);
+            let text = one_line(text);
             let text = cut(&text, room.saturating_sub(gap.len()));
             if text.is_empty() {
                 break;
@@ -114,11 +114,6 @@ impl Style {
     }
 }
 
-/// A name, which stays on one line.
-pub(crate) fn name(text: &str) -> String {
-    harmless(text).replace(['\n', '\t'], "\u{fffd}")
-}
-
 fn fitting(terminal: Option<usize>) -> usize {
     terminal.map_or(USUAL, |width| width.clamp(NARROWEST, WIDEST))
 }
@@ -139,7 +134,7 @@ fn cut(text: &str, width: usize) -> Cow<'_, str> {
 }
 
 /// Whether to write in colour: only to a terminal that knows it, and not for those who asked for none (<https://no-color.org>).
-pub(crate) fn colour(terminal: bool) -> bool {
+fn colour(terminal: bool) -> bool {
     let variable = |name| std::env::var_os(name);
     allows_colour(terminal, variable("NO_COLOR").as_deref(), variable("TERM").as_deref())
 }
