@@ -22,11 +22,19 @@ const COMPLAINTS: usize = 20;
 
 /// A piece of a dump.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Dumped {
     /// Text, of which each session's ends with a line's end.
     Text(String),
     /// The session with this id is complete.
     Session(String),
+    /// A session is left out, because some of it is gone or cannot be read.
+    Skipped {
+        /// Its id.
+        session_id: String,
+        /// What is wrong with it.
+        why: String,
+    },
 }
 
 /// What became of an import.

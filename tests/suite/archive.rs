@@ -4,6 +4,7 @@ mod dump;
 mod exactly_once;
 mod history;
 mod kill;
+mod known;
 mod layout;
 mod movers;
 mod others;

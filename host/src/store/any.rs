@@ -76,7 +76,8 @@ impl StoreUrl {
     ///
     /// ```
     /// # use session_repository::StoreUrl;
-    /// #     /// let url: StoreUrl = "mongodb://localhost/?socketTimeoutMS=500".parse()?;
+    /// # use std::time::Duration;
+    /// let url: StoreUrl = "mongodb://localhost/?socketTimeoutMS=500".parse()?;
     /// assert_eq!(url.limits().call_deadline, Duration::from_millis(500));
     /// # Ok::<(), session_repository::Error>(())
     /// ```

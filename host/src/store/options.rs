@@ -2,12 +2,11 @@
 
 use crate::error::{Error, Result};
 
-/// Where in a store the sessions lie and what is indexed. Database and collection default to the names
-/// that the reference defaults to.
+/// Where in a store the sessions lie and what is indexed. Database and collection default to the names that the reference defaults to.
 /// Every store keeps the sessions of different collections apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreOptions {
-    /// The database. If there is none: in MongoDB the one that the connection string names, else `database_name`. Default: none.
+    /// The database. Without one: in MongoDB the one that the connection string names, else `database_name`. Default: `None`.
     pub database: Option<String>,
     /// The collection. Default: `collection_name`.
     pub collection: String,

@@ -32,6 +32,11 @@ impl Out {
         self.send(Dumped::Session(session_id.to_owned()))
     }
 
+    /// Leaves a session out of which nothing was written.
+    pub(crate) fn skip(&mut self, session_id: &str, why: String) -> fmt::Result {
+        self.send(Dumped::Skipped { session_id: session_id.to_owned(), why })
+    }
+
     fn flush(&mut self) -> fmt::Result {
         let text = std::mem::replace(&mut self.text, String::with_capacity(2 * CHUNK));
         self.send(Dumped::Text(text))

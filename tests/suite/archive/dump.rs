@@ -120,3 +120,65 @@ async fn a_document_that_was_copied_without_its_archive_is_refused() -> anyhow::
     other.drop().await?;
     history.end().await
 }
+
+/// Messages without a time come last and text times are read, wherever the messages come to lie.
+#[tokio::test]
+async fn messages_of_other_programs_are_in_the_same_order_in_the_archive() -> anyhow::Result<()> {
+    let time = |n: i64| match n {
+        5 => String::new(),
+        12 => String::from(r#","created_at":"2024-01-26T10:30:12.000000+00:00""#),
+        n => format!(r#","created_at":{{"$date":"2024-01-26T10:30:{n:0>2}Z"}}"#),
+    };
+    let text = "x".repeat(200);
+    let messages: Vec<_> = (0..20).map(|n| format!(r#"{{"message_id":{n},"content":"{text}"{}}}"#, time(n))).collect();
+    let date = r#""created_at":{"$date":"2024-01-26T10:30:00Z"}"#;
+    let line = format!(r#"{{"_id":"s",{date},"agents":{{"a":{{"agent_data":{{}},{date},"messages":[{}]}}}}}}"#, messages.join(","));
+    let expected: Vec<i64> = (0..20).filter(|n| *n != 5).chain([5]).collect();
+    for archive_after in [None, Some(1024)] {
+        let target = Database::fresh().await?;
+        let options = StoreOptions { archive_after, ..target.options() };
+        let store = session_repository::MongoStore::connect(&session_repository_tests::mongodb_uri()?, options).await?;
+        assert_eq!(load(&AnyStore::Mongo(store.clone()), line.clone()).await?.new, 1);
+        assert_eq!(blocks(&target).await? > 0, archive_after.is_some());
+        let repo = Repository::builder(store.clone()).build()?;
+        let ids = async || -> anyhow::Result<Vec<i64>> {
+            Ok(repo.messages().list("s", "a", None, 0).await?.iter().map(|message| message.message_id).collect())
+        };
+        assert_eq!(ids().await?, expected, "{archive_after:?}");
+        assert_eq!(repo.messages().append("s", "a", body(20), None).await?, 20);
+        store.archive_undo("s").await?;
+        assert_eq!(ids().await?, [&expected[..19], &[20, 5]].concat(), "{archive_after:?}");
+        repo.close().await;
+        target.drop().await?;
+    }
+    Ok(())
+}
+
+/// A session of which a block is gone is left out of a dump and not compared; those behind it are dumped and stored.
+#[tokio::test]
+async fn a_session_that_lacks_a_block_costs_itself() -> anyhow::Result<()> {
+    let history = History::of(4096, 100).await?;
+    let store = AnyStore::Mongo(history.store(Some(4096)).await?);
+    for session in ["r", "t"] {
+        history.repo.sessions().create(session, None).await?;
+    }
+    let whole = dump(&store).await?;
+    history.database.blocks().delete_one(doc! {}).await?;
+    let (mut text, mut skipped) = (String::new(), Vec::new());
+    let mut pieces = store.export(None);
+    while let Some(piece) = pieces.recv().await {
+        match piece? {
+            session_repository::Dumped::Text(piece) => text.push_str(&piece),
+            session_repository::Dumped::Skipped { session_id, why } => skipped.push((session_id, why)),
+            _ => {}
+        }
+    }
+    let without: String = whole.lines().filter(|line| !line.starts_with(r#"{"_id":"s""#)).map(|line| format!("{line}\n")).collect();
+    assert_eq!(text, without);
+    let why = String::from("blocks of the archive of session \"s\" are missing");
+    assert_eq!(skipped, [(String::from("s"), why)]);
+    let again = load(&store, whole).await?;
+    assert_eq!((again.new, again.same, again.refused), (0, 2, 1), "{again:?}");
+    store.into_store().close().await;
+    history.end().await
+}

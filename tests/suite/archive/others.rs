@@ -265,6 +265,36 @@ async fn a_session_that_is_folded_back_while_it_is_dumped_is_dumped_whole() -> a
     database.drop().await
 }
 
+/// Programs that retry by hand have stored a message twice; the copies have their fields in different places.
+#[tokio::test]
+async fn an_update_replaces_each_copy_of_a_message_wherever_its_storage_id_stands() -> anyhow::Result<()> {
+    let date = Reference::date(0);
+    let copies = vec![
+        doc! { "message_id": 1, "text": "secret", "created_at": date, "updated_at": date },
+        doc! { "message_id": 1, "storage_id": "x", "text": "secret", "created_at": Reference::date(1), "updated_at": date },
+        doc! { "message_id": 1, "text": "secret", "storage_id": "y", "updated_at": date, "created_at": Reference::date(2) },
+        doc! { "message_id": 1, "text": "another", "storage_id": "z", "created_at": Reference::date(3), "updated_at": date },
+    ];
+    let mut document = Reference::Newer.session();
+    document.get_document_mut("agents")?.get_document_mut("a")?.insert("messages", copies);
+    let database = Database::fresh().await?;
+    database.documents().insert_one(document).await?;
+    let place = Place::open(&database, Some(SMALL)).await?;
+    let folder = tempfile::tempdir()?;
+    let file = AnyStore::Embedded(EmbeddedStore::open(folder.path().join("copy"), StoreOptions::default()).await?);
+    load(&file, dump(&AnyStore::Mongo(place.store.clone())).await?).await?;
+    for store in [AnyStore::Mongo(place.store.clone()), file.clone()] {
+        let repo = Repository::builder_on(store.clone().into_store()).build()?;
+        repo.messages().update("s", "a", 1, json!({"text": "redacted"}).to_string()).await?;
+        let text = dump(&store).await?;
+        ensure!(!text.contains("secret") && text.contains("another"), "{text}");
+        ensure!(["x", "y", "z"].iter().all(|id| text.contains(&format!("\"storage_id\":\"{id}\""))), "{text}");
+    }
+    file.into_store().close().await;
+    place.close().await;
+    database.drop().await
+}
+
 /// A body as the program prints it has no text that is not the message's.
 #[tokio::test]
 async fn a_storage_id_inside_of_other_fields_is_an_own_field() -> anyhow::Result<()> {

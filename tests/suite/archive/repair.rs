@@ -267,3 +267,22 @@ async fn a_missing_index_is_made() -> anyhow::Result<()> {
     all.is_mended(&[missing], &[]).await?;
     all.goes_on().await
 }
+
+#[tokio::test]
+async fn what_cannot_be_mended_keeps_nothing_else_from_it() -> anyhow::Result<()> {
+    let all = Damaged::new().await?;
+    all.place.seed("t", 30).await?;
+    // What is sealed does not fit its cuts, and what an archive tells of is no number.
+    let moving = doc! { "cuts": [5], "messages": [{ "message_id": 1 }] };
+    all.database.documents().update_one(doc! { "_id": "s" }, doc! { "$set": { "agents.a.moving": moving } }).await?;
+    all.place.seed("u", 30).await?;
+    all.database.documents().update_one(doc! { "_id": "u" }, doc! { "$set": { "agents.a.archive.count": "many" } }).await?;
+    all.database.documents().update_one(doc! { "_id": "t" }, doc! { "$set": { "agents.a.archive.top": 1 } }).await?;
+    let (report, problems, _) = check(&all.desk, &all.site, &["--repair"]).await?;
+    let left = "agent \"a\" of session \"s\": a move to the archive was not completed; it cannot be mended: ";
+    assert!(problems.iter().any(|problem| problem.starts_with(left)), "{problems:?}");
+    assert!(problems.contains(&String::from("agent \"a\" of session \"u\": what it tells of its archive cannot be read")), "{problems:?}");
+    let raised = "agent \"a\" of session \"t\": the archive has messages with a higher id or a later time than it tells";
+    assert_eq!((problems.len(), &report["mended"]), (2, &json!([raised])));
+    all.end().await
+}

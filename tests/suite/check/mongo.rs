@@ -75,7 +75,7 @@ async fn sessions_agents_and_messages_are_counted() -> anyhow::Result<()> {
     let expected = [
         "agent \"a\" of session \"odd\": it has no agent_data",
         "agent \"a\" of session \"odd\": its messages cannot be read",
-        "agent \"b\" of session \"odd\": it has no agent_data",
+        "agent \"b\" of session \"odd\": it cannot be read",
         "agent \"a\" of session \"used\": it has no agent_data",
         "agent \"a\" of session \"used\": 2 messages have no created_at, and are listed last",
         "agent \"b\" of session \"used\": it has no agent_data",
@@ -191,4 +191,43 @@ async fn a_server_that_cannot_be_asked_is_exit_status_1_and_no_password_is_print
     let ran = desk.run(&Site { url: with_option, database: String::from("d") }, &["check"]).await?;
     assert!(ran.text()?.contains(&format!("MongoDB, collection d.{COLLECTION}")) && !ran.text()?.contains("s3cret"), "{}", ran.text()?);
     Ok(())
+}
+
+#[tokio::test]
+async fn fields_of_a_session_that_cannot_be_read_are_named() -> anyhow::Result<()> {
+    let odd = |field: &str, value: Bson| {
+        let mut odd = session(field, 0);
+        odd.insert(field, value);
+        odd
+    };
+    let keyed = doc! { "a": { "agent_data": {}, "messages": [], "appends": 5 }, "b": 5 };
+    let sessions = vec![
+        odd("revision", "x".into()),
+        odd("session_type", 7.into()),
+        odd("metadata", "t".into()),
+        odd("agents", vec![1].into()),
+        odd("feedbacks", vec![Bson::from(5), doc! { "up": 1 }.into(), doc! { "created_at": DateTime::now() }.into()].into()),
+        // Whole numbers of other types are numbers.
+        doc! { "_id": "whole", "created_at": DateTime::now(), "revision": 3.0 },
+        doc! { "_id": "half", "created_at": DateTime::now(), "revision": 3.5, "feedbacks": 5 },
+        doc! { "_id": "keyed", "created_at": DateTime::now(), "agents": keyed },
+    ];
+    let (desk, database, site) = indexed(sessions).await?;
+    let (report, mut problems, _) = check(&desk, &site, &[]).await?;
+    let mut expected = vec![
+        "session \"revision\": its revision cannot be read",
+        "session \"session_type\": its session_type cannot be read",
+        "session \"metadata\": its metadata cannot be read",
+        "session \"agents\": its agents cannot be read",
+        "session \"feedbacks\": 1 entries of its feedback cannot be read",
+        "session \"feedbacks\": 1 entries of its feedback have no created_at, and are listed last",
+        "session \"half\": its revision cannot be read",
+        "session \"half\": its feedbacks cannot be read",
+        "agent \"a\" of session \"keyed\": the keys of its appends cannot be read",
+        "agent \"b\" of session \"keyed\": it cannot be read",
+    ];
+    problems.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!((problems, &report["sessions"]), (expected.into_iter().map(str::to_owned).collect(), &json!(8)));
+    database.drop().await
 }

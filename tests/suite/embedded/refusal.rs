@@ -32,7 +32,7 @@ async fn damaged() -> anyhow::Result<(Disk, String)> {
     while let Some(piece) = pieces.recv().await {
         match piece? {
             Dumped::Text(text) => dump.push_str(&text),
-            Dumped::Session(_) => break,
+            _ => break,
         }
     }
     drop(pieces);

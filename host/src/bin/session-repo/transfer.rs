@@ -56,7 +56,7 @@ async fn write(store: &Opened, target: Option<Target>) -> anyhow::Result<()> {
         None => (Box::new(BufWriter::with_capacity(1 << 16, io::stdout())), String::from("stdout"), None, None),
     };
     let mut dump = store.store.export(after.clone());
-    let mut sessions = 0u64;
+    let (mut sessions, mut skipped) = (0u64, 0u64);
     while let Some(piece) = dump.recv().await {
         match piece.map_err(|error| failed(&error)).with_context(|| format!("the export stopped after {sessions} sessions"))? {
             // Also for a reader that went away: nobody is to take a part for the whole.
@@ -65,6 +65,11 @@ async fn write(store: &Opened, target: Option<Target>) -> anyhow::Result<()> {
                 sessions += 1;
                 bar.inc(1);
             }
+            Dumped::Skipped { session_id, why } => {
+                skipped += 1;
+                bar.suspend(|| tell(&format!("session {session_id:?} is left out: {why}")));
+            }
+            _ => {}
         }
     }
     out.flush().with_context(|| name.clone())?;
@@ -74,7 +79,11 @@ async fn write(store: &Opened, target: Option<Target>) -> anyhow::Result<()> {
     bar.finish_and_clear();
     let more = if after.is_some() { "more " } else { "" };
     let plural = if sessions == 1 { "" } else { "s" };
-    note(&format!("exported {sessions} {more}session{plural} to {name}: complete"));
+    let counts = format!("exported {sessions} {more}session{plural} to {name}");
+    if skipped > 0 {
+        bail!("{}, {skipped} left out: not complete", one_line(&counts));
+    }
+    note(&format!("{counts}: complete"));
     Ok(())
 }
 

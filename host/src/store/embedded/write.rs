@@ -338,6 +338,6 @@ fn keep_fields(new: &mut Document, stored: &Document, keep: &[String]) {
 
 /// All of a message but its times, as it is written: a number that is none (NaN) equals itself here.
 fn own_fields(stored: &Document) -> Result<RawDocumentBuf> {
-    let own = stored.iter().filter(|(name, _)| !matches!(name.as_str(), "created_at" | "updated_at"));
+    let own = stored.iter().filter(|(name, _)| !matches!(name.as_str(), "created_at" | "updated_at" | "storage_id"));
     bytes(&own.map(|(name, value)| (name.clone(), value.clone())).collect())
 }

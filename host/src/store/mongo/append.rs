@@ -8,7 +8,7 @@ use super::archive::blocks::BLOCK_BYTES;
 use super::archive::{Archive, is_moving};
 use super::expressions::{AgentPath, is_object, on};
 use super::history::{Reading, Wanted};
-use super::known::{self, KnownAgent};
+use super::known::{self, KnownAgent, Mover};
 use super::questions::{self, Question};
 use super::updates::{Append, Ids};
 use super::write::{ATTEMPTS, RESERVE, Repeat, checked_size, contended, has_room, known_session, make_way, session};
@@ -47,7 +47,9 @@ struct Left {
 impl Left {
     fn of(found: &RawDocument) -> Result<Self> {
         let highest = number(found, "highest")?.unwrap_or(-1);
-        let archived = Archive::of(found)?.and_then(|archive| archive.latest);
+        let archive = Archive::of(found)?;
+        let mover = archive.as_ref().map(|archive| Mover { archive: archive.id, fence: archive.fence });
+        let archived = archive.and_then(|archive| archive.latest);
         let (messages, bytes) = (count(found, "messages")?, count(found, "bytes")?);
         let is_known = matches!(member(found, "in_order")?, Some(RawBsonRef::Boolean(true)));
         let latest = match member(found, "latest")? {
@@ -57,7 +59,7 @@ impl Left {
             _ => None,
         };
         let latest = latest.map(|latest| archived.map_or(latest, |archived| latest.max(archived)));
-        let agent = latest.map(|latest| KnownAgent { messages, bytes, highest, latest, asked: 0 });
+        let agent = latest.map(|latest| KnownAgent { messages, bytes, highest, latest, mover, asked: 0 });
         let (revision, size) = (read::revision(member(found, "revision")?)?, count(found, "size")?);
         Ok(Self { revision, size, highest, agent, is_moving: is_moving(found)? })
     }
@@ -214,6 +216,7 @@ impl MongoStore {
         };
         let mut filter = known_session(session_id, known.revision);
         filter.extend(on(path.field("messages"), doc! { "$size": position(agent.messages) }));
+        filter.extend(last_mover(path, agent.mover));
         filter.extend(append.is_new(path));
         if size > ROOMY {
             filter.insert("$expr", has_room(adds));
@@ -274,7 +277,7 @@ impl MongoStore {
         match update.await.map_err(Failure::of_update) {
             Ok(Some(found)) => {
                 let left = Left::of(&found)?;
-                state.saw(left.revision, left.size, path.agent_id(), left.agent);
+                state.wrote_to(left.revision, left.size, path.agent_id(), left.agent);
                 self.move_if_due(session_id, path, if left.is_moving { u64::MAX } else { count(&found, "bytes")? });
                 Ok(Some(left.highest))
             }
@@ -312,6 +315,18 @@ impl Repeat {
             return Err(Error::AlreadyExists(Entity::Message));
         }
         Ok(self.first)
+    }
+}
+
+/// Matches if nothing has moved since a mover; since there was no archive, if there is none.
+fn last_mover(path: &AgentPath, mover: Option<Mover>) -> Document {
+    match mover {
+        Some(Mover { archive, fence }) => {
+            let mut same = on(path.field("archive.id"), archive);
+            same.extend(on(path.field("archive.fence"), fence));
+            same
+        }
+        None => on(path.field("archive.fence"), doc! { "$exists": false }),
     }
 }
 

@@ -115,9 +115,7 @@ pub(super) fn position(place: u64) -> i64 {
 /// A whole number that is stored.
 pub(super) fn number(document: &RawDocument, name: &str) -> Result<Option<i64>> {
     match member(document, name)? {
-        Some(RawBsonRef::Int32(number)) => Ok(Some(i64::from(number))),
-        Some(RawBsonRef::Int64(number)) => Ok(Some(number)),
-        Some(_) => Err(corrupt(name)),
+        Some(stored) => read::whole(stored).map(Some).ok_or_else(|| corrupt(name)),
         None => Ok(None),
     }
 }

@@ -7,7 +7,7 @@ use super::archive::{Archive, count, number, position};
 use super::error::Failure;
 use super::expressions::{AgentPath, are_in_order, array, highest, in_order, newest, on, time};
 use super::{MongoStore, index, primary, questions};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::store::schema::read::{corrupt, documents, member, object};
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::raw::{RawBsonRef, RawDocument};
@@ -137,7 +137,12 @@ impl MongoStore {
     /// Compares an archive's blocks with what the session's document tells of them.
     async fn damage_in_archive(&self, blocks: Blocks, found: &mut impl FnMut(Finding)) -> Result<()> {
         let Blocks { archive, session_id, places, top, latest, unreadable } = blocks;
-        let Some(owner) = self.owner(&session_id, archive).await? else {
+        let owner = match self.owner(&session_id, archive).await {
+            // What the agent tells of it cannot be read, which is found with the agent.
+            Err(Error::Corrupt(_)) => return Ok(()),
+            owner => owner?,
+        };
+        let Some(owner) = owner else {
             let text = format!("session {session_id:?}: {} blocks of an archive that no agent has (orphans)", places.len());
             found(Finding::mendable(text, Mend::RemoveOrphans { session_id, archive }));
             return Ok(());
@@ -207,10 +212,25 @@ impl MongoStore {
                 let text = format!("session {session_id:?}: null in the place of agents, feedbacks, metadata or revision");
                 found(Finding::mendable(text, Mend::EmptyNulls { session_id: session_id.to_owned() }));
             }
+            let mut named = |text: &str| found(Finding::named(format!("session {session_id:?}: {text}")));
             if flag(session, "undated")? {
-                found(Finding::named(format!("session {session_id:?}: it has no created_at")));
+                named("it has no created_at");
             }
-            for agent in documents(session, "agents", "agents", |agent| Ok(agent.to_owned()))? {
+            for field in ["revision", "session_type", "metadata", "feedbacks", "agents"] {
+                if flag(session, field)? {
+                    named(&format!("its {field} cannot be read"));
+                }
+            }
+            for (name, text) in [
+                ("unreadable_feedback", "entries of its feedback cannot be read"),
+                ("undated_feedback", "entries of its feedback have no created_at, and are listed last"),
+            ] {
+                let entries = count(session, name)?;
+                if entries > 0 {
+                    named(&format!("{entries} {text}"));
+                }
+            }
+            for agent in documents(session, "damaged", "agents", |agent| Ok(agent.to_owned()))? {
                 self.damage_in_agent(session_id, &agent, seen, found).await?;
             }
         }
@@ -227,6 +247,13 @@ impl MongoStore {
         let Ok(agent_id) = agent.get_str("id") else { return Err(corrupt("agents")) };
         let named = |text: String| format!("agent {agent_id:?} of session {session_id:?}: {text}");
         let ids = || (session_id.to_owned(), agent_id.to_owned());
+        if flag(agent, "no_agent")? {
+            found(Finding::named(named(String::from("it cannot be read"))));
+            return Ok(());
+        }
+        if flag(agent, "no_appends")? {
+            found(Finding::named(named(String::from("the keys of its appends cannot be read"))));
+        }
         match agent.get_str("data") {
             Ok("object") => {}
             Ok("missing" | "null") => found(Finding::named(named(String::from("it has no agent_data")))),
@@ -261,7 +288,7 @@ impl MongoStore {
         {
             found(Finding::named(named(format!("all {} archived messages are missing: the archive has no blocks", archive.count))));
         }
-        let age = number(agent, "claimed")?.map(|millis| Duration::from_millis(u64::try_from(millis).unwrap_or_default()));
+        let age = number(agent, "claimed")?.and_then(|millis| u64::try_from(millis).ok()).map(Duration::from_millis);
         if flag(agent, "moving")? && age.is_none_or(|age| age > MOVER) {
             let (session_id, agent_id) = ids();
             let text = named(String::from("a move to the archive was not completed"));
@@ -359,6 +386,7 @@ fn damaged() -> Vec<Document> {
     let nulls = ["$agents", "$feedbacks", "$metadata", "$revision"].map(|field| Bson::from(is(field, &["null"])));
     let count = |messages: &str, damaged: Document| doc! { "$size": { "$filter": { "input": array(messages), "cond": damaged } } };
     let all = "$$agent.v.messages";
+    let is_not = |value: &str, kinds: &[&str]| doc! { "$not": [is(value, kinds)] };
     let is_message = doc! { "$and": [is("$$this", &["object"]), { "$isNumber": "$$this.message_id" }] };
     let is_undated = doc! { "$and": [is("$$this", &["object"]), { "$eq": [time("$$this.created_at"), DateTime::MAX] }] };
     let times = doc! { "$map": { "input": array(all), "in": time("$$this.created_at") } };
@@ -370,6 +398,8 @@ fn damaged() -> Vec<Document> {
     let claimed = "$$agent.v.archive.claimed";
     let agent = doc! {
         "id": "$$agent.k",
+        "no_agent": is_not("$$agent.v", &["object"]),
+        "no_appends": is_not("$$agent.v.appends", &["array", "missing", "null"]),
         "data": { "$type": "$$agent.v.agent_data" },
         "no_list": { "$not": [is(all, &["array", "missing", "null"])] },
         "unreadable": count(all, doc! { "$not": [is_message] }),
@@ -380,6 +410,8 @@ fn damaged() -> Vec<Document> {
         "claimed": { "$cond": [is(claimed, &["date"]), { "$subtract": ["$$NOW", claimed] }, Bson::Null] },
     };
     let has_damage = doc! { "$or": [
+        "$$this.no_agent",
+        "$$this.no_appends",
         { "$ne": ["$$this.data", "object"] },
         "$$this.no_list",
         { "$gt": ["$$this.unreadable", 0] },
@@ -388,13 +420,32 @@ fn damaged() -> Vec<Document> {
         is("$$this.archive", &["object"]),
     ] };
     let agents = doc! { "$map": { "input": questions::agents(), "as": "agent", "in": agent } };
-    vec![
-        doc! { "$match": { "_id": { "$type": "string" } } },
-        doc! { "$project": {
-            "nulls": { "$or": nulls.to_vec() },
-            "undated": { "$eq": [time("$created_at"), DateTime::MAX] },
-            "agents": { "$filter": { "input": agents, "cond": has_damage } },
-        } },
-        doc! { "$match": { "$or": [{ "nulls": true }, { "undated": true }, { "agents.0": { "$exists": true } }] } },
-    ]
+    let feedback = |damaged: Document| count("$feedbacks", damaged);
+    let is_undated_entry = doc! { "$and": [is("$$this", &["object"]), { "$eq": [time("$$this.created_at"), DateTime::MAX] }] };
+    // A whole number may be a double; any other is none.
+    let is_revision = doc! { "$or": [
+        is("$revision", &["missing", "null"]),
+        { "$and": [
+            { "$isNumber": "$revision" },
+            { "$gte": ["$revision", 0] },
+            { "$eq": ["$revision", { "$trunc": { "$cond": [{ "$isNumber": "$revision" }, "$revision", 0] } }] },
+        ] },
+    ] };
+    let of_session = doc! {
+        "nulls": { "$or": nulls.to_vec() },
+        "undated": { "$eq": [time("$created_at"), DateTime::MAX] },
+        "revision": { "$not": [is_revision] },
+        "session_type": is_not("$session_type", &["string", "missing", "null"]),
+        "metadata": is_not("$metadata", &["object", "missing", "null"]),
+        "feedbacks": is_not("$feedbacks", &["array", "missing", "null"]),
+        "agents": is_not("$agents", &["object", "missing", "null"]),
+        "unreadable_feedback": feedback(is_not("$$this", &["object"])),
+        "undated_feedback": feedback(is_undated_entry),
+        "damaged": { "$filter": { "input": agents, "cond": has_damage } },
+    };
+    let flags = ["nulls", "undated", "revision", "session_type", "metadata", "feedbacks", "agents"];
+    let mut some: Vec<Document> = flags.into_iter().map(|flag| on(flag, true)).collect();
+    some.extend(["unreadable_feedback", "undated_feedback"].map(|count| on(count, doc! { "$gt": 0 })));
+    some.push(doc! { "damaged.0": { "$exists": true } });
+    vec![doc! { "$match": { "_id": { "$type": "string" } } }, doc! { "$project": of_session }, doc! { "$match": { "$or": some } }]
 }

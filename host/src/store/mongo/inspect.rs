@@ -3,7 +3,7 @@
 use super::damage::{Finding, Mend};
 use super::error::Failure;
 use super::{MongoStore, index, questions};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::inspect::{Index, Landmark, Repair, Report};
 use crate::store::schema::build::MAX_DOCUMENT;
 use crate::store::schema::read;
@@ -67,15 +67,33 @@ impl MongoStore {
 
     async fn look_for_damage(&self, mut findings: Vec<Finding>, repair: Repair, report: &mut Report) -> Result<()> {
         let mut more = 0;
-        let blocks = self.archive.estimated_document_count().await.map_err(failed)?;
+        let blocks = match self.archive.estimated_document_count().await.map_err(failed) {
+            Err(Error::AccessDenied(_)) => None,
+            blocks => Some(blocks?),
+        };
+        let Some(blocks) = blocks else {
+            let text = String::from("damage was not looked for, because the archive may not be read by this user");
+            report.problems.extend(findings.into_iter().map(|finding| finding.text).chain([text]));
+            return Ok(());
+        };
         if repair != Repair::No || (report.sessions <= COUNTED && blocks <= COUNTED) {
             let keep = &mut |finding| if findings.len() < FINDINGS { findings.push(finding) } else { more += 1 };
             self.damage(keep).await?;
+        } else {
+            let text = format!(
+                "damage was not looked for, because there are more than {COUNTED} sessions or blocks: check --repair --dry-run looks in any \
+                 collection"
+            );
+            findings.push(Finding { text, mend: None });
         }
         for (at, Finding { text, mend }) in findings.into_iter().enumerate() {
-            let is_mended = match (&mend, repair) {
-                (Some(mend), Repair::Yes) => self.mend(mend).await?,
-                _ => false,
+            // A mend that fails leaves its damage, and others can be mended all the same.
+            let (is_mended, text) = match (&mend, repair) {
+                (Some(mend), Repair::Yes) => match self.mend(mend).await {
+                    Ok(is_mended) => (is_mended, text),
+                    Err(error) => (false, format!("{text}; it cannot be mended: {error}")),
+                },
+                _ => (false, text),
             };
             if at >= NAMED {
                 more += usize::from(!is_mended);

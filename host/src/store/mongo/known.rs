@@ -1,14 +1,16 @@
 //! What this process knows of the sessions that it writes to, so that the next append needs no look at the document.
 //!
 //! Every write through a store advances the session's revision. So if the revision is the one that this process knows, no other process
-//! has written since, and what it knows of the session still holds. Programs that do not advance the revision (the reference's class) only
-//! append: the number of messages in the document shows that.
+//! has written since, and what it knows of the session still holds. Two kinds of change do not advance the revision. Programs that know
+//! nothing of it (the reference's class) append: the number of messages in the document shows that. Moves take messages away, whichever
+//! process moves: the archive's fence shows that, which each move raises.
 //!
 //! Invariant: a known revision is never higher than the stored one. A write counts here after the server has acknowledged it, and a write
 //! whose outcome is unknown does not count. So what is out of date never equals the stored state again.
 
 use crate::types::Timestamp;
 use lru::LruCache;
+use mongodb::bson::oid::ObjectId;
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -43,8 +45,17 @@ pub(super) struct KnownAgent {
     pub(super) highest: i64,
     /// The newest time of all the agent's messages.
     pub(super) latest: Timestamp,
+    /// The last mover of the agent; none if it has no archive.
+    pub(super) mover: Option<Mover>,
     /// How many bytes there were when a move to the archive was last asked for.
     pub(super) asked: u64,
+}
+
+/// The mover that an archive tells of: no two are equal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mover {
+    pub(super) archive: ObjectId,
+    pub(super) fence: i64,
 }
 
 /// The writes of this process to one session: one at a time, so that each knows what the one before left.
@@ -88,10 +99,18 @@ impl State {
         }
     }
 
-    /// Notes how a write left the session and, if that can be told, an agent.
+    /// Notes how a write of this process left the session and, if that can be told, an agent.
+    pub(super) fn wrote_to(&mut self, revision: u64, size: u64, agent_id: &str, agent: Option<KnownAgent>) {
+        if let Some(known) = &mut self.known {
+            known.revision += 1;
+        }
+        self.saw(revision, size, agent_id, agent);
+    }
+
+    /// Notes how a session is and, if that can be told, an agent.
     pub(super) fn saw(&mut self, revision: u64, size: u64, agent_id: &str, agent: Option<KnownAgent>) {
-        // Nobody else has written in between, so what is known of other agents still holds.
-        let others = self.known.take().filter(|known| known.revision + 1 == revision).map(|known| known.agents);
+        // If nobody else has written, what is known of other agents still holds.
+        let others = self.known.take().filter(|known| known.revision == revision).map(|known| known.agents);
         let mut agents = others.filter(|agents| agents.len() < AGENTS).unwrap_or_default();
         match agent {
             Some(agent) => drop(agents.insert(agent_id.to_owned(), agent)),
@@ -131,6 +150,8 @@ pub(super) struct Move {
     pub(super) bytes: u64,
     /// Bytes that are no longer in the session's document.
     pub(super) freed: u64,
+    /// The mover, if this is a new one.
+    pub(super) mover: Option<Mover>,
 }
 
 impl Default for Sessions {
@@ -159,8 +180,9 @@ impl Sessions {
         let mut state = Arc::clone(&session.state).lock_owned().await;
         let moved = std::mem::take(&mut *session.moved.lock().unwrap_or_else(PoisonError::into_inner));
         if let Some(known) = &mut state.known {
-            for (agent_id, Move { messages, bytes, freed }) in moved {
+            for (agent_id, Move { messages, bytes, freed, mover }) in moved {
                 if let Some(agent) = known.agents.get_mut(&agent_id) {
+                    agent.mover = mover.or(agent.mover);
                     agent.messages = agent.messages.saturating_sub(messages);
                     agent.bytes = agent.bytes.saturating_sub(bytes);
                     agent.asked = 0;
@@ -171,8 +193,8 @@ impl Sessions {
         state
     }
 
-    /// Notes a step of a move. A write that comes in between finds the known number of messages out of date; that costs it another command
-    /// and nothing else.
+    /// Notes a step of a move. A write that comes in between finds the known mover out of date; that costs it another command and nothing
+    /// else.
     pub(super) fn moved(&self, session_id: &str, agent_id: &str, step: Move) {
         let session = self.session(session_id);
         let mut moved = session.moved.lock().unwrap_or_else(PoisonError::into_inner);
@@ -180,5 +202,6 @@ impl Sessions {
         so_far.messages += step.messages;
         so_far.bytes += step.bytes;
         so_far.freed += step.freed;
+        so_far.mover = step.mover.or(so_far.mover);
     }
 }

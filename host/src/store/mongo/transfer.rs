@@ -44,7 +44,16 @@ impl MongoStore {
             while runtime.block_on(cursor.advance()).map_err(failed)? {
                 let document = cursor.current();
                 let Ok(Some(RawBsonRef::String(session_id))) = document.get("_id") else { return Err(corrupt("session")) };
-                let written = store.write_session(&runtime, &mut out, session_id, document);
+                let whole = match runtime.block_on(store.whole(session_id, document)) {
+                    Ok(Some(whole)) => whole,
+                    Ok(None) => continue,
+                    Err(Error::Corrupt(why)) => match out.skip(session_id, why) {
+                        Ok(()) => continue,
+                        Err(_) => break,
+                    },
+                    Err(error) => return Err(error),
+                };
+                let written = store.write_session(&runtime, &mut out, session_id, &whole);
                 if out.is_unwanted() {
                     break;
                 }
@@ -152,8 +161,9 @@ impl MongoStore {
         }
         // Unless somebody has written to it already.
         let filter = write::session(&blocks.session_id, Some(read::revision(read::member(document, "revision")?)?));
-        self.collection.delete_one(filter).await.map_err(failed)?;
-        self.forget_blocks(blocks).await?;
+        if self.collection.delete_one(filter).await.map_err(failed)?.deleted_count > 0 {
+            self.forget_blocks(blocks).await?;
+        }
         let why =
             format!("blocks of session {:?} were removed as orphans during the import; the import has to be repeated", blocks.session_id);
         Err(Error::Unavailable(why))
@@ -190,8 +200,14 @@ impl MongoStore {
                 None
             };
             match stored {
-                Some(stored) if self.is_same(session, &stored).await? => imported.same += 1,
-                Some(_) => imported.differs(session_id),
+                Some(stored) => match self.is_same(session, &stored).await {
+                    Ok(true) => imported.same += 1,
+                    Ok(false) => imported.differs(session_id),
+                    Err(Error::Corrupt(why)) => {
+                        imported.refuse(format!("session {session_id:?}: the one that is there cannot be compared: {why}"));
+                    }
+                    Err(error) => return Err(error),
+                },
                 // Also for an index of somebody's that has the document's values already.
                 None => {
                     tracing::warn!(code = failure.code, message = failure.message, "a session cannot be stored");

@@ -44,6 +44,9 @@ pub(super) enum First {
     Archived(Document),
 }
 
+/// Fields in which copies of one message differ that the reference stored.
+pub(super) const COPIES_DIFFER: [&str; 3] = ["created_at", "updated_at", "storage_id"];
+
 /// Replaces the message that has the id: new fields, the stored `created_at`, and the stored fields to keep.
 ///
 /// Programs that retry by hand may have stored the message twice; then each copy is replaced, so that a redaction leaves none behind.
@@ -61,11 +64,14 @@ pub(super) fn replace_message(
         kept.insert(name, format!("$$message.{name}"));
     }
     let replaced = doc! { "$mergeObjects": [{ "$literal": message }, kept] };
-    // Copies that the reference stored differ in these.
-    let unstamped = |message: &str| doc! { "$mergeObjects": [message, { "created_at": 0, "updated_at": 0, "storage_id": 0 }] };
+    let unstamped = |message: &str| {
+        let unset = |input, field: &&str| Bson::from(doc! { "$unsetField": { "field": *field, "input": input } });
+        COPIES_DIFFER.iter().fold(Bson::from(message), unset)
+    };
     let has_id = doc! { "$eq": ["$$message.message_id", integer(message_id)] };
     let is_copy = doc! { "$eq": [unstamped("$$message"), unstamped("$$first")] };
-    let each = doc! { "$cond": [{ "$and": [has_id, is_copy] }, replaced, "$$message"] };
+    // One after the other: only what has an id is sure to be a document, from which fields can be taken.
+    let each = doc! { "$cond": [has_id, { "$cond": [is_copy, replaced, "$$message"] }, "$$message"] };
     let messages = array(path.value("messages"));
     let mut set = doc! { "updated_at": latest(String::from("$updated_at"), date(now)), "revision": next_revision() };
     set.insert(path.field("updated_at"), latest(path.value("updated_at"), date(now)));

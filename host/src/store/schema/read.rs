@@ -80,7 +80,7 @@ pub(crate) fn revision(stored: Option<RawBsonRef<'_>>) -> Result<u64> {
 }
 
 /// A whole number, of whatever type.
-fn whole(stored: RawBsonRef<'_>) -> Option<i64> {
+pub(crate) fn whole(stored: RawBsonRef<'_>) -> Option<i64> {
     match stored {
         RawBsonRef::Int32(number) => Some(i64::from(number)),
         RawBsonRef::Int64(number) => Some(number),

@@ -5,7 +5,7 @@ use super::{Archive, count, is_moving, number, position};
 use crate::error::{Error, Result};
 use crate::store::mongo::error::{DUPLICATE_KEY, Failure};
 use crate::store::mongo::expressions::{AgentPath, are_in_order, array, highest, in_order, is_object, newest, on};
-use crate::store::mongo::known::Move;
+use crate::store::mongo::known::{Move, Mover};
 use crate::store::mongo::write::{ATTEMPTS, contended, make_way};
 use crate::store::mongo::{MongoStore, majority, primary, questions};
 use crate::store::schema::json::broken;
@@ -76,6 +76,12 @@ struct Sealed {
     messages: Vec<RawBson>,
     /// The lengths of the blocks.
     cuts: Vec<usize>,
+}
+
+impl Sealed {
+    fn mover(&self) -> Mover {
+        Mover { archive: self.archive, fence: self.fence }
+    }
 }
 
 impl MongoStore {
@@ -181,7 +187,8 @@ impl MongoStore {
         };
         Ok(Some(Sight {
             is_moving: archive.is_some() && is_moving(&found)?,
-            claimed: number(&found, "claimed")?.map(|millis| Duration::from_millis(u64::try_from(millis).unwrap_or_default())),
+            // A claim from the future is that of a server whose clock was ahead: no turn, or it would last until the clocks agree.
+            claimed: number(&found, "claimed")?.and_then(|millis| u64::try_from(millis).ok()).map(Duration::from_millis),
             bytes: count(&found, "bytes")?,
             sizes: sizes.into_iter().map(size).collect::<Result<_>>()?,
             archive,
@@ -205,7 +212,7 @@ impl MongoStore {
         let Some(found) = before else { return Ok(None) };
         let sealed = sealed(&found)?;
         let bytes = documents(&sealed.messages).map(|message| message.as_bytes().len() as u64).sum();
-        self.sessions.moved(session_id, path.agent_id(), Move { messages: messages as u64, bytes, freed: 0 });
+        self.sessions.moved(session_id, path.agent_id(), Move { messages: messages as u64, bytes, freed: 0, mover: Some(sealed.mover()) });
         Ok(Some(sealed))
     }
 
@@ -217,7 +224,10 @@ impl MongoStore {
         let mut update = Document::new();
         update.insert("$inc", on(path.field("archive.fence"), 1_i64));
         update.insert("$currentDate", on(path.field("archive.claimed"), true));
-        self.find_and_update(filter, update, path).await?.map(|found| sealed(&found)).transpose()
+        let Some(found) = self.find_and_update(filter, update, path).await? else { return Ok(None) };
+        let sealed = sealed(&found)?;
+        self.sessions.moved(session_id, path.agent_id(), Move { mover: Some(sealed.mover()), ..Move::default() });
+        Ok(Some(sealed))
     }
 
     async fn find_and_update(

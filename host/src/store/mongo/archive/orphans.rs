@@ -1,8 +1,10 @@
 //! Orphans: blocks of archives that no session's document tells of. A process that dies within an import or an undo leaves them, and so does
 //! another program that removes an agent. No reader sees them.
 
+use super::{Archive, position};
 use crate::error::Result;
 use crate::store::mongo::error::Failure;
+use crate::store::mongo::expressions::array;
 use crate::store::mongo::{MongoStore, primary, questions};
 use crate::store::schema::read::member;
 use mongodb::bson::oid::ObjectId;
@@ -55,6 +57,18 @@ impl MongoStore {
         }
         let dead = self.dead_archives(session_id, &listed).await?;
         self.remove_blocks(session_id, &dead).await
+    }
+
+    /// How many messages the blocks of an archive hold.
+    pub(in crate::store::mongo) async fn messages_of(&self, session_id: &str, archive: &Archive) -> Result<u64> {
+        let failed = |error| Failure::of(error).into_error();
+        let blocks = vec![
+            doc! { "$match": { "session_id": session_id, "_id.archive": archive.id, "_id.first": { "$lt": position(archive.count) } } },
+            doc! { "$group": { "_id": Bson::Null, "messages": { "$sum": { "$size": array("$messages") } } } },
+        ];
+        let counted = self.archive.aggregate(blocks).selection_criteria(primary()).with_type::<RawDocumentBuf>();
+        let mut cursor = counted.await.map_err(failed)?;
+        if cursor.advance().await.map_err(failed)? { super::count(cursor.current(), "messages") } else { Ok(0) }
     }
 
     /// How many blocks of an archive are in place, and their size in bytes.

@@ -273,8 +273,8 @@ impl Agent {
         if before <= after {
             return 0;
         }
-        // As the server orders them: what is no time comes before all times.
-        let time = |message: &RawDocumentBuf| message.get_datetime("created_at").ok().map(DateTime::timestamp_millis);
+        // As lists order them: messages without a time come last.
+        let time = |message: &RawDocumentBuf| created(message).unwrap_or(i64::MAX);
         if !self.messages.is_sorted_by_key(time) {
             self.messages.sort_by_key(time);
         }
@@ -340,8 +340,13 @@ impl Archive {
         for message in messages {
             self.count += 1;
             self.top = self.top.max(read::message_id(message).ok().flatten().unwrap_or(-1));
-            self.latest = self.latest.max(message.get_datetime("created_at").ok().map(DateTime::timestamp_millis));
+            self.latest = self.latest.max(created(message));
         }
         block
     }
+}
+
+/// When a message was created, in milliseconds since the epoch, if that can be read.
+fn created(message: &RawDocument) -> Option<i64> {
+    read::stamp(message, "created_at").ok().flatten().map(|created| created.0)
 }

@@ -70,6 +70,33 @@ fn agent_of<'a>(session: &'a RawDocument, agent_id: &str) -> Result<Option<&'a R
 }
 
 impl MongoStore {
+    /// A session of which all messages can be read, as it is now if it has changed; none if it is gone. Else `corrupt`.
+    pub(super) async fn whole(&self, session_id: &str, session: &RawDocument) -> Result<Option<RawDocumentBuf>> {
+        let mut session = session.to_owned();
+        while !self.has_blocks(session_id, &session).await? {
+            // Its archive may have been folded back in between.
+            match self.read_whole(session_id).await? {
+                Some(now) if now == session => return Err(incomplete(session_id)),
+                Some(now) => session = now,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(session))
+    }
+
+    /// Whether blocks hold as many messages as a session tells of.
+    async fn has_blocks(&self, session_id: &str, session: &RawDocument) -> Result<bool> {
+        let Some(RawBsonRef::Document(agents)) = member(session, "agents")? else { return Ok(true) };
+        for agent in agents {
+            let (_, RawBsonRef::Document(agent)) = agent.map_err(broken)? else { continue };
+            let Some(archive) = Lying::of(agent)?.archive.filter(|archive| archive.count > 0) else { continue };
+            if self.messages_of(session_id, &archive).await? < archive.count {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Writes a session as text. Blocks, so it belongs on a thread that may.
     pub(super) fn write_session(&self, runtime: &Handle, out: &mut Out, session_id: &str, session: &RawDocument) -> Result<()> {
         write_members(out, session, |out, name, value| match value {
