@@ -151,6 +151,11 @@ mod tests {
     }
 
     #[test]
+    fn a_jump_that_was_taken_back_and_comes_again_is_doubted_anew() {
+        assert_eq!(stamps([(0, 0), (3_600, 1), (2, 2), (3_999, 399), (4_298, 698), (4_299, 699)]), [0, 1, 2, 399, 698, 4_299]);
+    }
+
+    #[test]
     fn a_suspended_machine_is_believed_after_five_minutes() {
         assert_eq!(stamps([(0, 0), (30_000, 1), (30_299, 300), (30_300, 301)]), [0, 1, 300, 30_300]);
     }

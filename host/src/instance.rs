@@ -130,7 +130,7 @@ impl Runner {
         let handed_over = message_bytes.max(page_bytes).saturating_mul(2);
         store.set_hostcall_fuel(store.hostcall_fuel().max(handed_over));
         let instance = self.pre.instantiate_async(&mut store).await?;
-        let most = self.ctx.limits.calls_per_instance.max(1);
+        let most = self.ctx.limits.calls_per_instance;
         store
             .run_concurrent(async |accessor| {
                 let mut serving = pin!(serve_calls(accessor, &instance, &alive, first, jobs, most));

@@ -25,6 +25,9 @@ const ANSWERS: usize = 5;
 const IN_FLIGHT: usize = 16;
 const MESSAGE: usize = 40;
 
+/// Calls without their texts have at most this part.
+const CALLS: usize = 16;
+
 /// Bytes beside the body that a call may bring: ids and the like. The component checks their real bounds.
 pub(crate) const SMALL_ARGUMENTS: usize = 64 * KIB;
 
@@ -50,12 +53,14 @@ pub struct Limits {
     ///
     /// - Answers that an instance holds at once have at most a fifth of it. An answer that does not fit waits for others to be handed over,
     ///   and is `unavailable` when `call_deadline` comes first. An answer that would not even fit alone is `too-large`.
-    /// - `message_bytes` is at most a fortieth of it, and `bytes_in_flight` a sixteenth. More of them is not granted.
+    /// - `message_bytes` is at most a fortieth of it, and `bytes_in_flight` a sixteenth. `calls_per_instance` is at most 64 for each MiB. More
+    ///   of them is not granted.
     ///
     /// Whoever runs the component in an engine of their own bounds its memory there. Default: 1 GiB, of which only what is used is taken.
     pub instance_memory_bytes: usize,
     /// How long the store may take for one call before the caller gets `timeout`, and how long a call waits for an instance to take it.
-    /// A write that is under way then is finished all the same, before any later call on its session begins.
+    /// A write that is under way then is finished all the same, before any later call on its session begins. Code of a repository's instance
+    /// that runs for so long without giving way is stopped: the instance is replaced, and its calls end in `unavailable`.
     /// Default: 60 seconds, twice the time the MongoDB driver looks for a server.
     pub call_deadline: Duration,
     /// Calls that go on in the store after their deadline. While there are so many, every new call is `unavailable`; calls that were under
@@ -72,14 +77,16 @@ impl Limits {
         if self.instance_memory_bytes < LEAST_INSTANCE_MEMORY {
             return Err(Error::InvalidArgument(format!("instance_memory_bytes: must be at least {LEAST_INSTANCE_MEMORY}")));
         }
-        let message_bytes = self.message_bytes.min(self.texts() / MESSAGE);
+        let calls_per_instance = self.calls_per_instance.clamp(1, self.instance_memory_bytes / CALLS / CALL);
+        let fits = Self { calls_per_instance, ..self };
+        let message_bytes = fits.message_bytes.min(fits.texts() / MESSAGE);
         // A call may bring ids and the like beside its message.
         let least_in_flight = message_bytes.saturating_add(SMALL_ARGUMENTS);
         Ok(Self {
             message_bytes,
-            page_bytes: self.page_bytes.min(self.answer_bytes()),
-            bytes_in_flight: self.bytes_in_flight.min(self.texts() / IN_FLIGHT).max(least_in_flight),
-            ..self
+            page_bytes: fits.page_bytes.min(fits.answer_bytes()),
+            bytes_in_flight: fits.bytes_in_flight.min(fits.texts() / IN_FLIGHT).max(least_in_flight),
+            ..fits
         })
     }
 

@@ -117,8 +117,11 @@ async fn what_an_instance_cannot_hold_is_too_large() -> anyhow::Result<()> {
 async fn an_instance_needs_some_memory() -> anyhow::Result<()> {
     let build = async |instance_memory_bytes| -> Result<()> {
         let store = EmbeddedStore::in_memory(StoreOptions::default()).await?;
-        let repo = Repository::builder(store).limits(Limits { instance_memory_bytes, ..Limits::default() }).build()?;
+        // As many calls as there may be: the memory bounds them, too.
+        let limits = Limits { instance_memory_bytes, calls_per_instance: usize::MAX, ..Limits::default() };
+        let repo = Repository::builder(store).limits(limits).build()?;
         repo.sessions().create("s", None).await?;
+        repo.agents().create("s", "a", text(40_000)).await?;
         repo.close().await;
         Ok(())
     };
