@@ -3,6 +3,7 @@
 //! The calls name the errors that are their own; any of them can also end in one that [`Error`] describes for all.
 
 use crate::error::{Error, Result};
+use crate::instance;
 use crate::repository::Repository;
 use crate::types::{Agent, Feedback, Json, Message, Session};
 
@@ -10,9 +11,10 @@ use crate::types::{Agent, Feedback, Json, Message, Session};
 macro_rules! call {
     ($repo:expr, $size:expr, $accessor:ident.$function:ident($($argument:expr),*), $answer:expr) => {
         $repo
-            .call($size, move |accessor, instance| {
+            .call($size, move |accessor, instance, brought| {
                 Box::pin(async move {
-                    Ok(instance.$accessor().$function(accessor, $($argument),*).await?.map($answer).map_err(Error::from))
+                    let function = instance.$accessor().$function();
+                    Ok(instance::call(accessor, function, ($($argument,)*), brought).await?.map($answer).map_err(Error::from))
                 })
             })
             .await
@@ -68,7 +70,7 @@ impl Sessions<'_> {
     pub async fn create(self, session_id: impl Into<String>, session_type: Option<&str>) -> Result<Session> {
         let (session_id, session_type) = (session_id.into(), session_type.map(str::to_owned));
         let size = session_id.len() + session_type.as_ref().map_or(0, String::len);
-        call!(self.repository, size, session_repository_sessions.call_create(session_id, session_type, self.expected), Session::from)
+        call!(self.repository, size, session_repository_sessions.func_create(session_id, session_type, self.expected), Session::from)
     }
 
     /// Reads a session.
@@ -78,7 +80,7 @@ impl Sessions<'_> {
     /// `invalid-argument`.
     pub async fn read(self, session_id: impl Into<String>) -> Result<Option<Session>> {
         let session_id = session_id.into();
-        call!(self.repository, session_id.len(), session_repository_sessions.call_read(session_id), |session| session.map(Session::from))
+        call!(self.repository, session_id.len(), session_repository_sessions.func_read(session_id), |session| session.map(Session::from))
     }
 }
 
@@ -91,7 +93,7 @@ impl Agents<'_> {
     pub async fn create(self, session_id: impl Into<String>, agent_id: impl Into<String>, agent: impl Into<Json>) -> Result<()> {
         let (session_id, agent_id, agent) = (session_id.into(), agent_id.into(), agent.into().into_string());
         let size = session_id.len() + agent_id.len() + agent.len();
-        call!(self.repository, size, session_repository_agents.call_create(session_id, agent_id, agent, self.expected), |()| ())
+        call!(self.repository, size, session_repository_agents.func_create(session_id, agent_id, agent, self.expected), |()| ())
     }
 
     /// Reads an agent without its messages.
@@ -102,7 +104,7 @@ impl Agents<'_> {
     pub async fn read(self, session_id: impl Into<String>, agent_id: impl Into<String>) -> Result<Option<Agent>> {
         let (session_id, agent_id) = (session_id.into(), agent_id.into());
         let size = session_id.len() + agent_id.len();
-        call!(self.repository, size, session_repository_agents.call_read(session_id, agent_id), |agent| agent.map(Agent::from))
+        call!(self.repository, size, session_repository_agents.func_read(session_id, agent_id), |agent| agent.map(Agent::from))
     }
 
     /// Replaces an agent's own fields; `model`, `system_prompt` and `prompt_metadata` stay unless the update brings them.
@@ -113,7 +115,7 @@ impl Agents<'_> {
     pub async fn update(self, session_id: impl Into<String>, agent_id: impl Into<String>, agent: impl Into<Json>) -> Result<()> {
         let (session_id, agent_id, agent) = (session_id.into(), agent_id.into(), agent.into().into_string());
         let size = session_id.len() + agent_id.len() + agent.len();
-        call!(self.repository, size, session_repository_agents.call_update(session_id, agent_id, agent, self.expected), |()| ())
+        call!(self.repository, size, session_repository_agents.func_update(session_id, agent_id, agent, self.expected), |()| ())
     }
 }
 
@@ -135,17 +137,18 @@ impl Messages<'_> {
         call!(
             self.repository,
             size,
-            session_repository_messages.call_create(session_id, agent_id, message_id, message, self.expected),
+            session_repository_messages.func_create(session_id, agent_id, message_id, message, self.expected),
             |()| ()
         )
     }
 
-    /// Appends a message under the next id and returns that. With an idempotency key it can be repeated safely: an agent remembers the
-    /// keys of its last 256 appends that had one, at least.
+    /// Appends a message under the next id and returns that. With an idempotency key a retry is safe: it stores nothing and returns the same
+    /// id. An agent remembers at least its last 256 keyed appends.
     ///
     /// # Errors
     ///
-    /// `not-found`, `stale`, `invalid-argument`, also for a body that brings a `message_id`.
+    /// `not-found`, `stale`, `already-exists` for a key whose append had other content, `invalid-argument`, also for a body that brings a
+    /// `message_id`.
     pub async fn append(
         self,
         session_id: impl Into<String>,
@@ -159,7 +162,7 @@ impl Messages<'_> {
         call!(
             self.repository,
             size,
-            session_repository_messages.call_append(session_id, agent_id, message, key, self.expected),
+            session_repository_messages.func_append(session_id, agent_id, message, key, self.expected),
             |message_id| message_id
         )
     }
@@ -185,7 +188,7 @@ impl Messages<'_> {
         call!(
             self.repository,
             size,
-            session_repository_messages.call_append_many(session_id, agent_id, messages, key, self.expected),
+            session_repository_messages.func_append_many(session_id, agent_id, messages, key, self.expected),
             |first| first
         )
     }
@@ -198,7 +201,7 @@ impl Messages<'_> {
     pub async fn read(self, session_id: impl Into<String>, agent_id: impl Into<String>, message_id: i64) -> Result<Option<Message>> {
         let (session_id, agent_id) = (session_id.into(), agent_id.into());
         let size = session_id.len() + agent_id.len();
-        call!(self.repository, size, session_repository_messages.call_read(session_id, agent_id, message_id), |message| message
+        call!(self.repository, size, session_repository_messages.func_read(session_id, agent_id, message_id), |message| message
             .map(Message::from))
     }
 
@@ -219,7 +222,7 @@ impl Messages<'_> {
         call!(
             self.repository,
             size,
-            session_repository_messages.call_update(session_id, agent_id, message_id, message, self.expected),
+            session_repository_messages.func_update(session_id, agent_id, message_id, message, self.expected),
             |()| ()
         )
     }
@@ -238,7 +241,7 @@ impl Messages<'_> {
     ) -> Result<Vec<Message>> {
         let (session_id, agent_id) = (session_id.into(), agent_id.into());
         let size = session_id.len() + agent_id.len();
-        call!(self.repository, size, session_repository_messages.call_list(session_id, agent_id, limit, offset), |page| page
+        call!(self.repository, size, session_repository_messages.func_list(session_id, agent_id, limit, offset), |page| page
             .into_iter()
             .map(Message::from)
             .collect())
@@ -254,7 +257,7 @@ impl Metadata<'_> {
     pub async fn update(self, session_id: impl Into<String>, metadata: impl Into<Json>) -> Result<()> {
         let (session_id, metadata) = (session_id.into(), metadata.into().into_string());
         let size = session_id.len() + metadata.len();
-        call!(self.repository, size, session_repository_metadata.call_update(session_id, metadata, self.expected), |()| ())
+        call!(self.repository, size, session_repository_metadata.func_update(session_id, metadata, self.expected), |()| ())
     }
 
     /// Reads all metadata of a session.
@@ -264,7 +267,7 @@ impl Metadata<'_> {
     /// `invalid-argument`.
     pub async fn get(self, session_id: impl Into<String>) -> Result<Option<Json>> {
         let session_id = session_id.into();
-        call!(self.repository, session_id.len(), session_repository_metadata.call_get(session_id), |metadata| metadata.map(Json::from))
+        call!(self.repository, session_id.len(), session_repository_metadata.func_get(session_id), |metadata| metadata.map(Json::from))
     }
 
     /// Removes fields, by the same paths as in [`Metadata::update`].
@@ -276,7 +279,7 @@ impl Metadata<'_> {
         let (session_id, keys): (String, Vec<String>) = (session_id.into(), keys.into_iter().map(Into::into).collect());
         // A short key still takes a place of its own on both sides.
         let size = session_id.len() + keys.iter().map(|key| key.len() + 2 * size_of::<String>()).sum::<usize>();
-        call!(self.repository, size, session_repository_metadata.call_delete(session_id, keys, self.expected), |()| ())
+        call!(self.repository, size, session_repository_metadata.func_delete(session_id, keys, self.expected), |()| ())
     }
 }
 
@@ -289,7 +292,7 @@ impl Feedbacks<'_> {
     pub async fn add(self, session_id: impl Into<String>, feedback: impl Into<Json>) -> Result<()> {
         let (session_id, feedback) = (session_id.into(), feedback.into().into_string());
         let size = session_id.len() + feedback.len();
-        call!(self.repository, size, session_repository_feedback.call_add(session_id, feedback, self.expected), |()| ())
+        call!(self.repository, size, session_repository_feedback.func_add(session_id, feedback, self.expected), |()| ())
     }
 
     /// Lists all entries, oldest first.
@@ -299,7 +302,7 @@ impl Feedbacks<'_> {
     /// `invalid-argument`.
     pub async fn list(self, session_id: impl Into<String>) -> Result<Vec<Feedback>> {
         let session_id = session_id.into();
-        call!(self.repository, session_id.len(), session_repository_feedback.call_list(session_id), |entries| entries
+        call!(self.repository, session_id.len(), session_repository_feedback.func_list(session_id), |entries| entries
             .into_iter()
             .map(Feedback::from)
             .collect())

@@ -1,6 +1,7 @@
 //! The host interface, in the shape of Wasmtime's own: a context, a view on it, a marker and `add_to_linker`.
 
 use crate::bindings::{storage, wall_clock, wit};
+use crate::calls::Calls;
 use crate::clock;
 use crate::limits::Limits;
 use crate::overdue::Overdue;
@@ -9,19 +10,22 @@ use std::fmt;
 use std::sync::Arc;
 use wasmtime::component::{HasData, Linker};
 
-/// What the repository's imports need of a Wasmtime store: which [`Store`] keeps the data, and the bounds. Clones share what they know of
-/// calls that are under way, so give every instance on one [`Store`] a clone of one context.
+/// What the repository's imports need of a Wasmtime store: which [`Store`] keeps the data, and the bounds. Contexts on one [`Store`] share
+/// its [`Overdue`] calls.
 #[derive(Clone)]
 pub struct SessionCtx {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) limits: Limits,
     pub(crate) overdue: Overdue,
+    /// The calls of the instance, if it is one of a repository.
+    pub(crate) calls: Option<Calls>,
 }
 
 impl SessionCtx {
     /// A context on a store, with default limits.
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, limits: Limits::default(), overdue: Overdue::default() }
+        let overdue = store.overdue();
+        Self { store, limits: Limits::default(), overdue, calls: None }
     }
 
     /// The same context with other limits.
@@ -66,6 +70,10 @@ impl HasData for SessionHost {
 /// The component's functions are async in the sense of the component model, so call them within
 /// [`wasmtime::Store::run_concurrent`], inside a Tokio runtime. With a linker that has WASI in it already, use
 /// [`add_only_storage_to_linker`] and give WASI a wall clock that never steps back.
+///
+/// The wall clock of this function never steps back within a process. A reading of the machine's clock that is more than a minute off from
+/// the monotonic clock is believed once it has kept that distance for five minutes. Until then a jump forward is ignored, and after a jump
+/// back the latest time is repeated.
 ///
 /// # Errors
 ///

@@ -1,15 +1,18 @@
-//! Runs the component: instances that each serve many calls at once, and that are replaced when they trap.
+//! Runs the component: instances that each serve many calls at once, and that are replaced when they trap or make no progress.
 
-use crate::bindings::{Instance, InstancePre};
+use crate::bindings::{Instance, InstancePre, wit};
+use crate::calls::{Brought, Calls};
 use crate::ctx::{self, SessionCtx, SessionCtxView, SessionView};
+use crate::epoch::{self, Stall};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::OnceLock;
 use tokio::sync::watch;
-use wasmtime::component::{Accessor, Component, Linker};
+use wasmtime::component::{Accessor, Component, ComponentNamedList, Lift, Linker, Lower, TypedFunc};
 use wasmtime::{Config, Engine, Store, StoreLimits, StoreLimitsBuilder};
 
 /// The component that is built from this version of `guest/`. `SESSION_REPOSITORY_COMPONENT`, set when this crate is built, names another.
@@ -18,6 +21,8 @@ pub(crate) const COMPONENT: &[u8] = include_bytes!(env!("SESSION_REPOSITORY_COMP
 /// What each instance's Wasmtime store holds.
 pub(crate) struct State {
     session: SessionCtx,
+    calls: Calls,
+    stall: Stall,
     limits: StoreLimits,
 }
 
@@ -25,6 +30,28 @@ impl SessionView for State {
     fn session(&mut self) -> SessionCtxView<'_> {
         SessionCtxView { ctx: &mut self.session }
     }
+}
+
+/// An exported function of the component, as `bindings` types it.
+pub(crate) type Function<P, R> = TypedFunc<P, (Result<R, wit::Error>,)>;
+
+/// Has the component run an exported function. What the call brings is held until it has ended.
+pub(crate) async fn call<P, R>(
+    accessor: &Accessor<State>,
+    function: Function<P, R>,
+    arguments: P,
+    brought: Brought,
+) -> wasmtime::Result<Result<R, wit::Error>>
+where
+    P: ComponentNamedList + Lower + Send + Sync + 'static,
+    R: 'static,
+    (Result<R, wit::Error>,): ComponentNamedList + Lift + Send + Sync + 'static,
+{
+    let call = accessor.with(|access| function.start_call_concurrent(access, arguments))?;
+    // Nothing of the component runs before the next await.
+    let _export = accessor.with(|mut access| access.data_mut().calls.begin(call.task(), brought));
+    let (answer,) = function.finish_call_concurrent(accessor, call).await?;
+    Ok(answer)
 }
 
 /// A call that an instance is to run: it answers its caller by itself and fails only if the instance trapped.
@@ -43,23 +70,29 @@ pub(crate) struct Runner {
 }
 
 /// The component, compiled once for all of the process.
-pub(crate) fn compiled() -> wasmtime::Result<&'static Component> {
+pub(crate) fn component() -> Result<&'static Component> {
+    compiled().map_err(|error| {
+        tracing::error!(?error, "cannot compile the component");
+        Error::Internal(String::from("the component cannot be prepared"))
+    })
+}
+
+fn compiled() -> wasmtime::Result<&'static Component> {
     static COMPILED: OnceLock<Component> = OnceLock::new();
     if let Some(component) = COMPILED.get() {
         return Ok(component);
     }
     let mut config = Config::new();
-    config.wasm_component_model_async(true);
+    config.wasm_component_model_async(true).epoch_interruption(true);
     let component = Component::new(&Engine::new(&config)?, COMPONENT)?;
     // Another thread may have been faster.
     Ok(COMPILED.get_or_init(|| component))
 }
 
 impl Runner {
-    /// Links the component.
-    pub(crate) fn new(ctx: SessionCtx) -> Result<Self> {
+    /// Links a component.
+    pub(crate) fn new(component: &Component, ctx: SessionCtx) -> Result<Self> {
         let prepare = || -> wasmtime::Result<Self> {
-            let component = compiled()?;
             let engine = component.engine().clone();
             let mut linker = Linker::new(&engine);
             ctx::add_to_linker(&mut linker)?;
@@ -77,7 +110,7 @@ impl Runner {
         while let Ok(first) = jobs.recv().await {
             match self.serve_one_instance(first, &jobs).await {
                 Ok(()) => return,
-                Err(error) => tracing::error!(?error, "an instance of the component trapped and is replaced"),
+                Err(error) => tracing::error!(?error, "an instance of the component was stopped and is replaced"),
             }
         }
     }
@@ -86,15 +119,29 @@ impl Runner {
         // Declared before the store, so that it goes after it.
         let alive = watch::Sender::new(());
         let limits = StoreLimitsBuilder::new().memory_size(self.ctx.limits.instance_memory_bytes).build();
-        let mut store = Store::new(&self.engine, State { session: self.ctx.clone(), limits });
+        let calls = Calls::new(self.ctx.limits.answer_bytes());
+        let session = SessionCtx { calls: Some(calls.clone()), ..self.ctx.clone() };
+        let mut store = Store::new(&self.engine, State { session, calls, stall: Stall::default(), limits });
         store.limiter(|state| &mut state.limits);
+        let _ticking = epoch::tick(&self.engine)?;
+        epoch::interrupt(&mut store, self.ctx.limits.call_deadline, |state| &mut state.stall);
         // What a guest may hand over in one call, in bytes; our own limits answer first, with an error in place of a trap.
         let Limits { message_bytes, page_bytes, .. } = self.ctx.limits;
         let handed_over = message_bytes.max(page_bytes).saturating_mul(2);
         store.set_hostcall_fuel(store.hostcall_fuel().max(handed_over));
         let instance = self.pre.instantiate_async(&mut store).await?;
         let most = self.ctx.limits.calls_per_instance.max(1);
-        store.run_concurrent(async |accessor| serve_calls(accessor, &instance, &alive, first, jobs, most).await).await?
+        store
+            .run_concurrent(async |accessor| {
+                let mut serving = pin!(serve_calls(accessor, &instance, &alive, first, jobs, most));
+                // Polled each time that the component's code has given way to the host.
+                poll_fn(|cx| {
+                    accessor.with(|mut access| access.data_mut().stall.end());
+                    serving.as_mut().poll(cx)
+                })
+                .await
+            })
+            .await?
     }
 }
 
@@ -122,3 +169,6 @@ async fn serve_calls(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

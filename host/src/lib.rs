@@ -12,8 +12,10 @@
 
 mod api;
 mod bindings;
+mod calls;
 mod clock;
 mod ctx;
+mod epoch;
 mod error;
 mod inspect;
 mod instance;
@@ -30,6 +32,7 @@ pub use ctx::{SessionCtx, SessionCtxView, SessionHost, SessionView, add_only_sto
 pub use error::{Entity, Error, Result};
 pub use inspect::{Index, Landmark, Report};
 pub use limits::Limits;
+pub use overdue::Overdue;
 /// What [`EmbeddedStore::on_backend`] stands on: a store's bytes, wherever they are.
 pub use redb::StorageBackend;
 pub use repository::{Repository, RepositoryBuilder};

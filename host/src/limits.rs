@@ -1,8 +1,32 @@
 //! Every bound that the host keeps, with its unit and default.
 
+use crate::error::{Error, Result};
 use std::time::Duration;
 
-const MIB: usize = 1024 * 1024;
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+/// The least memory with which an instance can serve calls, in bytes.
+const LEAST_INSTANCE_MEMORY: usize = 4 * MIB;
+
+/// Memory of an instance without its calls, in bytes. Measured: 1.1 MiB.
+const INSTANCE: usize = 2 * MIB;
+
+/// Memory of a call without its texts, in bytes. Measured: 0.8 KiB.
+const CALL: usize = KIB;
+
+// How the rest of an instance's memory is shared out, measured with the texts that need most:
+//
+// - An answer takes at most 1.4 times its size (items of two bytes); twice its size is set aside: two fifths in all.
+// - What a call brings lies there twice at most while the store works: an eighth in all.
+// - While a message is checked, which happens for one call at a time, it takes at most sixteen times its size (one whose id is taken, of
+//   members of a few bytes each): two fifths.
+const ANSWERS: usize = 5;
+const IN_FLIGHT: usize = 16;
+const MESSAGE: usize = 40;
+
+/// Bytes beside the body that a call may bring: ids and the like. The component checks their real bounds.
+pub(crate) const SMALL_ARGUMENTS: usize = 64 * KIB;
 
 /// The bounds of a host. Change a field of the default to change a bound:
 ///
@@ -22,13 +46,52 @@ pub struct Limits {
     pub calls_per_instance: usize,
     /// Text of the calls that may be under way at once, in bytes; more wait. At least `message_bytes`. Default: 64 MiB.
     pub bytes_in_flight: usize,
-    /// Linear memory of one instance, in bytes: the calls that it serves and their answers have to fit. An instance that needs more traps
-    /// and is replaced; the calls that it had end in `unavailable`. Default: 1 GiB, of which only what is used is taken.
+    /// Linear memory of one instance of a [`Repository`](crate::Repository), in bytes, at least 4 MiB. Its calls and their answers share it:
+    ///
+    /// - Answers that an instance holds at once have at most a fifth of it. An answer that does not fit waits for others to be handed over,
+    ///   and is `unavailable` when `call_deadline` comes first. An answer that would not even fit alone is `too-large`.
+    /// - `message_bytes` is at most a fortieth of it, and `bytes_in_flight` a sixteenth. More of them is not granted.
+    ///
+    /// Whoever runs the component in an engine of their own bounds its memory there. Default: 1 GiB, of which only what is used is taken.
     pub instance_memory_bytes: usize,
     /// How long the store may take for one call before the caller gets `timeout`, and how long a call waits for an instance to take it.
     /// A write that is under way then is finished all the same, before any later call on its session begins.
     /// Default: 60 seconds, twice the time the MongoDB driver looks for a server.
     pub call_deadline: Duration,
+    /// Calls that go on in the store after their deadline. While there are so many, every new call is `unavailable`; calls that were under
+    /// way by then may come on top. The count is the store's, whichever repository made the calls. Default: 1,024.
+    pub overdue_calls: usize,
+    /// Text that overdue calls brought and still hold, in bytes. While there is so much, every new call is `unavailable`. Until an overdue
+    /// call has ended, its text counts towards `bytes_in_flight` as well. Default: 32 MiB.
+    pub overdue_bytes: usize,
+}
+
+impl Limits {
+    /// These limits, with those lowered that an instance's memory does not bear.
+    pub(crate) fn within_memory(self) -> Result<Self> {
+        if self.instance_memory_bytes < LEAST_INSTANCE_MEMORY {
+            return Err(Error::InvalidArgument(format!("instance_memory_bytes: must be at least {LEAST_INSTANCE_MEMORY}")));
+        }
+        let message_bytes = self.message_bytes.min(self.texts() / MESSAGE);
+        // A call may bring ids and the like beside its message.
+        let least_in_flight = message_bytes.saturating_add(SMALL_ARGUMENTS);
+        Ok(Self {
+            message_bytes,
+            page_bytes: self.page_bytes.min(self.answer_bytes()),
+            bytes_in_flight: self.bytes_in_flight.min(self.texts() / IN_FLIGHT).max(least_in_flight),
+            ..self
+        })
+    }
+
+    /// Answers that one instance may hold at once, in bytes, counted as for `page_bytes`.
+    pub(crate) fn answer_bytes(&self) -> usize {
+        self.texts() / ANSWERS
+    }
+
+    /// Memory of an instance for the texts of its calls.
+    fn texts(&self) -> usize {
+        self.instance_memory_bytes.saturating_sub(INSTANCE).saturating_sub(self.calls_per_instance.saturating_mul(CALL))
+    }
 }
 
 impl Default for Limits {
@@ -40,6 +103,8 @@ impl Default for Limits {
             bytes_in_flight: 64 * MIB,
             instance_memory_bytes: 1024 * MIB,
             call_deadline: Duration::from_secs(60),
+            overdue_calls: 1024,
+            overdue_bytes: 32 * MIB,
         }
     }
 }

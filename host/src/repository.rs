@@ -2,10 +2,11 @@
 
 use crate::api::{Agents, Feedbacks, Messages, Metadata, Sessions};
 use crate::bindings::Instance;
+use crate::calls::Brought;
 use crate::ctx::SessionCtx;
 use crate::error::{Error, Result};
 use crate::instance::{self, Job, Runner, State};
-use crate::limits::Limits;
+use crate::limits::{Limits, SMALL_ARGUMENTS};
 use crate::store::Store;
 use std::fmt;
 use std::pin::Pin;
@@ -13,13 +14,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::timeout;
-use wasmtime::component::Accessor;
+use wasmtime::component::{Accessor, Component};
 
-/// How much longer than the store an instance may take to answer, before it counts as stuck.
+/// How much longer than the store and code that makes no progress an instance may take to answer, before it counts as stuck.
 const ANSWER_GRACE: Duration = Duration::from_secs(10);
-
-/// Bytes beside the body that a call may bring: ids and the like. The component checks their real bounds.
-const SMALL_ARGUMENTS: usize = 64 * 1024;
 
 /// The session repository: runs the component in a few instances on top of a [`Store`].
 ///
@@ -90,13 +88,20 @@ impl RepositoryBuilder {
     ///
     /// # Errors
     ///
-    /// `internal` outside a Tokio runtime, or if the component does not fit this host.
+    /// `invalid-argument` for instances that have too little memory; `internal` outside a Tokio runtime, or if the component does not fit
+    /// this host.
     pub fn build(self) -> Result<Repository> {
+        self.build_on(instance::component()?)
+    }
+
+    /// Builds a repository on a component, for tests: one that has the imports and exports of ours.
+    pub(crate) fn build_on(self, component: &Component) -> Result<Repository> {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return Err(Error::Internal(String::from("a repository needs a Tokio runtime around it")));
         };
         let Self { store, limits, instances } = self;
-        let runner = Arc::new(Runner::new(SessionCtx::new(Arc::clone(&store)).with_limits(limits))?);
+        let limits = limits.within_memory()?;
+        let runner = Arc::new(Runner::new(component, SessionCtx::new(Arc::clone(&store)).with_limits(limits))?);
         let (jobs, queue) = async_channel::bounded(instances);
         let serving = watch::Sender::new(());
         for _ in 0..instances {
@@ -106,7 +111,7 @@ impl RepositoryBuilder {
                 drop(serves);
             });
         }
-        let bytes = limits.bytes_in_flight.max(limits.message_bytes.saturating_add(SMALL_ARGUMENTS)).min(Semaphore::MAX_PERMITS);
+        let bytes = limits.bytes_in_flight.min(Semaphore::MAX_PERMITS);
         Ok(Repository { shared: Arc::new(Shared { store, limits, jobs, serving, bytes: Arc::new(Semaphore::new(bytes)) }) })
     }
 }
@@ -130,10 +135,7 @@ impl Repository {
     ///
     /// `internal` if the component does not fit this host.
     pub fn prepare() -> Result<()> {
-        instance::compiled().map(drop).map_err(|error| {
-            tracing::error!(?error, "cannot compile the component");
-            Error::Internal(String::from("the component cannot be prepared"))
-        })
+        instance::component().map(drop)
     }
 
     /// Calls on sessions.
@@ -173,7 +175,11 @@ impl Repository {
     pub(crate) async fn call<R, C>(&self, size: usize, call: C) -> Result<R>
     where
         R: Send + 'static,
-        C: for<'a> FnOnce(&'a Accessor<State>, &'a Instance) -> Pin<Box<dyn Future<Output = wasmtime::Result<Result<R>>> + Send + 'a>>
+        C: for<'a> FnOnce(
+                &'a Accessor<State>,
+                &'a Instance,
+                Brought,
+            ) -> Pin<Box<dyn Future<Output = wasmtime::Result<Result<R>>> + Send + 'a>>
             + Send
             + 'static,
     {
@@ -184,26 +190,26 @@ impl Repository {
         let (begin, begun) = oneshot::channel();
         let (answer, answered) = oneshot::channel();
         let taken = async {
-            // Held until the call has ended: it bounds what the instances hold.
+            let closed = || Error::Unavailable(String::from("the repository is closed"));
+            // Held until the call and what it began in the store have ended: it bounds what both hold.
             let permit = Arc::clone(&self.shared.bytes).acquire_many_owned(u32::try_from(size).unwrap_or(u32::MAX)).await;
+            let brought = Arc::new(permit.map_err(|_| closed())?);
             let job: Job = Box::new(move |accessor, instance, alive| {
                 Box::pin(async move {
-                    let _permit = permit;
                     // A caller that is gone before its call has begun gets none made.
                     if begin.send(alive).is_ok() {
                         // Nobody may be listening any more; the call has run to its end all the same.
-                        drop(answer.send(call(accessor, instance).await?));
+                        drop(answer.send(call(accessor, instance, brought).await?));
                     }
                     Ok(())
                 })
             });
-            let closed = |_| Error::Unavailable(String::from("the repository is closed"));
-            self.shared.jobs.send(job).await.map_err(closed)?;
+            self.shared.jobs.send(job).await.map_err(|_| closed())?;
             begun.await.map_err(|_| lost())
         };
         let mut alive = timeout(limits.call_deadline, taken).await.unwrap_or(Err(Error::Timeout))?;
-        // The storage answers within the deadline, and the component with it.
-        match timeout(limits.call_deadline.saturating_add(ANSWER_GRACE), answered).await {
+        // The storage answers within the deadline, and code of the component that runs on for as long is stopped.
+        match timeout(limits.call_deadline.saturating_mul(2).saturating_add(ANSWER_GRACE), answered).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => {
                 // What the instance had under way is known to be overdue once it is gone, so a retry comes after it.

@@ -10,7 +10,8 @@ use crate::types::{Json, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
-use wasmtime::component::Accessor;
+use wasmtime::component::{Accessor, GuestTaskId};
+use wasmtime::{AsContextMut as _, StoreContextMut};
 
 impl Host for SessionCtxView<'_> {}
 
@@ -27,17 +28,25 @@ where
     R: Send + 'static,
     F: Future<Output = Result<R>> + Send + 'static,
 {
-    // Taken and put back before the first await: other calls of the instance need the store meanwhile.
-    let SessionCtx { store, limits, overdue } = accessor.with(|mut access| access.get().ctx.clone());
+    // Taken and put back before the first await: other calls of the instance need the store meanwhile, and only now is the task that calls
+    // the current one.
+    let (ctx, caller) = accessor.with(|mut access| (access.get().ctx.clone(), calling_task(access.as_context_mut())));
+    let SessionCtx { store, limits, overdue, calls } = ctx;
     let Limits { message_bytes, page_bytes, call_deadline, .. } = limits;
+    let brings = calls.as_ref().map(|calls| calls.brought(caller)).transpose()?;
     bound(brought, message_bytes)?;
     // Years from now where the sum cannot be told.
     let deadline = Instant::now().checked_add(call_deadline).unwrap_or_else(|| Instant::now() + Duration::from_secs(1 << 30));
     timeout_at(deadline, overdue.wait_for(session_id)).await.map_err(|_| Error::Timeout)?;
-    if overdue.is_full() {
+    if overdue.is_full(&limits) {
         return Err(Error::Unavailable(String::from("too many calls are still under way after their deadline")).into());
     }
-    let (task, _wait) = overdue.start(session_id, call(store));
+    let call = call(store);
+    let held = async move {
+        let _brings = brings;
+        call.await
+    };
+    let (task, _wait) = overdue.start(session_id, brought, held);
     let answer = match timeout_at(deadline, task).await {
         Ok(Ok(answer)) => answer?,
         Ok(Err(defect)) => {
@@ -46,8 +55,17 @@ where
         }
         Err(_) => return Err(Error::Timeout.into()),
     };
-    bound(size(&answer), page_bytes)?;
+    let size = size(&answer);
+    bound(size, page_bytes)?;
+    if let (Some(calls), Some(caller)) = (calls, caller) {
+        calls.make_room(caller, size, deadline).await?;
+    }
     Ok(answer)
+}
+
+/// The task of the component that calls the storage.
+fn calling_task<T>(mut store: StoreContextMut<'_, T>) -> Option<GuestTaskId> {
+    store.async_call_stack().ok()?.next()
 }
 
 fn bound(size: usize, limit: usize) -> Result<()> {

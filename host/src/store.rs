@@ -10,6 +10,7 @@ pub(crate) mod schema;
 pub use options::StoreOptions;
 
 use crate::error::Result;
+use crate::overdue::Overdue;
 use crate::types::{Agent, Feedback, Json, Message, Session, Timestamp};
 use async_trait::async_trait;
 
@@ -42,7 +43,7 @@ pub struct AppendKey {
     pub digest: String,
 }
 
-/// How many appends with an idempotency key an agent remembers: at least the last so many of all its appends.
+/// Keyed appends that an agent remembers, at least: its last ones.
 pub(crate) const REMEMBERED_APPENDS: usize = 256;
 
 /// Why an append gets no ids.
@@ -87,8 +88,7 @@ impl Default for Page {
 /// Callers pass checked values. Every write happens as a whole or not at all, advances `updated_at` of the session (and of the agent,
 /// where one is named) unless it is later already, advances the session's revision by one, and is durable when it returns. A write that
 /// expects another revision is refused as [`Stale`](crate::Error::Stale), after `not-found` and `already-exists` and after what makes it a
-/// repeat. The host runs each call to its end even when nobody
-/// waits for it any more.
+/// repeat. The host runs each call to its end even when nobody waits for it any more.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Stores a session without agents, metadata and feedback.
@@ -151,6 +151,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// Lists all feedback, oldest first, of at most `max_bytes` of JSON.
     async fn list_feedback(&self, session_id: &str, max_bytes: usize) -> Result<Vec<Feedback>>;
+
+    /// The store's overdue calls: always a clone of the same [`Overdue`], also from clones of the store. A store that wraps another one hands
+    /// out that one's.
+    fn overdue(&self) -> Overdue;
 
     /// Releases what the store owns. Calls after it return `unavailable`.
     async fn close(&self);

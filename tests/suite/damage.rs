@@ -64,7 +64,7 @@ async fn times_are_dates_or_text_and_messages_without_one_come_last() -> anyhow:
         assert_eq!(times, expected);
         for (at, message) in list.iter().enumerate() {
             let page = repo.messages().list("s", "a", Some(1), i64::try_from(at)?).await?;
-            assert_eq!(page, [message.clone()], "the page at {at}");
+            assert_eq!(page, std::slice::from_ref(message), "the page at {at}");
             assert_eq!(repo.messages().read("s", "a", message.message_id).await?, Some(message.clone()));
         }
         // New ones come behind those that have a time, and those without stay the last.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::indexing_slicing, clippy::panic, reason = "a test that meets what it does not expect is to fail")]
 
+mod answers;
 mod archive;
 mod check;
 mod cli;
@@ -15,10 +16,12 @@ mod damage;
 mod driver;
 mod embedded;
 mod exec;
+mod held;
 mod json;
 mod marks;
 mod mongo;
 mod notices;
+mod overdue;
 mod place;
 mod reading;
 mod readme;

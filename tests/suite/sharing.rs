@@ -1,4 +1,4 @@
-//! Many tasks on one repository, callers that go away, and an instance that traps.
+//! Many tasks on one repository, and callers that go away.
 
 use mongodb::Client;
 use mongodb::bson::doc;
@@ -104,25 +104,6 @@ async fn a_write_that_outlives_its_deadline_comes_before_the_next_on_its_session
     hasty.close().await;
     patient.close().await;
     Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_instance_that_traps_is_replaced() -> anyhow::Result<()> {
-    let database = Database::fresh().await?;
-    // Room for the component, not for a message of this size on top of it.
-    let limits = Limits { instance_memory_bytes: 4 * 1024 * 1024, ..Limits::default() };
-    let store = MongoStore::connect(&mongodb_uri()?, database.options()).await?;
-    let repo = Repository::builder(store).limits(limits).instances(1).build()?;
-    repo.sessions().create("s", None).await?;
-    repo.agents().create("s", "a", "{}").await?;
-    for id in 0..3 {
-        let lost = repo.messages().create("s", "a", id, json!({"content": "x".repeat(8 * 1024 * 1024)})).await;
-        assert!(matches!(lost, Err(Error::Unavailable(_))), "{lost:?}");
-        repo.messages().create("s", "a", id, json!({"content": "small"})).await?;
-    }
-    assert_eq!(repo.messages().list("s", "a", None, 0).await?.len(), 3);
-    repo.close().await;
-    database.drop().await
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ mod tracked;
 mod write;
 
 use crate::error::{Error, Result};
+use crate::overdue::Overdue;
 use crate::store::schema::build;
 use crate::store::schema::json::{parse_object, parse_value};
 use crate::store::{Appended, NewMessages, Page, Replacement, Store, StoreOptions};
@@ -49,6 +50,7 @@ use write::{Fields, NewMessage};
 pub struct EmbeddedStore {
     engine: Arc<Engine>,
     collection: Number,
+    overdue: Overdue,
 }
 
 impl EmbeddedStore {
@@ -114,7 +116,7 @@ impl EmbeddedStore {
         let engine = opened(engine).await?;
         let name = collection_name(&options);
         let collection = engine.write(move |tables| tables.collection(&name)).await?;
-        Ok(Self { engine: Arc::new(engine), collection })
+        Ok(Self { engine: Arc::new(engine), collection, overdue: Overdue::default() })
     }
 
     async fn start_reading(options: StoreOptions, engine: impl FnOnce() -> Result<Engine, Fault> + Send + 'static) -> Result<Self> {
@@ -122,7 +124,7 @@ impl EmbeddedStore {
         let engine = opened(engine).await?;
         let name = collection_name(&options);
         let collection = engine.read(move |tables| tables.collection(&name)).await?;
-        Ok(Self { engine: Arc::new(engine), collection })
+        Ok(Self { engine: Arc::new(engine), collection, overdue: Overdue::default() })
     }
 
     /// The ids of a session's agents, in the order in which they were created; none if there is no such session.
@@ -268,6 +270,10 @@ impl Store for EmbeddedStore {
     async fn list_feedback(&self, session_id: &str, max_bytes: usize) -> Result<Vec<Feedback>> {
         let (collection, session_id) = (self.collection, session_id.to_owned());
         self.engine.read(move |tables| tables.list_feedback(collection, &session_id, max_bytes)).await
+    }
+
+    fn overdue(&self) -> Overdue {
+        self.overdue.clone()
     }
 
     async fn close(&self) {

@@ -26,6 +26,7 @@ mod write;
 pub use archive::manage::{ArchivedAgent, Undone};
 
 use crate::error::{Entity, Error, Result};
+use crate::overdue::Overdue;
 use crate::store::schema::build;
 use crate::store::schema::json::{date, parse_object, parse_value};
 use crate::store::schema::{path, read};
@@ -71,6 +72,7 @@ pub struct MongoStore {
     memory: Arc<Memory>,
     sessions: Arc<Sessions>,
     upkeep: Arc<Upkeep>,
+    overdue: Overdue,
     /// The client, if it was made here and is to be shut down here.
     owned: Option<Client>,
 }
@@ -110,6 +112,7 @@ impl MongoStore {
             memory: Arc::default(),
             sessions: Arc::default(),
             upkeep: Arc::default(),
+            overdue: Overdue::default(),
             owned,
         }
     }
@@ -321,6 +324,10 @@ impl Store for MongoStore {
             Some(found) => answer::feedback(&found),
             None => Ok(Vec::new()),
         }
+    }
+
+    fn overdue(&self) -> Overdue {
+        self.overdue.clone()
     }
 
     async fn close(&self) {

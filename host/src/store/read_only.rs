@@ -1,6 +1,7 @@
 //! A store that refuses writes.
 
 use crate::error::{Error, Result};
+use crate::overdue::Overdue;
 use crate::store::{Appended, NewMessages, Page, Replacement, Store};
 use crate::types::{Agent, Feedback, Json, Message, Session, Timestamp};
 use async_trait::async_trait;
@@ -81,6 +82,10 @@ impl<S: Store> Store for ReadOnly<S> {
 
     async fn list_feedback(&self, session_id: &str, max_bytes: usize) -> Result<Vec<Feedback>> {
         self.0.list_feedback(session_id, max_bytes).await
+    }
+
+    fn overdue(&self) -> Overdue {
+        self.0.overdue()
     }
 
     async fn close(&self) {

@@ -1,9 +1,10 @@
-//! Memory does not grow with the data: twice as much of it goes through in the same memory.
+//! Memory does not grow with the data: twice as much of it goes through in the same memory, and a bound holds for large histories.
 
 use crate::run::{Desk, Site};
 use anyhow::{Context, ensure};
 use session_repository_tests::Database;
 use std::fs;
+use std::io::Write;
 use std::process::Stdio;
 use tokio::process::Command;
 
@@ -11,8 +12,7 @@ const MIB: u64 = 1024 * 1024;
 
 /// The most memory that a program had, in bytes.
 async fn peak(mut command: Command) -> anyhow::Result<u64> {
-    // With a heap for each thread, what one of them gave back stays with the process until that thread asks again.
-    command.env("MALLOC_ARENA_MAX", "1").stdout(Stdio::null()).stderr(Stdio::inherit());
+    command.stdout(Stdio::null()).stderr(Stdio::inherit());
     let mut child = command.spawn()?;
     let status = format!("/proc/{}/status", child.id().context("no process")?);
     let mut peak = 0;
@@ -51,9 +51,15 @@ fn dump(sessions: usize, messages: usize) -> String {
 async fn peaks(desk: &Desk, site: &Site, name: &str, dump: String) -> anyhow::Result<[u64; 3]> {
     let [file, out] = [name, "out"].map(|name| desk.argument(name));
     fs::write(&file, dump)?;
-    let import = peak(desk.command(site, &["import", &file]).await?).await?;
-    let again = peak(desk.command(site, &["import", &file]).await?).await?;
-    let export = peak(desk.command(site, &["export", &out]).await?).await?;
+    let peak = async |arguments: &[&str]| {
+        let mut command = desk.command(site, arguments).await?;
+        // With a heap for each thread, what one of them gave back stays with the process until that thread asks again.
+        command.env("MALLOC_ARENA_MAX", "1");
+        peak(command).await
+    };
+    let import = peak(&["import", &file]).await?;
+    let again = peak(&["import", &file]).await?;
+    let export = peak(&["export", &out]).await?;
     ensure!(fs::read(&file)? == fs::read(&out)?, "not the same dump");
     fs::remove_file(out)?;
     Ok([import, again, export])
@@ -94,4 +100,36 @@ async fn any_number_of_sessions_moves_between_mongodb_and_a_file_in_the_same_mem
     same_memory(&desk, [&Site::mongo(&small)?, &Site::mongo(&large)?], dumps).await?;
     small.drop().await?;
     large.drop().await
+}
+
+/// How much more memory than a command that has nothing to do a transfer may need, whatever a session holds.
+const BOUND: u64 = 64 * MIB;
+
+/// A history of 400 messages of a megabyte each. Nearly all of it lies in the archive.
+#[tokio::test]
+async fn a_large_archived_history_is_exported_and_imported_in_bounded_memory() -> anyhow::Result<()> {
+    let (desk, database) = (Desk::new()?, Database::fresh().await?);
+    let site = Site::mongo(&database)?;
+    let [file, out] = ["dump", "out"].map(|name| desk.argument(name));
+    let mut dump = std::io::BufWriter::new(fs::File::create(&file)?);
+    let (text, date) = ("x".repeat(1_000_000), r#"{"$date":"2024-01-26T10:30:45.123Z"}"#);
+    write!(dump, r#"{{"_id":"s","metadata":{{}},"agents":{{"a":{{"agent_data":{{}},"messages":["#)?;
+    for id in 0..400 {
+        let comma = if id > 0 { "," } else { "" };
+        write!(dump, r#"{comma}{{"message_id":{id},"content":"{text}","created_at":{date}}}"#)?;
+    }
+    writeln!(dump, "]}}}}}}")?;
+    dump.into_inner()?.sync_all()?;
+    let peak = async |arguments: &[&str]| peak(desk.command(&site, arguments).await?).await;
+    let idle = peak(&["export", &desk.argument("nothing")]).await?;
+    let import = peak(&["import", &file]).await?;
+    let again = peak(&["import", &file]).await?;
+    let export = peak(&["export", &out]).await?;
+    ensure!(fs::read(&file)? == fs::read(&out)?, "not the same dump");
+    for (what, peak) in [("import", import), ("import again", again), ("export", export)] {
+        let more = peak.saturating_sub(idle);
+        eprintln!("{what}: {} MiB over {} MiB", more / MIB, idle / MIB);
+        assert!(more <= BOUND, "{what} takes {} MiB over {} MiB", more / MIB, idle / MIB);
+    }
+    database.drop().await
 }

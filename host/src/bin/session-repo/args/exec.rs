@@ -34,7 +34,8 @@ Calls:
 * Writes also take an expected_revision (none): the number that a session's revision must be, or nothing is written and the error is stale.
 
 Agents have their agent_id, messages their message_id among their own fields; those that are appended get theirs from the store. An append \
-with an idempotency_key can be repeated: the key's first append stores, the others return the same id. Times are RFC 3339 in UTC with \
+with an idempotency_key can be repeated: the key's first append stores, the others return the same id. The same key with other content is \
+already-exists (entity: message). Times are RFC 3339 in UTC with \
 milliseconds.
 
 Errors: not-found and already-exists (with entity: session, agent or message), stale (with current, the revision that the session is at), \

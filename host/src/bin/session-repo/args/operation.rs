@@ -135,7 +135,8 @@ Examples:
         /// The fields of each message: a JSON object, @FILE, or - for stdin.
         #[arg(required = true, value_name = "FIELDS")]
         messages: Vec<String>,
-        /// Make this safe to repeat: with the key of an append that is done, print its id again and store nothing.
+        /// Make a retry safe: with the key of an append that is done, print its id again and store nothing. The same key with other messages
+        /// is an error.
         #[arg(long, value_name = "KEY")]
         idempotency_key: Option<String>,
         #[command(flatten)]

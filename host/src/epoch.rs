@@ -1,0 +1,79 @@
+//! Guest code gives way to the executor now and then, and is stopped when it makes no progress.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+use wasmtime::{Engine, Store, UpdateDeadline};
+
+/// How long guest code runs until it gives way to the executor.
+const TICK: Duration = Duration::from_millis(50);
+
+/// The one thread that ticks for all instances of the process.
+static TICKER: Mutex<Ticker> = Mutex::new(Ticker { instances: 0, is_running: false });
+
+struct Ticker {
+    instances: usize,
+    is_running: bool,
+}
+
+/// Counts as an instance that needs ticks, until this is dropped.
+pub(crate) struct Ticking(());
+
+/// How often guest code of an instance gave way since the host last had its turn.
+#[derive(Debug, Default)]
+pub(crate) struct Stall(u128);
+
+impl Stall {
+    /// The host has its turn.
+    pub(crate) fn end(&mut self) {
+        self.0 = 0;
+    }
+}
+
+/// Starts to tick for an instance. The thread ends with the last instance, a tick later at most, or with the process.
+pub(crate) fn tick(engine: &Engine) -> wasmtime::Result<Ticking> {
+    let mut ticker = lock();
+    if !ticker.is_running {
+        let engine = engine.clone();
+        thread::Builder::new().name(String::from("session-repository-epoch")).spawn(move || run(&engine))?;
+        ticker.is_running = true;
+    }
+    ticker.instances += 1;
+    Ok(Ticking(()))
+}
+
+fn run(engine: &Engine) {
+    loop {
+        thread::sleep(TICK);
+        let mut ticker = lock();
+        if ticker.instances == 0 {
+            ticker.is_running = false;
+            return;
+        }
+        engine.increment_epoch();
+    }
+}
+
+/// Has the code of an instance give way at each tick, and stops it once it has run for `limit` without a turn of the host.
+pub(crate) fn interrupt<T>(store: &mut Store<T>, limit: Duration, stall: fn(&mut T) -> &mut Stall) {
+    // The first of them may come as the code begins, and the second soon after.
+    let most = limit.as_nanos() / TICK.as_nanos() + 2;
+    store.epoch_deadline_callback(move |mut store| {
+        let Stall(ticks) = stall(store.data_mut());
+        *ticks += 1;
+        // Tokio's own way to yield also gives timers and sockets their turn.
+        Ok(if *ticks > most { UpdateDeadline::Interrupt } else { UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())) })
+    });
+    store.set_epoch_deadline(1);
+}
+
+fn lock() -> MutexGuard<'static, Ticker> {
+    TICKER.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Drop for Ticking {
+    fn drop(&mut self) {
+        let mut ticker = lock();
+        ticker.instances = ticker.instances.saturating_sub(1);
+    }
+}

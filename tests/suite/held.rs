@@ -1,0 +1,163 @@
+//! A store that holds its calls back, and so never answers, until it is told to go on.
+
+use async_trait::async_trait;
+use session_repository::{
+    Agent, Appended, EmbeddedStore, Feedback, Json, Message, NewMessages, Overdue, Page, Replacement, Result, Session, Store, StoreOptions,
+    Timestamp,
+};
+use tokio::sync::watch;
+
+/// A store in memory behind a gate, open at first. Clones share both.
+#[derive(Debug, Clone)]
+pub(crate) struct Held {
+    store: EmbeddedStore,
+    gate: watch::Sender<Gate>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Gate {
+    is_shut: bool,
+    holds_answers: bool,
+    /// Calls that have come to the gate.
+    begun: usize,
+    /// Answers that have not been handed out.
+    answers: usize,
+}
+
+impl Held {
+    pub(crate) async fn new() -> Result<Self> {
+        Ok(Self { store: EmbeddedStore::in_memory(StoreOptions::default()).await?, gate: watch::Sender::default() })
+    }
+
+    pub(crate) fn hold(&self) {
+        self.gate.send_modify(|gate| gate.is_shut = true);
+    }
+
+    pub(crate) fn release(&self) {
+        self.gate.send_modify(|gate| (gate.is_shut, gate.holds_answers) = (false, false));
+    }
+
+    /// How many calls have come to the store.
+    pub(crate) fn begun(&self) -> usize {
+        self.gate.borrow().begun
+    }
+
+    /// Returns when so many calls have come to the store.
+    pub(crate) async fn has_begun(&self, calls: usize) -> anyhow::Result<()> {
+        self.gate.subscribe().wait_for(|gate| gate.begun >= calls).await?;
+        Ok(())
+    }
+
+    /// Has each call done and holds its answer back, until the store is released.
+    pub(crate) fn hold_answers(&self) {
+        self.gate.send_modify(|gate| gate.holds_answers = true);
+    }
+
+    /// Returns when so many answers are held back.
+    pub(crate) async fn has_answers(&self, answers: usize) -> anyhow::Result<()> {
+        self.gate.subscribe().wait_for(|gate| gate.answers >= answers).await?;
+        Ok(())
+    }
+
+    async fn run<R>(&self, call: impl Future<Output = R>) -> R {
+        self.gate.send_modify(|gate| gate.begun += 1);
+        // The sender is here, so the gate is never gone.
+        drop(self.gate.subscribe().wait_for(|gate| !gate.is_shut).await);
+        let answer = call.await;
+        self.gate.send_modify(|gate| gate.answers += 1);
+        drop(self.gate.subscribe().wait_for(|gate| !gate.holds_answers).await);
+        self.gate.send_modify(|gate| gate.answers -= 1);
+        answer
+    }
+}
+
+#[async_trait]
+impl Store for Held {
+    async fn insert_session(&self, session: Session) -> Result<()> {
+        self.run(self.store.insert_session(session)).await
+    }
+
+    async fn find_session(&self, session_id: &str) -> Result<Option<Session>> {
+        self.run(self.store.find_session(session_id)).await
+    }
+
+    async fn insert_agent(&self, session_id: &str, agent: Agent, expected: Option<u64>) -> Result<()> {
+        self.run(self.store.insert_agent(session_id, agent, expected)).await
+    }
+
+    async fn find_agent(&self, session_id: &str, agent_id: &str) -> Result<Option<Agent>> {
+        self.run(self.store.find_agent(session_id, agent_id)).await
+    }
+
+    async fn replace_agent(&self, session_id: &str, agent_id: &str, data: Replacement, expected: Option<u64>) -> Result<()> {
+        self.run(self.store.replace_agent(session_id, agent_id, data, expected)).await
+    }
+
+    async fn append_message(
+        &self,
+        session_id: &str,
+        agent_id: &str,
+        message: Message,
+        omit: &[String],
+        expected: Option<u64>,
+    ) -> Result<Appended> {
+        self.run(self.store.append_message(session_id, agent_id, message, omit, expected)).await
+    }
+
+    async fn append_messages(&self, session_id: &str, agent_id: &str, messages: NewMessages, expected: Option<u64>) -> Result<i64> {
+        self.run(self.store.append_messages(session_id, agent_id, messages, expected)).await
+    }
+
+    async fn find_message(&self, session_id: &str, agent_id: &str, message_id: i64, omit: &[String]) -> Result<Option<Message>> {
+        self.run(self.store.find_message(session_id, agent_id, message_id, omit)).await
+    }
+
+    async fn replace_message(
+        &self,
+        session_id: &str,
+        agent_id: &str,
+        message_id: i64,
+        body: Replacement,
+        expected: Option<u64>,
+    ) -> Result<()> {
+        self.run(self.store.replace_message(session_id, agent_id, message_id, body, expected)).await
+    }
+
+    async fn list_messages(&self, session_id: &str, agent_id: &str, page: Page, omit: &[String]) -> Result<Vec<Message>> {
+        self.run(self.store.list_messages(session_id, agent_id, page, omit)).await
+    }
+
+    async fn set_metadata(
+        &self,
+        session_id: &str,
+        fields: Vec<(String, Json)>,
+        updated_at: Timestamp,
+        expected: Option<u64>,
+    ) -> Result<()> {
+        self.run(self.store.set_metadata(session_id, fields, updated_at, expected)).await
+    }
+
+    async fn get_metadata(&self, session_id: &str) -> Result<Option<Json>> {
+        self.run(self.store.get_metadata(session_id)).await
+    }
+
+    async fn unset_metadata(&self, session_id: &str, paths: Vec<String>, updated_at: Timestamp, expected: Option<u64>) -> Result<()> {
+        self.run(self.store.unset_metadata(session_id, paths, updated_at, expected)).await
+    }
+
+    async fn append_feedback(&self, session_id: &str, feedback: Feedback, expected: Option<u64>) -> Result<()> {
+        self.run(self.store.append_feedback(session_id, feedback, expected)).await
+    }
+
+    async fn list_feedback(&self, session_id: &str, max_bytes: usize) -> Result<Vec<Feedback>> {
+        self.run(self.store.list_feedback(session_id, max_bytes)).await
+    }
+
+    fn overdue(&self) -> Overdue {
+        self.store.overdue()
+    }
+
+    async fn close(&self) {
+        self.store.close().await;
+    }
+}
