@@ -68,7 +68,7 @@ async fn an_archived_history_answers_like_one_in_a_file() -> anyhow::Result<()> 
     let (desk, database, requests) = (Desk::new()?, Database::fresh().await?, requests());
     let (mongo, file) = (Site::mongo(&database)?, desk.file_site("sessions.store"));
     let archived = ["--concurrency", "1", "--archive-after", "1KiB"];
-    let answers = [run(&mongo, &archived, lines(&requests)).await?, run(&file, &archived, lines(&requests)).await?];
+    let answers = [run(&mongo, &archived, lines(&requests)).await?, run(&file, &archived[..2], lines(&requests)).await?];
     for run in &answers {
         assert_eq!((run.status, run.stderr.as_str(), run.responses.len()), (Some(0), "", requests.len()));
     }

@@ -17,8 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How often it looks meanwhile.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// How long closing a store may take: it may move messages to an archive, and wait for writes whose callers were told `timeout`.
-const CLOSING: Duration = Duration::from_secs(20);
+/// How long closing a store may take: it may move messages to an archive, and wait for writes whose callers were told `timeout`. The store
+/// bounds both; this is for a server that is silent.
+const CLOSING: Duration = Duration::from_secs(30);
 
 /// A store to open.
 #[derive(Debug, Clone)]

@@ -108,7 +108,8 @@ impl MongoStore {
         Ok(Self::new(&client.database(options.database()), collection, &options, Some(client)))
     }
 
-    /// Works with a client of the caller's, which [`close`](crate::Store::close) leaves alone, and ensures the indexes.
+    /// Works with a client of the caller's, which [`close`](crate::Store::close) leaves alone, and ensures the indexes. If the options name
+    /// no database, sessions are in the client's default one, else in `database_name`.
     ///
     /// # Errors
     ///
