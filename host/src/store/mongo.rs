@@ -336,7 +336,8 @@ impl Store for MongoStore {
             && tokio::time::timeout(SHUTDOWN_PATIENCE, client.clone().shutdown()).await.is_err()
         {
             tracing::warn!("MongoDB operations were still under way at shutdown");
-            client.clone().shutdown().immediate(true).await;
+            // A connection in use of which nothing comes any more would hold this up, too.
+            tokio::time::timeout(SHUTDOWN_PATIENCE, client.clone().shutdown().immediate(true)).await.ok();
         }
     }
 }

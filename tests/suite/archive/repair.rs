@@ -147,6 +147,30 @@ async fn a_move_that_was_left_behind_is_completed() -> anyhow::Result<()> {
     all.goes_on().await
 }
 
+/// A server whose clock was ahead has dated a claim, and its mover has died.
+#[tokio::test]
+async fn a_claim_from_the_future_holds_nobody_up() -> anyhow::Result<()> {
+    let mut all = Damaged::new().await?;
+    let never = Place::open(&all.database, None).await?;
+    never.append("s", 30..60).await?;
+    all.said.extend(super::history::said(30..60));
+    let rule = |step: Option<Step>| if step == Some(Step::CommitMove) { Plan::Cut(Moment::Before) } else { Plan::Pass };
+    let proxy = Proxy::start(move |command| rule(command.step())).await?;
+    let mover = Place::through(&proxy.uri(), &all.database, Some(SMALL)).await?;
+    assert!(mover.store.archive_run("s").await.is_err());
+    mover.close().await;
+    all.damage(vec![doc! { "$set": { "agents.a.archive.claimed": { "$add": ["$$NOW", 3_600_000] } } }]).await?;
+    let sealed = all.database.document("s").await?;
+    let sealed = sealed.get_document("agents")?.get_document("a")?.get_document("moving")?.get_array("messages")?.first().cloned();
+    let id = i64::from(sealed.as_ref().and_then(Bson::as_document).map(|message| message.get_i32("message_id")).transpose()?.unwrap_or(-1));
+    assert_eq!(check(&all.desk, &all.site, &[]).await?.1, ["agent \"a\" of session \"s\": a move to the archive was not completed"]);
+    let new = json!({"updated": true});
+    tokio::time::timeout(super::PATIENCE, never.update("s", id, new.clone())).await??;
+    all.said[usize::try_from(id)?].1 = new;
+    never.close().await;
+    all.goes_on().await
+}
+
 #[tokio::test]
 async fn a_mover_at_work_is_no_damage() -> anyhow::Result<()> {
     let all = Damaged::new().await?;

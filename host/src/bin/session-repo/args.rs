@@ -68,7 +68,7 @@ pub(crate) struct StoreArgs {
     #[arg(long = "metadata-field", global = true, value_name = "FIELD")]
     pub(crate) metadata_fields: Vec<String>,
     /// In MongoDB: how much of an agent's messages stays in the session's document (1KiB to 8MiB) before the oldest move to the collection
-    /// <NAME>.archive. With never, all stay: strictly the reference's layout, one document of at most 16 MiB.
+    /// NAME.archive. With never, all stay: strictly the reference's layout, one document of at most 16 MiB.
     #[arg(
         long,
         global = true,
