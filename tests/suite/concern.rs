@@ -92,6 +92,10 @@ async fn an_archive_whose_writes_are_not_acknowledged_loses_nothing() -> anyhow:
             fail_next(&client, command, collection, code).await?;
             let moved = store.archive_run(&s).await;
             assert!(matches!(moved, Err(Error::Timeout | Error::Unavailable(_))), "{command}: {moved:?}");
+            // Whatever has become of the move, nobody has to wait for its mover.
+            let claim = doc! { "_id": &s, "agents.a.archive.claimed": { "$exists": true } };
+            let sessions = client.database("database_name").collection::<Document>(SESSIONS);
+            assert_eq!(sessions.count_documents(claim).await?, 0, "{command}");
             assert_eq!(repo.messages().list(&s, "a", None, 0).await?, before, "{command}");
             store.archive_run(&s).await?;
             let status = store.archive_status(&s).await?.unwrap_or_default();

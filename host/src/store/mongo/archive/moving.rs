@@ -118,13 +118,21 @@ impl MongoStore {
                 self.ensure_archive_index().await?;
             }
             let sealed = match &sight.archive {
-                Some(archive) if sight.is_moving => self.take_over(session_id, &path, archive).await?,
+                Some(archive) if sight.is_moving => self.take_over(session_id, &path, archive).await,
                 archive => {
                     let cuts = cuts(&sight.sizes, sight.bytes.saturating_sub(target), self.block_bytes());
-                    self.seal(session_id, &path, archive.as_ref(), &cuts).await?
+                    self.seal(session_id, &path, archive.as_ref(), &cuts).await
                 }
             };
-            let done = match sealed {
+            if sealed.is_err() {
+                // It may be done, and not acknowledged.
+                let claim = match &sight.archive {
+                    Some(archive) => same_mover(&path, archive.id, archive.fence + 1),
+                    None => on(path.field("archive.fence"), 1_i64),
+                };
+                self.release(session_id, &path, claim).await;
+            }
+            let done = match sealed? {
                 Some(sealed) => self.complete(session_id, &path, sealed).await?,
                 None => None,
             };
@@ -246,13 +254,17 @@ impl MongoStore {
         let (archive, fence) = (sealed.archive, sealed.fence);
         let completed = self.write_and_commit(session_id, path, sealed).await;
         if completed.is_err() {
-            // Others need not wait for this mover. If this fails, too, they wait a few seconds.
-            let mut filter = doc! { "_id": session_id };
-            filter.extend(same_mover(path, archive, fence));
-            let release = self.update(filter, doc! { "$unset": on(path.field("archive.claimed"), "") });
-            release.await.map_err(Failure::into_error).ok();
+            self.release(session_id, path, same_mover(path, archive, fence)).await;
         }
         completed
+    }
+
+    /// Gives up a claim, so that others need not wait for this mover. If this fails, too, they wait a few seconds.
+    async fn release(&self, session_id: &str, path: &AgentPath, claim: Document) {
+        let mut filter = doc! { "_id": session_id };
+        filter.extend(claim);
+        let release = self.update(filter, doc! { "$unset": on(path.field("archive.claimed"), "") });
+        release.await.map_err(Failure::into_error).ok();
     }
 
     async fn write_and_commit(&self, session_id: &str, path: &AgentPath, sealed: Sealed) -> Result<Option<u64>> {
