@@ -33,7 +33,7 @@ async fn a_write_whose_concern_fails_is_not_acknowledged_and_can_be_repeated() -
     let server = failing()?;
     let client = Client::with_uri_str(server.uri()).await?;
     // Without retries of the driver's own, which would hide it.
-    let uri = format!("{}?retryWrites=false", server.uri());
+    let uri = format!("{}?retryWrites=false&heartbeatFrequencyMS=500", server.uri());
     let repo = Repository::builder(MongoStore::connect(&uri, StoreOptions::default()).await?).build()?;
     let messages = repo.messages();
     let unknown = |result: Result<(), Error>, what: &str| {
@@ -76,7 +76,7 @@ async fn a_write_whose_concern_fails_is_not_acknowledged_and_can_be_repeated() -
 async fn an_archive_whose_writes_are_not_acknowledged_loses_nothing() -> anyhow::Result<()> {
     let server = failing()?;
     let client = Client::with_uri_str(server.uri()).await?;
-    let uri = format!("{}?retryWrites=false", server.uri());
+    let uri = format!("{}?retryWrites=false&heartbeatFrequencyMS=500", server.uri());
     let never = MongoStore::connect(&uri, StoreOptions { archive_after: None, ..StoreOptions::default() }).await?;
     let store = MongoStore::connect(&uri, StoreOptions { archive_after: Some(1024), ..StoreOptions::default() }).await?;
     let repo = Repository::builder(never.clone()).build()?;

@@ -54,11 +54,15 @@ async fn times_are_dates_or_text_and_messages_without_one_come_last() -> anyhow:
         doc! { "message_id": 5, "created_at": Bson::Null },
         doc! { "message_id": 6, "created_at": date(1) },
         doc! { "message_id": 7, "created_at": "yesterday", "updated_at": 5 },
+        // The server would take these for times.
+        doc! { "message_id": 10, "created_at": "1970-01-01" },
+        doc! { "message_id": 11, "created_at": "Jan 1 1970 00:00:01" },
+        doc! { "message_id": 12, "created_at": "1970-01-01 00:00:00.002" },
     ];
     let document = session(doc! { "created_at": date(0), "updated_at": date(9), "agents": { "a": agent(messages) } });
     everywhere(document, async |repo| {
         // A time of its own, or else that of the agent.
-        let expected = [(6, 1, 1), (4, 3, 8), (3, 4, 4), (2, 5, 6), (1, 7, 7), (5, 7, 7), (7, 7, 7)];
+        let expected = [(6, 1, 1), (12, 2, 2), (4, 3, 8), (3, 4, 4), (2, 5, 6), (1, 7, 7), (5, 7, 7), (7, 7, 7), (10, 7, 7), (11, 7, 7)];
         let list = repo.messages().list("s", "a", None, 0).await?;
         let times = list.iter().map(|message| (message.message_id, message.created_at.0, message.updated_at.0)).collect::<Vec<_>>();
         assert_eq!(times, expected);
@@ -68,11 +72,11 @@ async fn times_are_dates_or_text_and_messages_without_one_come_last() -> anyhow:
             assert_eq!(repo.messages().read("s", "a", message.message_id).await?, Some(message.clone()));
         }
         // New ones come behind those that have a time, and those without stay the last.
-        assert_eq!(repo.messages().append("s", "a", json!({"n": "new"}), None).await?, 8);
-        repo.messages().create("s", "a", 9, json!({"n": "newer"})).await?;
+        assert_eq!(repo.messages().append("s", "a", json!({"n": "new"}), None).await?, 13);
+        repo.messages().create("s", "a", 14, json!({"n": "newer"})).await?;
         repo.messages().update("s", "a", 5, json!({"n": "updated"})).await?;
         let ids: Vec<_> = repo.messages().list("s", "a", None, 0).await?.iter().map(|message| message.message_id).collect();
-        assert_eq!(ids, [6, 4, 3, 2, 8, 9, 1, 5, 7]);
+        assert_eq!(ids, [6, 12, 4, 3, 2, 13, 14, 1, 5, 7, 10, 11]);
         Ok(())
     })
     .await

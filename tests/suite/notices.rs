@@ -1,16 +1,31 @@
 //! What does not work as expected is said on stderr, once, and what a command fails with is not said twice.
 
+use crate::check::check;
 use crate::run::{Desk, Ran, Site, finish};
 use mongodb::bson::{Document, doc};
 use mongodb::options::IndexOptions;
 use mongodb::{Client, IndexModel};
 use serde_json::json;
-use session_repository_tests::{Database, Mongod};
+use session_repository_tests::{COLLECTION, Database, Mongod};
 
 /// The lines of stderr that begin like this.
 fn said<'a>(ran: &'a Ran, beginning: &str) -> Vec<&'a str> {
     let beginning = format!("session-repo: {beginning}");
     ran.stderr.lines().filter(|line| line.starts_with(&beginning)).collect()
+}
+
+/// A site whose user has some rights on a server that asks for them, and a client that has all.
+async fn with_rights(server: &Mongod, resource: Document, actions: &[&str]) -> anyhow::Result<(Site, Client)> {
+    let host = server.uri().replace("mongodb://", "");
+    // Nobody is there yet, so the first user may be made from this machine.
+    let admin = Client::with_uri_str(server.uri()).await?.database("admin");
+    admin.run_command(doc! { "createUser": "root", "pwd": "s3cret", "roles": ["root"] }).await?;
+    let root = Client::with_uri_str(format!("mongodb://root:s3cret@{host}")).await?;
+    let admin = root.database("admin");
+    let privilege = doc! { "resource": resource, "actions": actions };
+    admin.run_command(doc! { "createRole": "writer", "privileges": [privilege], "roles": [] }).await?;
+    admin.run_command(doc! { "createUser": "w", "pwd": "s3cret", "roles": ["writer"] }).await?;
+    Ok((Site { url: format!("mongodb://w:s3cret@{host}?authSource=admin"), database: String::from("chat") }, root))
 }
 
 /// A request that appends a message of some size.
@@ -42,16 +57,8 @@ async fn an_index_that_cannot_be_made_is_said_once() -> anyhow::Result<()> {
 #[tokio::test]
 async fn an_archive_that_cannot_be_filled_is_said_once_however_many_appends_there_are() -> anyhow::Result<()> {
     let (desk, server) = (Desk::new()?, Mongod::start_with(&["--auth"])?);
-    let host = server.uri().replace("mongodb://", "");
-    // Nobody is there yet, so the first user may be made from this machine.
-    let admin = Client::with_uri_str(server.uri()).await?.database("admin");
-    admin.run_command(doc! { "createUser": "root", "pwd": "s3cret", "roles": ["root"] }).await?;
-    let admin = Client::with_uri_str(format!("mongodb://root:s3cret@{host}")).await?.database("admin");
-    let actions = ["find", "insert", "update", "remove", "listIndexes", "listCollections"].map(String::from).to_vec();
-    let privilege = doc! { "resource": { "db": "chat", "collection": "" }, "actions": actions };
-    admin.run_command(doc! { "createRole": "writer", "privileges": [privilege], "roles": [] }).await?;
-    admin.run_command(doc! { "createUser": "w", "pwd": "s3cret", "roles": ["writer"] }).await?;
-    let site = Site { url: format!("mongodb://w:s3cret@{host}?authSource=admin"), database: String::from("chat") };
+    let resource = doc! { "db": "chat", "collection": "" };
+    let (site, _) = with_rights(&server, resource, &["find", "insert", "update", "remove", "listIndexes", "listCollections"]).await?;
     let mut requests = String::new();
     for session in ["s", "t"] {
         let args = json!({"session_id": session});
@@ -69,6 +76,39 @@ async fn an_archive_that_cannot_be_filled_is_said_once_however_many_appends_ther
     assert!(indexes.len() == 2 && fields.iter().zip(&indexes).all(|(field, line)| line.contains(field)), "{}", ran.stderr);
     assert!(ran.stderr.lines().count() == 3 && !ran.stderr.contains("s3cret"), "{}", ran.stderr);
     assert!(ran.stderr.lines().all(|line| line.len() < 400), "the server's answer is not repeated byte by byte: {}", ran.stderr);
+    Ok(())
+}
+
+/// A user who may use the sessions' collection and has no right on the archive.
+#[tokio::test]
+async fn an_archive_that_may_not_be_read_is_said_and_hinders_nothing_else() -> anyhow::Result<()> {
+    let (desk, server) = (Desk::new()?, Mongod::start_with(&["--auth"])?);
+    let resource = doc! { "db": "chat", "collection": COLLECTION };
+    let (site, root) = with_rights(&server, resource, &["find", "insert", "update", "remove", "listIndexes", "createIndex"]).await?;
+    let commands: [&[&str]; 4] = [
+        &["session", "create", "s"],
+        &["agent", "create", "s", "a"],
+        &["message", "append", "s", "a", r#"{"content":"before"}"#],
+        &["message", "update", "s", "a", "0", r#"{"content":"after"}"#],
+    ];
+    for command in commands {
+        let ran = desk.run(&site, command).await?;
+        ran.ok()?;
+        let expected = if command[1] == "update" { 1 } else { 0 };
+        assert_eq!(said(&ran, "warning: the archive may not be read, so blocks").len(), expected, "{command:?}: {}", ran.stderr);
+        assert_eq!(ran.stderr.lines().count(), expected, "{command:?}: {}", ran.stderr);
+    }
+    assert!(desk.run(&site, &["message", "read", "s", "a", "0"]).await?.ok()?.contains("after"));
+    // What else there is to find is found, and mended.
+    let sessions = root.database("chat").collection::<Document>(COLLECTION);
+    sessions.drop_index("updated_at_1").await?;
+    let denied = "damage was not looked for, because the archive may not be read by this user";
+    let (report, problems, _) = check(&desk, &site, &["--repair", "--dry-run"]).await?;
+    assert!(problems.len() == 2 && problems[0].starts_with("no index on updated_at: ") && problems[1] == denied, "{problems:?}");
+    assert_eq!(report["mended"], json!([problems[0]]));
+    let (report, problems, _) = check(&desk, &site, &["--repair"]).await?;
+    assert_eq!((problems, report["mended"].as_array().map(Vec::len)), (vec![denied.to_owned()], Some(1)));
+    assert!(sessions.list_index_names().await?.contains(&String::from("updated_at_1")));
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! Two at once: one is held at a step while others do whatever they like, and then goes on.
 
 use super::history::{Place, SMALL, Said, Witnesses, body};
-use super::proxy::{Command, Moment, Plan, Proxy, Step, at_step};
+use super::proxy::{Command, Held, Moment, Plan, Proxy, Step, at_step};
 use anyhow::{Context, ensure};
 use serde_json::json;
 use session_repository_tests::Database;
@@ -228,6 +228,38 @@ async fn an_append_does_not_wait_for_its_move() -> anyhow::Result<()> {
         let status = others.never.store.archive_status(&name).await?.context("no session")?;
         ensure!(status[0].moving_bytes == 0 && status[0].bytes <= SMALL, "{name}: {status:?}");
         others.go_on(&database, &name, expected).await.with_context(|| name.clone())?;
+    }
+    others.close().await;
+    database.drop().await
+}
+
+/// An agent whose move takes long keeps one place among the movers of a process, however often it appends.
+#[tokio::test]
+async fn an_agent_whose_move_is_late_holds_up_no_other() -> anyhow::Result<()> {
+    let database = Database::fresh().await?;
+    let others = Witnesses::open(&database).await?;
+    for session in ["s", "t"] {
+        others.never.seed(session, 10).await?;
+    }
+    let mut proxy = Proxy::start(|_| Plan::Pass).await?;
+    let place = Place::through(&proxy.uri(), &database, Some(SMALL)).await?;
+    proxy.rule(|command| if command.step() == Some(Step::Seal) { Plan::Hold(Moment::Before) } else { Plan::Pass });
+    let append = async |session: &str, n: i64| place.repo.messages().append(session, "a", body(n), None).await;
+    append("s", 10).await?;
+    let mut held = vec![proxy.held().await?];
+    for n in 11..15 {
+        append("s", n).await?;
+    }
+    append("t", 10).await?;
+    // That of the other session.
+    held.push(proxy.held().await?);
+    let of = |held: &Held| held.command.body.get_document("query").and_then(|query| query.get_str("_id")).map(str::to_owned);
+    ensure!(of(&held[0])? == "s" && of(&held[1])? == "t", "{held:?}");
+    proxy.rule(|_| Plan::Pass);
+    held.into_iter().for_each(Held::resume);
+    place.close().await;
+    for (session, messages) in [("s", 15), ("t", 11)] {
+        others.go_on(&database, session, super::history::said(0..messages)).await?;
     }
     others.close().await;
     database.drop().await

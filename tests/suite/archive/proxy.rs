@@ -255,6 +255,8 @@ pub(super) enum Step {
     UpdateBlock,
     ForgetRedo,
     Fold,
+    /// Blocks are marked that are about to be removed.
+    MarkOrphans,
     DeleteBlocks,
 }
 
@@ -271,6 +273,7 @@ impl Command {
         match (self.name.as_str(), is_archive) {
             ("createIndexes", true) => Some(Step::Index),
             ("insert", true) => Some(Step::WriteBlocks),
+            ("update", true) if has("\"orphan\"") => Some(Step::MarkOrphans),
             ("update", true) if has("$set") => Some(Step::UpdateBlock),
             ("update", true) => Some(Step::ReplaceBlock),
             ("delete", true) => Some(Step::DeleteBlocks),

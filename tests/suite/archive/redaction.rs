@@ -1,7 +1,7 @@
 //! When an update is acknowledged, no block holds the text that it replaced: not the archive's, and none that a program which died has left.
 
 use super::history::{Place, SMALL, body};
-use super::proxy::{Moment, Plan, Proxy, Step, at_step};
+use super::proxy::{Command, Moment, Plan, Proxy, Step, at_step};
 use crate::transfer::{dump, load};
 use anyhow::{Context, ensure};
 use mongodb::bson::oid::ObjectId;
@@ -156,6 +156,76 @@ async fn an_import_that_died() -> anyhow::Result<()> {
     is_redacted(&database, "s", &[0, 29, 5, 12, 13]).await?;
     never.close().await;
     source.drop().await?;
+    database.drop().await
+}
+
+/// An import that comes to an end while its blocks are being removed as orphans either has all of them or is refused as a whole.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_import_during_a_removal_of_orphans() -> anyhow::Result<()> {
+    let source = Database::fresh().await?;
+    let place = Place::open(&source, None).await?;
+    seed(&place, "s", 30).await?;
+    let text = dump(&AnyStore::Mongo(place.store.clone())).await?;
+    place.close().await;
+    for (step, is_kept) in [(Step::MarkOrphans, true), (Step::DeleteBlocks, false)] {
+        let database = Database::fresh().await?;
+        let mut inserts = Proxy::start(|command| {
+            let is_session = command.name == "insert" && !command.collection.ends_with(".archive");
+            if is_session { Plan::Hold(Moment::Before) } else { Plan::Pass }
+        })
+        .await?;
+        let mut removes = Proxy::start(at_step(step, 0, Plan::Hold(Moment::Before))).await?;
+        let importing = Place::through(&inserts.uri(), &database, Some(SMALL)).await?;
+        let removing = Place::through(&removes.uri(), &database, None).await?;
+        let (store, dump) = (AnyStore::Mongo(importing.store.clone()), text.clone());
+        let import = tokio::spawn(async move { load(&store, dump).await });
+        let insert = inserts.held().await?;
+        inserts.rule(|_| Plan::Pass);
+        let store = removing.store.clone();
+        let removal = tokio::spawn(async move { store.archive_undo("s").await });
+        let remove = removes.held().await?;
+        insert.resume();
+        let imported = import.await?;
+        remove.resume();
+        removal.await??;
+        ensure!(imported.is_ok() == is_kept, "{step:?}: {imported:?}");
+        let again = load(&AnyStore::Mongo(importing.store.clone()), text.clone()).await?;
+        ensure!((again.new, again.same) == if is_kept { (0, 1) } else { (1, 0) }, "{step:?}: {again:?}");
+        ensure!(importing.read("s").await?.len() == 30, "{step:?}");
+        importing.close().await;
+        removing.close().await;
+        database.drop().await?;
+    }
+    source.drop().await
+}
+
+/// An import of a session that is there compares it and writes nothing, so that nothing is left of it wherever it dies.
+#[tokio::test]
+async fn an_import_of_what_is_there() -> anyhow::Result<()> {
+    let database = Database::fresh().await?;
+    let place = Place::open(&database, Some(SMALL)).await?;
+    seed(&place, "s", 30).await?;
+    let text = dump(&AnyStore::Mongo(place.store.clone())).await?;
+    let is_write = |command: &Command| ["insert", "update", "delete", "findAndModify"].contains(&command.name.as_str());
+    let mut proxy = Proxy::start(move |command| if is_write(command) { Plan::Cut(Moment::Before) } else { Plan::Pass }).await?;
+    let importing = Place::through(&proxy.uri(), &database, Some(SMALL)).await?;
+    let imported = load(&AnyStore::Mongo(importing.store.clone()), text.clone()).await?;
+    ensure!((imported.new, imported.same) == (0, 1), "{imported:?}");
+    // If it is removed before it can be compared, the import says so.
+    proxy.rule(|command| {
+        let compares = command.name == "find" && command.body.get_document("projection").is_ok_and(|fields| fields.is_empty());
+        if compares { Plan::Hold(Moment::Before) } else { Plan::Pass }
+    });
+    let (store, dump) = (AnyStore::Mongo(importing.store.clone()), text.clone());
+    let import = tokio::spawn(async move { load(&store, dump).await });
+    let held = proxy.held().await?;
+    database.documents().delete_one(doc! { "_id": "s" }).await?;
+    held.resume();
+    let imported = import.await??;
+    let why = String::from("session \"s\": it was there and was removed during the import; the import has to be repeated");
+    ensure!((imported.new, imported.same, &imported.complaints) == (0, 0, &vec![why]), "{imported:?}");
+    importing.close().await;
+    place.close().await;
     database.drop().await
 }
 

@@ -310,3 +310,13 @@ async fn what_cannot_be_mended_keeps_nothing_else_from_it() -> anyhow::Result<()
     assert_eq!((problems.len(), &report["mended"]), (2, &json!([raised])));
     all.end().await
 }
+
+#[tokio::test]
+async fn a_missing_index_of_the_archive_is_made() -> anyhow::Result<()> {
+    let all = Damaged::new().await?;
+    all.database.blocks().drop_indexes().await?;
+    let missing = "no index on the blocks of the archive: a read of an archived message reads every block. The next move to the archive \
+                   makes the index, if the user may make one; so does check --repair";
+    all.is_mended(&[missing], &[]).await?;
+    all.goes_on().await
+}

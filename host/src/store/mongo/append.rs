@@ -5,6 +5,7 @@
 //! append it is cheaper to look first.
 
 use super::archive::blocks::BLOCK_BYTES;
+use super::archive::moving::same_mover;
 use super::archive::{Archive, is_moving};
 use super::expressions::{AgentPath, is_object, on};
 use super::history::{Reading, Wanted};
@@ -321,19 +322,14 @@ impl Repeat {
 /// Matches if nothing has moved since a mover; since there was no archive, if there is none.
 fn last_mover(path: &AgentPath, mover: Option<Mover>) -> Document {
     match mover {
-        Some(Mover { archive, fence }) => {
-            let mut same = on(path.field("archive.id"), archive);
-            same.extend(on(path.field("archive.fence"), fence));
-            same
-        }
+        Some(Mover { archive, fence }) => same_mover(path, archive, fence),
         None => on(path.field("archive.fence"), doc! { "$exists": false }),
     }
 }
 
 /// Matches if an archive has the same messages as when it was searched.
 fn is_as_searched(path: &AgentPath, archive: &Archive) -> Document {
-    let mut same = on(path.field("archive.id"), archive.id);
+    let mut same = same_mover(path, archive.id, archive.fence);
     same.extend(on(path.field("archive.count"), position(archive.count)));
-    same.extend(on(path.field("archive.fence"), archive.fence));
     same
 }

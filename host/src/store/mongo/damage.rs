@@ -34,6 +34,8 @@ pub(super) struct Finding {
 pub(super) enum Mend {
     /// Makes an index.
     Index { field: String },
+    /// Makes the archive's index.
+    ArchiveIndex,
     /// Removes the blocks of archives that nothing tells of.
     RemoveOrphans { session_id: String, archive: ObjectId },
     /// Removes blocks behind an archive's end that no mover will commit.
@@ -302,11 +304,8 @@ impl MongoStore {
         let failed = |error| Failure::of(error).into_error();
         match mend {
             Mend::Index { field } => Ok(index::make(&self.collection, field).await.is_ok()),
-            Mend::RemoveOrphans { session_id, archive } => {
-                let dead = self.dead_archives(session_id, &[*archive]).await?;
-                self.remove_blocks(session_id, &dead).await?;
-                Ok(!dead.is_empty())
-            }
+            Mend::ArchiveIndex => Ok(self.ensure_archive_index().await.is_ok()),
+            Mend::RemoveOrphans { session_id, archive } => Ok(self.remove_dead(session_id, &[*archive]).await? > 0),
             Mend::RemoveUncommitted { session_id, archive, firsts } => {
                 // A mover may have begun since; what it seals gets the same places.
                 let Some(Owner { archive: told, is_moving: false, .. }) = self.owner(session_id, *archive).await? else { return Ok(false) };

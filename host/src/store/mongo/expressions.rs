@@ -118,14 +118,18 @@ pub(super) fn in_order(messages: impl Into<Bson>, cut: impl Fn(&str) -> Bson) ->
     } } } }
 }
 
+/// Text that [`Timestamp::parse`](crate::types::Timestamp::parse) reads. The server would also take other forms of text for a time.
+const RFC_3339: &str = r"^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})?$";
+
 /// The time by which a message is ordered: a date, or text that reads as one. A message without a time comes last.
 pub(super) fn time(created_at: &str) -> Document {
     let last = DateTime::MAX;
     let is = |name: &str| doc! { "$eq": [{ "$type": created_at }, name] };
+    let is_text = doc! { "$cond": [is("string"), { "$regexMatch": { "input": created_at, "regex": RFC_3339 } }, false] };
     doc! { "$switch": {
         "branches": [
             { "case": is("date"), "then": created_at },
-            { "case": is("string"), "then": { "$dateFromString": { "dateString": created_at, "onError": last } } },
+            { "case": is_text, "then": { "$dateFromString": { "dateString": created_at, "onError": last } } },
         ],
         "default": last,
     } }

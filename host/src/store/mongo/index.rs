@@ -1,5 +1,8 @@
 //! Indexes: made when a store opens, found to be there already by the next one.
 
+use super::error::{Failure, is_missing_namespace};
+use crate::error::Result;
+use futures_util::TryStreamExt;
 use mongodb::bson::{Document, RawDocumentBuf};
 use mongodb::error::ErrorKind;
 use mongodb::{Collection, IndexModel};
@@ -32,6 +35,18 @@ async fn ensure_all(collection: Collection<RawDocumentBuf>, metadata_fields: Vec
                 break;
             }
         }
+    }
+}
+
+/// The keys of each index of a collection; none where there is no collection yet.
+pub(super) async fn list(collection: &Collection<RawDocumentBuf>) -> Result<Vec<Document>> {
+    let listed = async {
+        let indexes: Vec<IndexModel> = collection.list_indexes().await?.try_collect().await?;
+        Ok(indexes.into_iter().map(|index| index.keys).collect())
+    };
+    match listed.await {
+        Err(error) if is_missing_namespace(&error) => Ok(Vec::new()),
+        listed => listed.map_err(|error| Failure::of(error).into_error()),
     }
 }
 

@@ -9,7 +9,6 @@ use crate::store::schema::build::MAX_DOCUMENT;
 use crate::store::schema::read;
 use crate::store::{Store, StoreOptions};
 use crate::types::Timestamp;
-use futures_util::TryStreamExt;
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::error::Error as DriverError;
 use std::collections::BTreeSet;
@@ -67,24 +66,28 @@ impl MongoStore {
 
     async fn look_for_damage(&self, mut findings: Vec<Finding>, repair: Repair, report: &mut Report) -> Result<()> {
         let mut more = 0;
-        let blocks = match self.archive.estimated_document_count().await.map_err(failed) {
-            Err(Error::AccessDenied(_)) => None,
-            blocks => Some(blocks?),
-        };
-        let Some(blocks) = blocks else {
-            let text = String::from("damage was not looked for, because the archive may not be read by this user");
-            report.problems.extend(findings.into_iter().map(|finding| finding.text).chain([text]));
-            return Ok(());
-        };
-        if repair != Repair::No || (report.sessions <= COUNTED && blocks <= COUNTED) {
-            let keep = &mut |finding| if findings.len() < FINDINGS { findings.push(finding) } else { more += 1 };
-            self.damage(keep).await?;
-        } else {
-            let text = format!(
-                "damage was not looked for, because there are more than {COUNTED} sessions or blocks: check --repair --dry-run looks in any \
-                 collection"
-            );
-            findings.push(Finding { text, mend: None });
+        match self.archive.estimated_document_count().await.map_err(failed) {
+            Err(Error::AccessDenied(_)) => {
+                let text = String::from("damage was not looked for, because the archive may not be read by this user");
+                findings.push(Finding { text, mend: None });
+            }
+            Err(error) => return Err(error),
+            Ok(blocks) if repair != Repair::No || (report.sessions <= COUNTED && blocks <= COUNTED) => {
+                if blocks > 0 && !self.has_archive_index().await? {
+                    let text = "no index on the blocks of the archive: a read of an archived message reads every block. The next move to the \
+                                archive makes the index, if the user may make one; so does check --repair";
+                    findings.push(Finding { text: text.to_owned(), mend: Some(Mend::ArchiveIndex) });
+                }
+                let keep = &mut |finding| if findings.len() < FINDINGS { findings.push(finding) } else { more += 1 };
+                self.damage(keep).await?;
+            }
+            Ok(_) => {
+                let text = format!(
+                    "damage was not looked for, because there are more than {COUNTED} sessions or blocks: check --repair --dry-run looks in \
+                     any collection"
+                );
+                findings.push(Finding { text, mend: None });
+            }
         }
         for (at, Finding { text, mend }) in findings.into_iter().enumerate() {
             // A mend that fails leaves its damage, and others can be mended all the same.
@@ -113,16 +116,8 @@ impl MongoStore {
     }
 
     async fn look_at_indexes(&self, fields: Vec<String>, report: &mut Report, found: &mut Vec<Finding>) -> Result<()> {
-        let mut there = BTreeSet::new();
-        match self.collection.list_indexes().await {
-            Ok(indexes) => {
-                let indexes: Vec<_> = indexes.try_collect().await.map_err(failed)?;
-                there.extend(indexes.iter().filter_map(|index| index.keys.keys().next().cloned()));
-            }
-            // There is no collection yet.
-            Err(error) if super::error::is_missing_namespace(&error) => {}
-            Err(error) => return Err(failed(error)),
-        }
+        let indexes = index::list(&self.collection).await?;
+        let there: BTreeSet<_> = indexes.iter().filter_map(|keys| keys.keys().next().cloned()).collect();
         for field in fields {
             let present = there.contains(&field);
             if !present {

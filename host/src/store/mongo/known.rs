@@ -19,19 +19,19 @@ use tokio::sync::OwnedMutexGuard;
 /// Sessions that are remembered; then the one is forgotten that was used least recently.
 const SESSIONS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 
-/// Agents of one session that are remembered; then all of them are forgotten.
+/// Agents of one session that are remembered; then the one is forgotten that was used least recently.
 const AGENTS: usize = 256;
 
 /// How many appends go without trying the known state after it was wrong often. Each miss doubles the number.
 const MOST_SKIPPED: u32 = 64;
 
 /// A session, as it was after the last write of this process.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Known {
     pub(super) revision: u64,
     /// The size of the document, in bytes.
     pub(super) size: u64,
-    agents: HashMap<String, KnownAgent>,
+    agents: LruCache<String, KnownAgent>,
 }
 
 /// The messages of an agent that are in the session's document.
@@ -71,7 +71,7 @@ pub(super) struct State {
 impl State {
     /// What is known of the session and the agent, if it is worth trying.
     pub(super) fn known(&mut self, agent_id: &str) -> Option<(&mut Known, KnownAgent)> {
-        let agent = *self.known.as_ref()?.agents.get(agent_id)?;
+        let agent = *self.known.as_mut()?.agents.get(agent_id)?;
         if self.skipped > 0 {
             self.skipped -= 1;
             return None;
@@ -111,10 +111,14 @@ impl State {
     pub(super) fn saw(&mut self, revision: u64, size: u64, agent_id: &str, agent: Option<KnownAgent>) {
         // If nobody else has written, what is known of other agents still holds.
         let others = self.known.take().filter(|known| known.revision == revision).map(|known| known.agents);
-        let mut agents = others.filter(|agents| agents.len() < AGENTS).unwrap_or_default();
+        // As many as there are, because room for all would be taken at once.
+        let mut agents = others.unwrap_or_else(LruCache::unbounded);
         match agent {
-            Some(agent) => drop(agents.insert(agent_id.to_owned(), agent)),
-            None => drop(agents.remove(agent_id)),
+            Some(agent) => drop(agents.put(agent_id.to_owned(), agent)),
+            None => drop(agents.pop(agent_id)),
+        }
+        if agents.len() > AGENTS {
+            agents.pop_lru();
         }
         self.known = Some(Known { revision, size, agents });
     }
@@ -125,7 +129,7 @@ impl Known {
     pub(super) fn appended(&mut self, agent_id: &str, agent: KnownAgent, adds: u64) {
         self.revision += 1;
         self.size += adds;
-        if let Some(known) = self.agents.get_mut(agent_id) {
+        if let Some(known) = self.agents.peek_mut(agent_id) {
             *known = agent;
         }
     }
@@ -181,7 +185,7 @@ impl Sessions {
         let moved = std::mem::take(&mut *session.moved.lock().unwrap_or_else(PoisonError::into_inner));
         if let Some(known) = &mut state.known {
             for (agent_id, Move { messages, bytes, freed, mover }) in moved {
-                if let Some(agent) = known.agents.get_mut(&agent_id) {
+                if let Some(agent) = known.agents.peek_mut(&agent_id) {
                     agent.mover = mover.or(agent.mover);
                     agent.messages = agent.messages.saturating_sub(messages);
                     agent.bytes = agent.bytes.saturating_sub(bytes);

@@ -129,8 +129,7 @@ impl MongoStore {
 
     /// Removes those of some archives that are dead, because they hold the message as it was.
     async fn forget_elsewhere(&self, session_id: &str, elsewhere: &[ObjectId]) -> Result<()> {
-        let dead = self.dead_archives(session_id, elsewhere).await?;
-        self.remove_blocks(session_id, &dead).await.map(drop)
+        self.remove_dead(session_id, elsewhere).await.map(drop)
     }
 
     /// Replaces messages in the archive, and their copies among the recent ones if there can be any; tells whether it did, or the archive

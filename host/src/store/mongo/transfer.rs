@@ -3,8 +3,9 @@
 mod assembly;
 mod whole;
 
+use super::archive::orphans::ORPHAN;
 use super::error::{DUPLICATE_KEY, Failure};
-use super::{MongoStore, archive, write};
+use super::{MongoStore, archive, primary, write};
 use crate::error::{Error, Result};
 use crate::store::schema::read::{self, corrupt};
 use crate::transfer::Imported;
@@ -95,9 +96,10 @@ impl MongoStore {
             for part in parts {
                 match part {
                     Part::End => {
-                        let (assembled, blocks) = std::mem::replace(&mut assembly, self.assembly()).finish();
-                        self.insert_blocks(blocks).await?;
-                        match assembled {
+                        let mut complete = std::mem::replace(&mut assembly, self.assembly());
+                        complete.complete();
+                        self.insert_blocks(&mut complete).await?;
+                        match complete.finish() {
                             Ok(session) => {
                                 bytes += session.document.as_bytes().len();
                                 sessions.push(session);
@@ -115,7 +117,7 @@ impl MongoStore {
                     }
                     part => {
                         assembly.add(part);
-                        self.insert_blocks(assembly.full_blocks()).await?;
+                        self.insert_blocks(&mut assembly).await?;
                     }
                 }
                 if sessions.len() >= BATCH || bytes >= BATCH_BYTES {
@@ -134,9 +136,19 @@ impl MongoStore {
         Assembly::new(self.archive_after)
     }
 
-    /// Inserts blocks of sessions that are not there yet, so that nobody sees them.
-    async fn insert_blocks(&self, blocks: Vec<RawDocumentBuf>) -> Result<()> {
+    /// Inserts the blocks of a session that are full. The session is not there yet, so nobody sees them; if it is, it is compared and
+    /// nothing else, and needs none.
+    async fn insert_blocks(&self, assembly: &mut Assembly) -> Result<()> {
+        let blocks = assembly.full_blocks();
         if blocks.is_empty() {
+            return Ok(());
+        }
+        let is_there = match assembly.is_there {
+            Some(is_there) => is_there,
+            None => self.find(assembly.session_id(), doc! { "_id": 1 }, Some(primary())).await?.is_some(),
+        };
+        assembly.is_there = Some(is_there);
+        if is_there {
             return Ok(());
         }
         self.ensure_archive_index().await?;
@@ -155,8 +167,9 @@ impl MongoStore {
             return Ok(());
         }
         let failed = |error| Failure::of(error).into_error();
-        let filter = doc! { "session_id": &blocks.session_id, "_id.archive": { "$in": &blocks.archives } };
-        if self.archive.count_documents(filter).await.map_err(failed)? >= blocks.count {
+        let mut filter = doc! { "session_id": &blocks.session_id, "_id.archive": { "$in": &blocks.archives } };
+        filter.insert(ORPHAN, doc! { "$exists": false });
+        if self.archive.count_documents(filter).selection_criteria(primary()).await.map_err(failed)? >= blocks.count {
             return Ok(());
         }
         // Unless somebody has written to it already.
@@ -171,6 +184,15 @@ impl MongoStore {
 
     /// Inserts documents; those whose id is taken are compared with what is there.
     async fn insert(&self, batch: Vec<Assembled>, imported: &mut Imported) -> Result<()> {
+        let (there, batch): (Vec<_>, Vec<_>) = batch.into_iter().partition(|session| session.is_there);
+        for session in &there {
+            if !self.compare(session, imported).await? {
+                let session_id = &session.blocks.session_id;
+                imported.refuse(format!(
+                    "session {session_id:?}: it was there and was removed during the import; the import has to be repeated"
+                ));
+            }
+        }
         if batch.is_empty() {
             return Ok(());
         }
@@ -194,27 +216,25 @@ impl MongoStore {
             if super::error::is_not_now(failure.code) {
                 return Err(Error::Unavailable(String::from("the store is stopping or changing its primary")));
             }
-            let stored = if failure.code == DUPLICATE_KEY {
-                self.collection.find_one(doc! { "_id": session_id }).await.map_err(|error| Failure::of(error).into_error())?
-            } else {
-                None
-            };
-            match stored {
-                Some(stored) => match self.is_same(session, &stored).await {
-                    Ok(true) => imported.same += 1,
-                    Ok(false) => imported.differs(session_id),
-                    Err(Error::Corrupt(why)) => {
-                        imported.refuse(format!("session {session_id:?}: the one that is there cannot be compared: {why}"));
-                    }
-                    Err(error) => return Err(error),
-                },
-                // Also for an index of somebody's that has the document's values already.
-                None => {
-                    tracing::warn!(code = failure.code, message = failure.message, "a session cannot be stored");
-                    imported.refuse(format!("session {session_id:?}: the server refuses it (error {})", failure.code));
-                }
+            // Also for an index of somebody's that has the document's values already.
+            if failure.code != DUPLICATE_KEY || !self.compare(session, imported).await? {
+                tracing::warn!(code = failure.code, message = failure.message, "a session cannot be stored");
+                imported.refuse(format!("session {session_id:?}: the server refuses it (error {})", failure.code));
             }
         }
         Ok(())
+    }
+
+    /// Compares a session with the one that is there; tells whether there is one.
+    async fn compare(&self, session: &Assembled, imported: &mut Imported) -> Result<bool> {
+        let session_id = session.blocks.session_id.as_str();
+        let Some(stored) = self.find(session_id, doc! {}, Some(primary())).await? else { return Ok(false) };
+        match self.is_same(session, &stored).await {
+            Ok(true) => imported.same += 1,
+            Ok(false) => imported.differs(session_id),
+            Err(Error::Corrupt(why)) => imported.refuse(format!("session {session_id:?}: the one that is there cannot be compared: {why}")),
+            Err(error) => return Err(error),
+        }
+        Ok(true)
     }
 }

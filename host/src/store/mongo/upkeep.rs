@@ -143,9 +143,11 @@ impl MongoStore {
         }
         let store = self.clone();
         self.upkeep.tasks.spawn(async move {
+            let (session_id, agent_id) = &key;
+            // Who waits for another mover of the agent needs no slot for that.
+            drop(store.upkeep.mover(session_id, agent_id).await);
             // The semaphore is never closed.
             let _slot = Arc::clone(&store.upkeep.slots).acquire_owned().await.ok();
-            let (session_id, agent_id) = &key;
             {
                 // From here on another append may ask for the next move.
                 let mut agents = lock(&store.upkeep.agents);

@@ -7,7 +7,7 @@ use crate::store::mongo::error::{DUPLICATE_KEY, Failure};
 use crate::store::mongo::expressions::{AgentPath, are_in_order, array, highest, in_order, is_object, newest, on};
 use crate::store::mongo::known::{Move, Mover};
 use crate::store::mongo::write::{ATTEMPTS, contended, make_way};
-use crate::store::mongo::{MongoStore, majority, primary, questions};
+use crate::store::mongo::{MongoStore, index, majority, primary, questions};
 use crate::store::schema::json::broken;
 use crate::store::schema::read::{corrupt, member};
 use mongodb::IndexModel;
@@ -165,9 +165,8 @@ impl MongoStore {
     pub(in crate::store::mongo) async fn ensure_archive_index(&self) -> Result<()> {
         let ensure = async || {
             // A task of its own, because a driver call must not be dropped midway.
-            let keys = doc! { "session_id": 1, "messages.message_id": 1, "_id.archive": 1 };
             let archive = self.archive.clone();
-            let ensuring = tokio::spawn(async move { archive.create_index(IndexModel::builder().keys(keys).build()).await });
+            let ensuring = tokio::spawn(async move { archive.create_index(IndexModel::builder().keys(index_keys()).build()).await });
             match ensuring.await {
                 Ok(Ok(_)) => Ok(()),
                 Ok(Err(error)) => Err(Failure::of(error).into_error()),
@@ -178,6 +177,11 @@ impl MongoStore {
             }
         };
         self.archive_index.get_or_try_init(ensure).await.map(drop)
+    }
+
+    /// Whether that index is there.
+    pub(in crate::store::mongo) async fn has_archive_index(&self) -> Result<bool> {
+        Ok(index::list(&self.archive).await?.contains(&index_keys()))
     }
 
     /// Looks at an agent; none if there is no such agent, or another program has something else in the place of its archive.
@@ -332,8 +336,12 @@ impl MongoStore {
     }
 }
 
+fn index_keys() -> Document {
+    doc! { "session_id": 1, "messages.message_id": 1, "_id.archive": 1 }
+}
+
 /// Matches if nobody has taken a higher number.
-fn same_mover(path: &AgentPath, archive: ObjectId, fence: i64) -> Document {
+pub(in crate::store::mongo) fn same_mover(path: &AgentPath, archive: ObjectId, fence: i64) -> Document {
     let mut same = on(path.field("archive.id"), archive);
     same.extend(on(path.field("archive.fence"), fence));
     same

@@ -11,12 +11,15 @@ use mongodb::bson::oid::ObjectId;
 use mongodb::bson::raw::RawBsonRef;
 use mongodb::bson::{Bson, RawDocumentBuf, doc};
 
+/// The field that marks a block which is about to be removed.
+pub(in crate::store::mongo) const ORPHAN: &str = "orphan";
+
 impl MongoStore {
     /// Those of some archives that the session's document does not tell of.
     ///
     /// Archives that were listed first and are no longer referenced are dead: an archive is referenced before its first block is written.
-    /// An import writes blocks first, but a session that exists already keeps it from completing.
-    pub(in crate::store::mongo) async fn dead_archives(&self, session_id: &str, listed: &[ObjectId]) -> Result<Vec<ObjectId>> {
+    /// Only an import writes blocks first.
+    async fn dead_archives(&self, session_id: &str, listed: &[ObjectId]) -> Result<Vec<ObjectId>> {
         if listed.is_empty() {
             return Ok(Vec::new());
         }
@@ -31,6 +34,22 @@ impl MongoStore {
             }
         }
         Ok(dead)
+    }
+
+    /// Removes the blocks of those of some archives that the session's document does not tell of; tells how many.
+    ///
+    /// An import that completes meanwhile keeps its blocks, or finds out that it has lost them: it looks for the mark once its session is
+    /// stored, and here the session is looked for once the mark is there.
+    pub(in crate::store::mongo) async fn remove_dead(&self, session_id: &str, listed: &[ObjectId]) -> Result<u64> {
+        let dead = self.dead_archives(session_id, listed).await?;
+        if dead.is_empty() {
+            return Ok(0);
+        }
+        let blocks = doc! { "session_id": session_id, "_id.archive": { "$in": &dead } };
+        let mark = self.archive.update_many(blocks, doc! { "$set": { ORPHAN: true } });
+        mark.await.map_err(|error| Failure::of(error).into_error())?;
+        let dead = self.dead_archives(session_id, &dead).await?;
+        self.remove_blocks(session_id, &dead).await
     }
 
     /// Removes the blocks of some archives of a session.
@@ -55,8 +74,7 @@ impl MongoStore {
                 listed.push(archive);
             }
         }
-        let dead = self.dead_archives(session_id, &listed).await?;
-        self.remove_blocks(session_id, &dead).await
+        self.remove_dead(session_id, &listed).await
     }
 
     /// How many messages the blocks of an archive hold.

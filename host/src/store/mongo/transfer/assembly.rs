@@ -20,6 +20,8 @@ const BLOCK_FRAME: u64 = 2048;
 /// A session that is ready to be stored.
 pub(super) struct Assembled {
     pub(super) document: RawDocumentBuf,
+    /// Whether one with its id was there already, so that its blocks were not stored.
+    pub(super) is_there: bool,
     pub(super) blocks: Blocks,
     /// The messages of each agent.
     pub(super) contents: Vec<(String, Content)>,
@@ -106,6 +108,8 @@ pub(super) struct Assembly {
     /// How many bytes the messages have that are in no block.
     messages_bytes: u64,
     full: Vec<RawDocumentBuf>,
+    /// Whether a session with this id was there when the first block was full.
+    pub(super) is_there: Option<bool>,
     /// Why it cannot be stored.
     fault: Option<Error>,
 }
@@ -144,6 +148,7 @@ impl Assembly {
             agents: Vec::new(),
             messages_bytes: 0,
             full: Vec::new(),
+            is_there: None,
             fault: None,
         }
     }
@@ -230,15 +235,22 @@ impl Assembly {
         }
     }
 
-    /// The whole session, or why there is none; and the last blocks.
-    pub(super) fn finish(mut self) -> (Result<Assembled, (Blocks, String)>, Vec<RawDocumentBuf>) {
+    pub(super) fn session_id(&self) -> &str {
+        &self.session_id
+    }
+
+    /// Makes the last blocks: all parts have come.
+    pub(super) fn complete(&mut self) {
         self.archive_last(0);
-        let full = self.full_blocks();
+    }
+
+    /// The whole session, or why there is none.
+    pub(super) fn finish(self) -> Result<Assembled, (Blocks, String)> {
         let blocks = self.blocks_so_far();
-        let session_id = self.session_id.clone();
+        let (session_id, is_there) = (self.session_id.clone(), self.is_there.unwrap_or(false));
         match self.document() {
-            Ok((document, contents)) => (Ok(Assembled { document, blocks, contents }), full),
-            Err(error) => (Err((blocks, format!("session {session_id:?}: {error}"))), full),
+            Ok((document, contents)) => Ok(Assembled { document, is_there, blocks, contents }),
+            Err(error) => Err((blocks, format!("session {session_id:?}: {error}"))),
         }
     }
 

@@ -11,6 +11,7 @@ use crate::store::schema::read::{corrupt, member, object};
 use crate::transfer::out::Out;
 use mongodb::bson::raw::{RawArray, RawBson, RawBsonRef, RawDocument};
 use mongodb::bson::{RawDocumentBuf, doc};
+use std::borrow::Cow;
 use tokio::runtime::Handle;
 
 /// What of an agent lies where, as the session's document tells.
@@ -71,13 +72,13 @@ fn agent_of<'a>(session: &'a RawDocument, agent_id: &str) -> Result<Option<&'a R
 
 impl MongoStore {
     /// A session of which all messages can be read, as it is now if it has changed; none if it is gone. Else `corrupt`.
-    pub(super) async fn whole(&self, session_id: &str, session: &RawDocument) -> Result<Option<RawDocumentBuf>> {
-        let mut session = session.to_owned();
+    pub(super) async fn whole<'a>(&self, session_id: &str, session: &'a RawDocument) -> Result<Option<Cow<'a, RawDocument>>> {
+        let mut session = Cow::Borrowed(session);
         while !self.has_blocks(session_id, &session).await? {
             // Its archive may have been folded back in between.
             match self.read_whole(session_id).await? {
-                Some(now) if now == session => return Err(incomplete(session_id)),
-                Some(now) => session = now,
+                Some(now) if *now == *session => return Err(incomplete(session_id)),
+                Some(now) => session = Cow::Owned(now),
                 None => return Ok(None),
             }
         }
