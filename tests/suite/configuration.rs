@@ -411,8 +411,20 @@ async fn a_flag_without_effect_on_a_store_is_named_and_a_variable_is_not() -> an
         let ran = finish(with_variable.env("SESSION_REPO_ARCHIVE_AFTER", "1KiB"), None).await?;
         assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""));
     }
-    let ran = desk.run(&Site::mongo(&database)?, &["session", "create", "s", "--archive-after", "1KiB", "--metadata-field", "a"]).await?;
+    let mongo = Site::mongo(&database)?;
+    let options = ["--archive-after", "1KiB", "--metadata-field", "a"];
+    let ran = desk.run(&mongo, &[&["session", "create", "s"], &options[..]].concat()).await?;
     assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""));
+    // Nor with a command.
+    let idle = |flag: &str, why: &str| format!("session-repo: warning: {flag} has no effect: {why}\n");
+    let reading = "it is for commands that write";
+    for command in [&["session", "read", "s"][..], &["show", "s"], &["export"]] {
+        let ran = desk.run(&mongo, &[command, &options].concat()).await?;
+        assert_eq!(
+            ran.stderr.replacen("exported 1 session\n", "", 1),
+            idle("--metadata-field", reading) + &idle("--archive-after", reading)
+        );
+    }
     database.drop().await
 }
 

@@ -45,8 +45,8 @@ impl Cli {
         let matches = Self::command().try_get_matches()?;
         let mut cli = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut Self::command()))?;
         let is_given = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
-        let only_for_mongo = [("metadata_fields", "--metadata-field"), ("archive_after", "--archive-after")];
-        cli.store.only_for_mongo = only_for_mongo.into_iter().filter(|(id, _)| is_given(id)).map(|(_, flag)| flag).collect();
+        let for_writing = [("metadata_fields", "--metadata-field"), ("archive_after", "--archive-after")];
+        cli.store.for_writing = for_writing.into_iter().filter(|(id, _)| is_given(id)).map(|(_, flag)| flag).collect();
         Ok(cli)
     }
 }
@@ -79,9 +79,9 @@ pub(crate) struct StoreArgs {
         allow_negative_numbers = true
     )]
     pub(crate) archive_after: ArchiveAfter,
-    /// Flags on the command line that have an effect in MongoDB only. Environment variables may be there for other commands.
+    /// Flags on the command line that have an effect on writing to MongoDB only. Environment variables may be there for other commands.
     #[arg(skip)]
-    pub(crate) only_for_mongo: Vec<&'static str>,
+    pub(crate) for_writing: Vec<&'static str>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -146,6 +146,17 @@ pub(crate) enum Command {
     },
     #[command(flatten)]
     Operation(Operation),
+}
+
+impl Command {
+    /// Whether it reads sessions and writes nothing to the store.
+    pub(crate) fn is_reading(&self) -> bool {
+        match self {
+            Self::Operation(operation) => operation.is_reading(),
+            Self::Show { .. } | Self::Export { .. } => true,
+            _ => false,
+        }
+    }
 }
 
 const EXPORT_EXAMPLES: &str = "\

@@ -73,7 +73,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Operation(operation) => Command::Operation(command::prepare(operation).context("cannot read the argument")?),
         other => other,
     };
-    place.announce();
+    place.announce(&command);
     match command {
         Command::Operation(operation) => {
             let is_reading = operation.is_reading();

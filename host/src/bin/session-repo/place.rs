@@ -1,6 +1,6 @@
 //! Where the sessions are: the store that the command line names, or a file of the user's own.
 
-use crate::args::StoreArgs;
+use crate::args::{Command, StoreArgs};
 use crate::failed;
 use crate::terminal::tell;
 use anyhow::Context;
@@ -28,14 +28,14 @@ pub(crate) struct Place {
     options: StoreOptions,
     /// Whether nobody named it.
     is_default: bool,
-    /// Flags that have an effect in MongoDB only.
-    only_for_mongo: Vec<&'static str>,
+    /// Flags that have an effect on writing to MongoDB only.
+    for_writing: Vec<&'static str>,
 }
 
 impl Place {
     /// The place that the arguments name, or the default one.
     pub(crate) fn of(arguments: StoreArgs) -> session_repository::Result<Self> {
-        let StoreArgs { store, database, collection, metadata_fields, archive_after, only_for_mongo } = arguments;
+        let StoreArgs { store, database, collection, metadata_fields, archive_after, for_writing } = arguments;
         let options = StoreOptions { database, collection, metadata_fields, archive_after: archive_after.0 };
         options.check()?;
         let is_default = store.is_none();
@@ -43,13 +43,17 @@ impl Place {
             Some(url) => url.parse().map_err(|error| session_repository::Error::InvalidArgument(format!("--store: {error}")))?,
             None => StoreUrl::File(default_file()?),
         };
-        Ok(Self { url, options, is_default, only_for_mongo })
+        Ok(Self { url, options, is_default, for_writing })
     }
 
-    /// Says where the sessions are, if nobody else has said it, and which flags have no effect there.
-    pub(crate) fn announce(&self) {
-        for flag in self.only_for_mongo.iter().filter(|_| !self.is_mongo()) {
-            tell(&format!("warning: {flag} has no effect: it is for MongoDB, and the sessions are in {}", self.medium()));
+    /// Says where the sessions are, if nobody else has said it, and which flags have no effect there or with the command.
+    pub(crate) fn announce(&self, command: &Command) {
+        for flag in &self.for_writing {
+            if !self.is_mongo() {
+                tell(&format!("warning: {flag} has no effect: it is for MongoDB, and the sessions are in {}", self.medium()));
+            } else if command.is_reading() {
+                tell(&format!("warning: {flag} has no effect: it is for commands that write"));
+            }
         }
         if let (true, StoreUrl::File(path)) = (self.is_default, &self.url) {
             tell(&format!("no --store is named, so this works on file:{}", path.display()));
