@@ -8,6 +8,10 @@ use wasmtime::{Engine, Store, UpdateDeadline};
 /// How long guest code runs until it gives way to the executor.
 const TICK: Duration = Duration::from_millis(50);
 
+/// What guest code may take at least without a turn of the host: a deadline of some milliseconds is for the server, and the largest message
+/// takes the code longer on a busy machine.
+const LEAST: Duration = Duration::from_secs(2);
+
 /// The one thread that ticks for all instances of the process.
 static TICKER: Mutex<Ticker> = Mutex::new(Ticker { instances: 0, is_running: false });
 
@@ -54,10 +58,11 @@ fn run(engine: &Engine) {
     }
 }
 
-/// Has the code of an instance give way at each tick, and stops it once it has run for `limit` without a turn of the host.
+/// Has the code of an instance give way at each tick, and stops it once it has run for `limit`, or two seconds if that is less, without a turn of
+/// the host.
 pub(crate) fn interrupt<T>(store: &mut Store<T>, limit: Duration, stall: fn(&mut T) -> &mut Stall) {
     // The first of them may come as the code begins, and the second soon after.
-    let most = limit.as_nanos() / TICK.as_nanos() + 2;
+    let most = limit.max(LEAST).as_nanos() / TICK.as_nanos() + 2;
     store.epoch_deadline_callback(move |mut store| {
         let Stall(ticks) = stall(store.data_mut());
         *ticks += 1;

@@ -64,6 +64,10 @@ pub struct Timestamp(pub i64);
 impl Timestamp {
     /// Reads RFC 3339 text; text without an offset is taken as UTC. What is finer than a millisecond is cut off.
     pub fn parse(text: &str) -> Option<Self> {
+        // Any other separator is no time to the server, either.
+        if !matches!(text.as_bytes().get(10), Some(b'T' | b't' | b' ')) {
+            return None;
+        }
         let parsed = OffsetDateTime::parse(text, &Rfc3339).or_else(|_| OffsetDateTime::parse(&format!("{text}Z"), &Rfc3339)).ok()?;
         i64::try_from(parsed.unix_timestamp_nanos().div_euclid(1_000_000)).ok().map(Self)
     }

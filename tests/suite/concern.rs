@@ -7,6 +7,7 @@ use mongodb::options::ClientOptions;
 use serde_json::json;
 use session_repository::{Error, MongoStore, Repository, Store, StoreOptions};
 use session_repository_tests::{COLLECTION, Database, Mongod};
+use std::time::Duration;
 
 /// A server that fails on command.
 fn failing() -> anyhow::Result<Mongod> {
@@ -131,7 +132,9 @@ fn concern(command: &Document) -> Option<&Bson> {
 async fn updates_on_which_two_documents_depend_ask_for_a_majority_whatever_the_connection_string_says() -> anyhow::Result<()> {
     let database = Database::fresh().await?;
     let mut options = ClientOptions::parse(session_repository_tests::mongodb_uri()?).await?;
-    options.write_concern = Some(mongodb::options::WriteConcern::builder().w(mongodb::options::Acknowledgment::Nodes(1)).build());
+    options.write_concern = Some(
+        mongodb::options::WriteConcern::builder().w(mongodb::options::Acknowledgment::Nodes(1)).w_timeout(Duration::from_secs(90)).build(),
+    );
     let watch = Watch::on(&mut options);
     let client = Client::with_options(options)?;
     let store = MongoStore::with_client(&client, StoreOptions { archive_after: Some(1024), ..database.options() }).await?;
@@ -159,6 +162,9 @@ async fn updates_on_which_two_documents_depend_ask_for_a_majority_whatever_the_c
         let depends = depends || text.contains("archive.redo") && !text.contains("\"$unset\": { \"agents.a.archive.redo\"");
         let expected = if depends { Bson::from("majority") } else { Bson::from(1) };
         assert_eq!(concern(&seen.command), Some(&expected), "{text}");
+        // The rest of it is the connection string's own.
+        let waits = seen.command.get_document("writeConcern").ok().and_then(|concern| concern.get("wtimeout"));
+        assert_eq!(waits.map(ToString::to_string).as_deref(), Some("90000"), "{text}");
         *kinds.entry((seen.name, on_archive, depends)).or_insert(0) += 1;
     }
     for kind in [("findAndModify", false), ("insert", true), ("update", false), ("update", true), ("delete", true)] {

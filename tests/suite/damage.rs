@@ -58,6 +58,8 @@ async fn times_are_dates_or_text_and_messages_without_one_come_last() -> anyhow:
         doc! { "message_id": 10, "created_at": "1970-01-01" },
         doc! { "message_id": 11, "created_at": "Jan 1 1970 00:00:01" },
         doc! { "message_id": 12, "created_at": "1970-01-01 00:00:00.002" },
+        doc! { "message_id": 13, "created_at": "1970-01-01_00:00:00Z" },
+        doc! { "message_id": 14, "created_at": "1970-01-01T00:00:00Z\n" },
     ];
     let document = session(doc! { "created_at": date(0), "updated_at": date(9), "agents": { "a": agent(messages) } });
     everywhere(document, async |repo| {
@@ -72,14 +74,33 @@ async fn times_are_dates_or_text_and_messages_without_one_come_last() -> anyhow:
             assert_eq!(repo.messages().read("s", "a", message.message_id).await?, Some(message.clone()));
         }
         // New ones come behind those that have a time, and those without stay the last.
-        assert_eq!(repo.messages().append("s", "a", json!({"n": "new"}), None).await?, 13);
-        repo.messages().create("s", "a", 14, json!({"n": "newer"})).await?;
+        assert_eq!(repo.messages().append("s", "a", json!({"n": "new"}), None).await?, 15);
+        repo.messages().create("s", "a", 16, json!({"n": "newer"})).await?;
         repo.messages().update("s", "a", 5, json!({"n": "updated"})).await?;
         let ids: Vec<_> = repo.messages().list("s", "a", None, 0).await?.iter().map(|message| message.message_id).collect();
-        assert_eq!(ids, [6, 12, 4, 3, 2, 13, 14, 1, 5, 7, 10, 11]);
+        assert_eq!(ids, [6, 12, 4, 3, 2, 15, 16, 1, 5, 7, 10, 11, 13, 14]);
         Ok(())
     })
     .await
+}
+
+/// A new message is never older than the last one, also where that has its time as text.
+#[tokio::test]
+async fn new_messages_come_behind_a_time_to_come_that_is_text() -> anyhow::Result<()> {
+    for separator in ["T", " "] {
+        let messages = vec![doc! { "message_id": 1, "created_at": format!("2100-01-01{separator}00:00:00Z") }, doc! { "message_id": 2 }];
+        let document = session(doc! { "created_at": date(0), "updated_at": date(9), "agents": { "a": agent(messages) } });
+        everywhere(document, async |repo| {
+            for id in 3..6 {
+                assert_eq!(repo.messages().append("s", "a", json!({"n": id}), None).await?, id);
+            }
+            let ids: Vec<_> = repo.messages().list("s", "a", None, 0).await?.iter().map(|message| message.message_id).collect();
+            assert_eq!(ids, [1, 3, 4, 5, 2]);
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(())
 }
 
 #[tokio::test]

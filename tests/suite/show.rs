@@ -4,6 +4,7 @@ mod follow;
 mod forms;
 
 use crate::cli::Cli;
+use crate::run::{Desk, Site};
 use anyhow::Context;
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Bson, DateTime, Document, doc, serialize_to_document};
@@ -49,6 +50,27 @@ async fn shown(bodies: &[Value]) -> anyhow::Result<String> {
     database.drop().await?;
     let (_, messages) = text.split_once("──\n").context("no day")?;
     Ok(messages.to_owned())
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_costs_itself() -> anyhow::Result<()> {
+    let mut damaged = session(doc! {
+        "a": { "agent_data": {}, "messages": "text", "created_at": at(0), "updated_at": at(0) },
+        "b": agent(doc! {}, vec![stored(1, 5, doc! { "role": "user", "content": "Still here." })]),
+    });
+    damaged.insert("metadata", 5);
+    damaged.insert("feedbacks", "text");
+    let database = seed(damaged).await?;
+    let ran = Desk::new()?.run(&Site::mongo(&database)?, &["show", "user-123"]).await?;
+    let text = ran.ok()?;
+    assert!(
+        text.contains("Still here.") && text.contains("metadata\n  cannot be read: the stored metadata does not fit the schema\n"),
+        "{text}"
+    );
+    let said: Vec<_> = ran.stderr.lines().collect();
+    let why = |what: &str, field: &str| format!("session-repo: {what} cannot be read: the stored {field} does not fit the schema");
+    assert_eq!(said, [why("the messages of agent \"a\"", "messages"), why("the feedback", "feedbacks")]);
+    database.drop().await
 }
 
 #[tokio::test]

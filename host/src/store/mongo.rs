@@ -69,6 +69,8 @@ pub struct MongoStore {
     archive_after: Option<u64>,
     /// Whether the archive's index is there.
     archive_index: Arc<OnceCell<()>>,
+    /// What updates ask for on which two documents depend: the collection's write concern, by a majority.
+    majority: WriteConcern,
     memory: Arc<Memory>,
     sessions: Arc<Sessions>,
     upkeep: Arc<Upkeep>,
@@ -87,11 +89,6 @@ impl fmt::Debug for MongoStore {
     }
 }
 
-/// What updates ask for on which two documents depend.
-fn majority() -> WriteConcern {
-    WriteConcern::majority()
-}
-
 /// Reads that a write or an archive stands on are of the primary's state.
 fn primary() -> SelectionCriteria {
     SelectionCriteria::ReadPreference(ReadPreference::Primary)
@@ -100,15 +97,16 @@ fn primary() -> SelectionCriteria {
 impl MongoStore {
     /// A store on a session collection; its archive is beside it.
     fn new(database: &Database, collection: Collection<RawDocumentBuf>, options: &StoreOptions, owned: Option<Client>) -> Self {
-        let mut concern = collection.write_concern().cloned().unwrap_or_default();
-        concern.w = Some(Acknowledgment::Majority);
-        let beside = CollectionOptions::builder().write_concern(concern).selection_criteria(primary()).build();
+        let mut majority = collection.write_concern().cloned().unwrap_or_default();
+        majority.w = Some(Acknowledgment::Majority);
+        let beside = CollectionOptions::builder().write_concern(majority.clone()).selection_criteria(primary()).build();
         let archive = database.collection_with_options(&format!("{}.archive", collection.name()), beside);
         Self {
             collection,
             archive,
             archive_after: options.archive_after,
             archive_index: Arc::default(),
+            majority,
             memory: Arc::default(),
             sessions: Arc::default(),
             upkeep: Arc::default(),
@@ -144,8 +142,13 @@ impl MongoStore {
 #[async_trait]
 impl Store for MongoStore {
     async fn insert_session(&self, session: Session) -> Result<()> {
+        let id = session.session_id.clone();
         match self.collection.insert_one(build::serialized(&build::session(session))?).await.map_err(Failure::of) {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                // Another program may have removed one.
+                self.sessions.forget(&id).await;
+                Ok(())
+            }
             Err(Failure::DuplicateKey) => Err(Error::AlreadyExists(Entity::Session)),
             Err(failure) => Err(failure.into_error()),
         }

@@ -3,8 +3,8 @@
 use super::{History, body};
 use crate::transfer::{dump, load};
 use mongodb::bson::{Document, doc};
-use session_repository::{AnyStore, EmbeddedStore, Repository, StoreOptions};
-use session_repository_tests::Database;
+use session_repository::{AnyStore, EmbeddedStore, MongoStore, Repository, StoreOptions};
+use session_repository_tests::{Database, mongodb_uri};
 
 async fn blocks(database: &Database) -> anyhow::Result<u64> {
     Ok(database.blocks().count_documents(doc! {}).await?)
@@ -179,6 +179,40 @@ async fn a_session_that_lacks_a_block_costs_itself() -> anyhow::Result<()> {
     assert_eq!(skipped, [(String::from("s"), why)]);
     let again = load(&store, whole).await?;
     assert_eq!((again.new, again.same, again.refused), (0, 2, 1), "{again:?}");
+    store.into_store().close().await;
+    history.end().await
+}
+
+/// Many agents, none of which has much, are together more than a document takes.
+#[tokio::test]
+async fn a_session_of_many_agents_moves_into_mongodb() -> anyhow::Result<()> {
+    let database = Database::fresh().await?;
+    let created = r#""created_at":{"$date":"2024-01-26T10:00:00Z"}"#;
+    let message = |id: u32| format!(r#"{{"message_id":{id},"text":"{}",{created}}}"#, "x".repeat(10_000));
+    let messages = (0..6).map(message).collect::<Vec<_>>().join(",");
+    let agent = |n: u32| format!(r#""a{n}":{{"agent_data":{{}},{created},"messages":[{messages}]}}"#);
+    let agents = (0..300).map(agent).collect::<Vec<_>>().join(",");
+    let text = format!("{{\"_id\":\"s\",{created},\"agents\":{{{agents}}}}}\n");
+    let store = AnyStore::Mongo(MongoStore::connect(&mongodb_uri()?, database.options()).await?);
+    let imported = load(&store, text.clone()).await?;
+    assert_eq!((imported.new, imported.refused), (1, 0), "{imported:?}");
+    let again = load(&store, dump(&store).await?).await?;
+    assert_eq!((again.new, again.same), (0, 1), "{again:?}");
+    store.into_store().close().await;
+    database.drop().await
+}
+
+/// A session whose archive cannot be put in its place costs itself, too.
+#[tokio::test]
+async fn a_session_whose_messages_are_no_list_costs_itself() -> anyhow::Result<()> {
+    let history = History::of(4096, 100).await?;
+    let store = AnyStore::Mongo(history.store(Some(4096)).await?);
+    for session in ["r", "t"] {
+        history.repo.sessions().create(session, None).await?;
+    }
+    history.database.documents().update_one(doc! { "_id": "s" }, doc! { "$set": { "agents.a.messages": "text" } }).await?;
+    let text = dump(&store).await?;
+    assert_eq!(text.lines().map(|line| line.get(..10)).collect::<Vec<_>>(), [Some(r#"{"_id":"r""#), Some(r#"{"_id":"t""#)]);
     store.into_store().close().await;
     history.end().await
 }

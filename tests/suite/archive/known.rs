@@ -78,3 +78,23 @@ async fn another_process_has_moved_and_the_reference_has_appended_as_many() -> a
     ensure!(one.repo.messages().append("s", "a", body(next), None).await? == next);
     is_whole(database, [one, other], next + 1).await
 }
+
+/// The reference makes an agent anew, which removes its messages, and stores as many as were known.
+#[tokio::test]
+async fn the_reference_has_begun_the_agent_anew() -> anyhow::Result<()> {
+    let database = Database::fresh().await?;
+    let (one, other, next) = two(&database).await?;
+    let messages: Vec<_> = (next..2 * next)
+        .map(|n| doc! { "message_id": i32::try_from(n).unwrap_or(0), "by": "the reference", "created_at": DateTime::now() })
+        .collect();
+    let agent =
+        doc! { "agent_data": { "agent_id": "a" }, "created_at": DateTime::now(), "updated_at": DateTime::now(), "messages": messages };
+    database.documents().update_one(doc! { "_id": "s" }, doc! { "$set": { "agents.a": agent } }).await?;
+    ensure!(one.repo.messages().append("s", "a", body(2 * next), None).await? == 2 * next);
+    let again = one.repo.messages().create("s", "a", next, json!({"other": true})).await;
+    ensure!(matches!(again, Err(session_repository::Error::AlreadyExists(_))), "{again:?}");
+    ensure!(ids(&one).await? == (next..=2 * next).collect::<Vec<_>>());
+    one.close().await;
+    other.close().await;
+    database.drop().await
+}

@@ -199,6 +199,72 @@ async fn an_import_during_a_removal_of_orphans() -> anyhow::Result<()> {
     source.drop().await
 }
 
+/// All sessions of a batch that lose their blocks that way are removed again, so that the next import stores them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_import_that_loses_the_blocks_of_two_sessions() -> anyhow::Result<()> {
+    let (database, source) = (Database::fresh().await?, Database::fresh().await?);
+    let place = Place::open(&source, None).await?;
+    for session in ["r", "s", "t"] {
+        seed(&place, session, 30).await?;
+    }
+    let text = dump(&AnyStore::Mongo(place.store.clone())).await?;
+    place.close().await;
+    let mut inserts = Proxy::start(|command| {
+        let is_session = command.name == "insert" && !command.collection.ends_with(".archive");
+        if is_session { Plan::Hold(Moment::Before) } else { Plan::Pass }
+    })
+    .await?;
+    let importing = Place::through(&inserts.uri(), &database, Some(SMALL)).await?;
+    let (store, dump) = (AnyStore::Mongo(importing.store.clone()), text.clone());
+    let import = tokio::spawn(async move { load(&store, dump).await });
+    let insert = inserts.held().await?;
+    inserts.rule(|_| Plan::Pass);
+    let removing = Place::open(&database, None).await?;
+    for session in ["r", "t"] {
+        removing.store.archive_undo(session).await?.context("no blocks")?;
+    }
+    insert.resume();
+    let imported = import.await?;
+    ensure!(imported.is_err(), "{imported:?}");
+    let again = load(&AnyStore::Mongo(importing.store.clone()), text).await?;
+    ensure!((again.new, again.same, again.refused) == (2, 1, 0), "{again:?}");
+    for session in ["r", "s", "t"] {
+        ensure!(importing.read(session).await?.len() == 30, "{session}");
+    }
+    importing.close().await;
+    removing.close().await;
+    source.drop().await?;
+    database.drop().await
+}
+
+/// Another program has stored a message twice. One is in the archive, and the copy is on its way there when the message is updated.
+#[tokio::test]
+async fn a_copy_on_its_way_to_the_archive() -> anyhow::Result<()> {
+    let database = Database::fresh().await?;
+    let (archiving, never) = (Place::open(&database, Some(SMALL)).await?, Place::open(&database, None).await?);
+    seed(&archiving, "s", 30).await?;
+    let block = database.blocks().find_one(doc! { "_id.first": 0_i64 }).await?.context("no block")?;
+    let copy = block.get_array("messages")?.first().context("an empty block")?.clone();
+    for n in 30..40 {
+        never.repo.messages().append("s", "a", said(n), None).await?;
+    }
+    let push = doc! { "$push": { "agents.a.messages": { "$each": [copy], "$position": 0 } } };
+    database.documents().update_one(doc! { "_id": "s" }, push).await?;
+    let proxy = Proxy::start(at_step(Step::WriteBlocks, 0, Plan::Cut(Moment::Before))).await?;
+    let dies = Place::through(&proxy.uri(), &database, Some(SMALL)).await?;
+    let moved = dies.store.archive_run("s").await;
+    ensure!(moved.is_err(), "{moved:?}");
+    dies.close().await;
+    let moving = database.document("s").await?.get_document("agents")?.get_document("a")?.get_document("moving")?.clone();
+    ensure!(moving.to_string().contains("<<0>>"), "{moving}");
+    is_redacted(&database, "s", &[0, 29, 5, 12, 13]).await?;
+    let list = never.repo.messages().list("s", "a", None, 0).await?;
+    ensure!(list.len() == 41 && list.iter().all(|message| !message.body.as_str().contains("<<0>>")), "{list:?}");
+    archiving.close().await;
+    never.close().await;
+    database.drop().await
+}
+
 /// An import of a session that is there compares it and writes nothing, so that nothing is left of it wherever it dies.
 #[tokio::test]
 async fn an_import_of_what_is_there() -> anyhow::Result<()> {

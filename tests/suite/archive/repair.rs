@@ -320,3 +320,67 @@ async fn a_missing_index_of_the_archive_is_made() -> anyhow::Result<()> {
     all.is_mended(&[missing], &[]).await?;
     all.goes_on().await
 }
+
+/// As after a backup whose documents are older than its blocks.
+#[tokio::test]
+async fn a_document_that_is_behind_its_blocks_is_read_and_mended() -> anyhow::Result<()> {
+    let mut all = Damaged::new().await?;
+    let newer = json!({"newer": true});
+    let set = doc! { "$set": { "writes": 7_i64, "messages.0.text": "", "messages.0.newer": true } };
+    all.database.blocks().update_one(doc! { "_id.first": 0_i64 }, set).await?;
+    let unset = doc! { "$unset": { "messages.0.n": "", "messages.0.text": "" } };
+    all.database.blocks().update_one(doc! { "_id.first": 0_i64 }, unset).await?;
+    all.said[0].1 = newer;
+    assert_eq!(all.place.read("s").await?, all.said);
+    let refused = all.place.repo.messages().update("s", "a", 0, json!({"new": 1})).await;
+    assert!(matches!(&refused, Err(session_repository::Error::Corrupt(why)) if why.contains("check --repair")), "{refused:?}");
+    let undone = all.place.store.archive_undo("s").await;
+    assert!(matches!(undone, Err(session_repository::Error::Corrupt(_))), "{undone:?}");
+    all.is_mended(&["agent \"a\" of session \"s\": its archive has updates that the session's document does not tell of"], &[]).await?;
+    all.place.update("s", 0, json!({"new": 1})).await?;
+    all.said[0].1 = json!({"new": 1});
+    all.goes_on().await
+}
+
+/// A block that cannot be read costs what a missing one does.
+#[tokio::test]
+async fn a_block_that_cannot_be_read_costs_itself() -> anyhow::Result<()> {
+    for broken in [doc! { "$unset": { "messages": "" } }, doc! { "$set": { "messages": "text" } }, doc! { "$set": { "writes": "text" } }] {
+        let all = Damaged::new().await?;
+        all.place.update("s", 0, json!({"pending": true})).await?;
+        let length = all.block().await?.get_array("messages")?.len();
+        all.database.blocks().update_one(doc! { "_id.first": 0_i64 }, broken.clone()).await?;
+        // Also one that has seen nothing of it before.
+        let place = Place::open(&all.database, Some(SMALL)).await?;
+        for place in [&all.place, &place] {
+            let list = place.repo.messages().list("s", "a", None, 0).await?;
+            let ids: Vec<_> = list.iter().map(|message| message.message_id).collect();
+            assert_eq!(ids, (i64::try_from(length)?..30).collect::<Vec<_>>(), "{broken}");
+            assert_eq!(place.repo.messages().read("s", "a", 0).await?, None, "{broken}");
+        }
+        place.close().await;
+        let lost = format!("agent \"a\" of session \"s\": messages are missing in the archive, at the positions 0 to {}", length - 1);
+        assert_eq!(check(&all.desk, &all.site, &["--repair"]).await?.1, [lost], "{broken}");
+        all.end().await?;
+    }
+    Ok(())
+}
+
+/// Where it cannot be told what an agent has, nothing is taken for an orphan.
+#[tokio::test]
+async fn blocks_of_a_damaged_archive_are_kept() -> anyhow::Result<()> {
+    for damage in [doc! { "agents.a.archive.id": "text" }, doc! { "agents": "text" }] {
+        let all = Damaged::new().await?;
+        all.place.repo.agents().create("s", "b", "{}").await?;
+        all.place.repo.messages().create("s", "b", 0, json!({"n": 0})).await?;
+        let blocks = all.database.blocks().count_documents(doc! {}).await?;
+        all.damage(doc! { "$set": damage.clone() }).await?;
+        check(&all.desk, &all.site, &["--repair"]).await?;
+        // Agent `b` has a message with an id that the blocks have, too.
+        all.place.repo.messages().update("s", "b", 0, json!({"n": 1})).await.ok();
+        all.place.store.archive_undo("s").await.ok();
+        assert_eq!(all.database.blocks().count_documents(doc! {}).await?, blocks, "{damage}");
+        all.end().await?;
+    }
+    Ok(())
+}

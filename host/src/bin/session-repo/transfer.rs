@@ -7,7 +7,7 @@ use crate::terminal::{note, one_line, tell};
 use anyhow::{Context, anyhow, bail};
 use session_repository::Dumped;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// What stands for stdin and stdout.
@@ -47,11 +47,11 @@ fn exists_already(path: &Path) -> anyhow::Error {
 async fn write(store: &Opened, target: Option<Target>) -> anyhow::Result<()> {
     let bar = progress("{spinner} {pos} of {len} sessions {wide_bar} {eta}");
     if !bar.is_hidden() {
-        bar.set_length(store.store.count_sessions().await.map_err(|error| failed(&error))?);
+        bar.set_length(count(store).await?);
     }
     let (mut out, name, after, file): (Box<dyn Write + Send>, _, _, _) = match target {
         Some(Target { file, path, after }) => {
-            (Box::new(BufWriter::with_capacity(1 << 20, file.try_clone()?)), path.display().to_string(), after, Some(file))
+            (Box::new(BufWriter::with_capacity(1 << 20, file.try_clone()?)), path.display().to_string(), after, Some((file, path)))
         }
         None => (Box::new(BufWriter::with_capacity(1 << 16, io::stdout())), String::from("stdout"), None, None),
     };
@@ -73,7 +73,7 @@ async fn write(store: &Opened, target: Option<Target>) -> anyhow::Result<()> {
         }
     }
     out.flush().with_context(|| name.clone())?;
-    if let Some(file) = file {
+    if let Some((file, _)) = &file {
         file.sync_all().context(name.clone())?;
     }
     bar.finish_and_clear();
@@ -83,8 +83,34 @@ async fn write(store: &Opened, target: Option<Target>) -> anyhow::Result<()> {
     if skipped > 0 {
         bail!("{}, {skipped} left out: not complete", one_line(&counts));
     }
+    // What an earlier run left out is in front of where this one began.
+    if let Some((_, path)) = file.filter(|_| after.is_some()) {
+        let (there, stored) = (lines(&path).with_context(|| name.clone())?, count(store).await?);
+        if there < stored {
+            bail!("{}, which has {there} sessions now; the store has {stored}: not complete, so export it anew", one_line(&counts));
+        }
+    }
     note(&format!("{counts}: complete"));
     Ok(())
+}
+
+/// How many sessions a store has.
+async fn count(store: &Opened) -> anyhow::Result<u64> {
+    store.store.count_sessions().await.map_err(|error| failed(&error))
+}
+
+/// How many lines a file has.
+fn lines(path: &Path) -> io::Result<u64> {
+    let (mut file, mut lines) = (BufReader::with_capacity(1 << 20, File::open(path)?), 0);
+    loop {
+        let read = file.fill_buf()?;
+        if read.is_empty() {
+            return Ok(lines);
+        }
+        lines += read.iter().filter(|byte| **byte == b'\n').count() as u64;
+        let length = read.len();
+        file.consume(length);
+    }
 }
 
 /// A file to write to.

@@ -53,9 +53,13 @@ impl EmbeddedStore {
             _ => None,
         };
         for Finding { text, mend } in findings {
-            let is_mended = match (mend.clone(), &writer) {
-                (Some(mend), Some(writer)) => writer.engine.write(move |tables| tables.mend(&mend)).await?,
-                _ => false,
+            // A mend that fails leaves its damage, and others can be mended all the same.
+            let (is_mended, text) = match (mend.clone(), &writer) {
+                (Some(mend), Some(writer)) => match writer.engine.write(move |tables| tables.mend(&mend)).await {
+                    Ok(is_mended) => (is_mended, text),
+                    Err(error) => (false, format!("{text}; it cannot be mended: {error}")),
+                },
+                _ => (false, text),
             };
             if is_mended || mend.is_some() && repair == Repair::DryRun {
                 report.mended.push(text.clone());
@@ -96,10 +100,11 @@ fn look(tables: &ReadTables, collection: &str, report: &mut Report, findings: &m
                 wrong(String::from("it has no created_at"), None);
             }
             for entry in tables.feedback()?.range((row.number, 0)..(row.number, row.feedback))? {
-                match read::feedback(&document, raw(entry?.1.value())?) {
+                let (_, entry) = entry?;
+                match raw(entry.value()).and_then(|entry| Ok(read::feedback(&document, entry)?)) {
                     Ok((Some(_), _)) => {}
                     Ok((None, _)) => wrong(String::from("an entry of its feedback has no created_at, and is listed last"), None),
-                    Err(error) => wrong(format!("an entry of its feedback cannot be read: {error}"), None),
+                    Err(fault) => wrong(format!("an entry of its feedback cannot be read: {}", fault.into_error()), None),
                 }
             }
             if let Some(created) = created {
@@ -160,11 +165,15 @@ fn look_at_agent(
             wrong(&format!("the messages from position {expected} to {} are missing", position - 1), None);
         }
         expected = position + 1;
-        match read::message(raw(stored.value())?, &[]) {
+        let Ok(stored) = raw(stored.value()) else {
+            unreadable += 1;
+            continue;
+        };
+        match read::message(stored, &[]) {
             Ok(message) => undated += u64::from(!message.has_time()),
             Err(_) => unreadable += 1,
         }
-        if let Some(id) = read::message_id(raw(stored.value())?)?
+        if let Ok(Some(id)) = read::message_id(stored)
             && agent.told(id) != Some(position)
             && ids.get((agent.number, id, position))?.is_none()
         {

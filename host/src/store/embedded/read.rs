@@ -95,7 +95,9 @@ impl ReadTables {
         let mut page = Vec::new();
         let mut take = |stored: &[u8]| -> Result<()> {
             // What cannot be read costs itself only.
-            if let Ok(message) = read::message(raw(stored)?, omit) {
+            if let Ok(stored) = raw(stored)
+                && let Ok(message) = read::message(stored, omit)
+            {
                 room.take(message.weight())?;
                 page.push(message);
             }
@@ -104,8 +106,11 @@ impl ReadTables {
         match order::page(&self.message_order()?, agent.number, offset..end)? {
             None => messages.range((agent.number, offset)..(agent.number, end))?.try_for_each(|entry| take(entry?.1.value()))?,
             Some(positions) => {
-                let stored = |position| messages.get((agent.number, position))?.ok_or_else(damaged);
-                positions.into_iter().try_for_each(|position| take(stored(position)?.value()))?;
+                for position in positions {
+                    if let Some(stored) = messages.get((agent.number, position))? {
+                        take(stored.value())?;
+                    }
+                }
             }
         }
         self.dated(page, &session, &agent)
@@ -123,7 +128,10 @@ impl ReadTables {
         let (mut room, mut entries, document) = (Room::new(max_bytes), Vec::new(), bytes(&session.document)?);
         for entry in self.feedback()?.range((session.number, 0)..(session.number, session.feedback))? {
             // What cannot be read costs itself only.
-            if let Ok((stored, entry)) = read::feedback(&document, raw(entry?.1.value())?) {
+            let (_, entry) = entry?;
+            if let Ok(entry) = raw(entry.value())
+                && let Ok((stored, entry)) = read::feedback(&document, entry)
+            {
                 room.take(entry.weight())?;
                 entries.push((stored, entry));
             }

@@ -217,6 +217,10 @@ impl MongoStore {
         };
         let mut filter = known_session(session_id, known.revision);
         filter.extend(on(path.field("messages"), doc! { "$size": position(agent.messages) }));
+        if agent.messages > 0 {
+            // Gone where another program has made the agent anew.
+            filter.extend(on(path.field("in_order"), position(agent.messages)));
+        }
         filter.extend(last_mover(path, agent.mover));
         filter.extend(append.is_new(path));
         if size > ROOMY {

@@ -51,6 +51,9 @@ pub(super) struct Archive {
     pub(super) fence: i64,
     /// The last update, if the blocks may lack it.
     pub(super) redo: Vec<Patch>,
+    /// Whether blocks are known to have updates that the document does not tell of, because it was restored without them. Readers take
+    /// such blocks as they are.
+    pub(super) is_behind: bool,
 }
 
 /// A new version of a message in a block.
@@ -81,6 +84,7 @@ impl Archive {
             writes: number(archive, "writes")?.unwrap_or(0),
             fence: number(archive, "fence")?.unwrap_or(0),
             redo,
+            is_behind: false,
         }))
     }
 

@@ -42,6 +42,8 @@ pub(super) enum Mend {
     RemoveUncommitted { session_id: String, archive: ObjectId, firsts: Vec<u64> },
     /// Completes a move.
     FinishMove { session_id: String, agent_id: String },
+    /// Raises the number of an archive's updates to what its blocks have.
+    Writes { session_id: String, agent_id: String, archive: ObjectId, told: i64, writes: i64 },
     /// Brings a block up to date.
     Redo { session_id: String, agent_id: String },
     /// Raises the highest id and the newest time of an archive to what its messages have.
@@ -70,6 +72,8 @@ struct Blocks {
     places: Vec<Range<u64>>,
     top: i64,
     latest: Option<DateTime>,
+    /// The last update that any of them has had.
+    writes: i64,
     /// Messages that cannot be read.
     unreadable: u64,
 }
@@ -98,6 +102,7 @@ impl MongoStore {
             "messages": { "$size": messages.clone() },
             "top": highest("$messages.message_id"),
             "latest": newest("$messages.created_at"),
+            "writes": 1,
             "unreadable": { "$size": { "$filter": { "input": messages, "cond": { "$not": [is_readable] } } } },
         };
         // By `_id`, so the blocks of an archive come one after the other.
@@ -123,9 +128,13 @@ impl MongoStore {
                 places: Vec::new(),
                 top: -1,
                 latest: None,
+                writes: 0,
                 unreadable: 0,
             });
-            blocks.places.push(first..first + count(block, "messages")?);
+            // One with an update that is no number cannot be read at all.
+            let writes = number(block, "writes");
+            blocks.places.push(first..first + if writes.is_ok() { count(block, "messages")? } else { 0 });
+            blocks.writes = blocks.writes.max(writes.ok().flatten().unwrap_or(0));
             blocks.top = blocks.top.max(number(block, "top")?.unwrap_or(-1));
             blocks.latest = blocks.latest.max(block.get_datetime("latest").ok());
             blocks.unreadable += count(block, "unreadable")?;
@@ -138,7 +147,7 @@ impl MongoStore {
 
     /// Compares an archive's blocks with what the session's document tells of them.
     async fn damage_in_archive(&self, blocks: Blocks, found: &mut impl FnMut(Finding)) -> Result<()> {
-        let Blocks { archive, session_id, places, top, latest, unreadable } = blocks;
+        let Blocks { archive, session_id, places, top, latest, writes, unreadable } = blocks;
         let owner = match self.owner(&session_id, archive).await {
             // What the agent tells of it cannot be read, which is found with the agent.
             Err(Error::Corrupt(_)) => return Ok(()),
@@ -170,7 +179,11 @@ impl MongoStore {
             let (session_id, agent_id) = (session_id.clone(), agent_id.clone());
             found(Finding::mendable(text, Mend::Raise { session_id, agent_id, archive, top, latest }));
         }
-        if !told.redo.is_empty() && !self.has_redo(&session_id, &told).await? {
+        if writes > told.writes {
+            let text = named(String::from("its archive has updates that the session's document does not tell of"));
+            let (session_id, agent_id) = (session_id.clone(), agent_id.clone());
+            found(Finding::mendable(text, Mend::Writes { session_id, agent_id, archive, told: told.writes, writes }));
+        } else if !told.redo.is_empty() && !self.has_redo(&session_id, &told).await? {
             let text = named(String::from("a block lacks the last update of one of its messages"));
             found(Finding::mendable(text, Mend::Redo { session_id, agent_id }));
         }
@@ -321,6 +334,15 @@ impl MongoStore {
             Mend::FinishMove { session_id, agent_id } => {
                 self.archive_down_to(session_id, agent_id, Down::to(u64::MAX), Haste::Now).await?;
                 Ok(true)
+            }
+            Mend::Writes { session_id, agent_id, archive, told, writes } => {
+                let path = AgentPath::new(agent_id);
+                let mut filter = doc! { "_id": session_id };
+                filter.extend(on(path.field("archive.id"), *archive));
+                filter.extend(on(path.field("archive.writes"), *told));
+                // What is pending is older than what the blocks have.
+                let update = doc! { "$set": on(path.field("archive.writes"), *writes), "$unset": on(path.field("archive.redo"), "") };
+                self.update_by_majority(filter, update).await.map_err(Failure::into_error)
             }
             Mend::Redo { session_id, agent_id } => {
                 self.forget_pending(session_id, &AgentPath::new(agent_id)).await?;

@@ -70,11 +70,16 @@ pub(super) fn highest_id(path: &AgentPath) -> Document {
     doc! { "$max": [{ "$toLong": { "$cond": [{ "$isNumber": &top }, &top, -1] } }, highest(path.value("messages.message_id"))] }
 }
 
-/// The newest of some times; null where there is none.
+/// The newest of some times, also of those that are text; null where there is none.
 pub(super) fn newest(times: &str) -> Document {
     let is_date = |time: &str| doc! { "$eq": [{ "$type": time }, "date"] };
-    let dates = doc! { "$max": { "$filter": { "input": array(times), "cond": is_date("$$this") } } };
-    doc! { "$let": { "vars": { "newest": { "$max": times } }, "in": { "$cond": [is_date("$$newest"), "$$newest", dates] } } }
+    let read = doc! { "$map": { "input": array(times), "in": time_or("$$this", Bson::Null) } };
+    // Where the least and the greatest are dates, all are: the server orders by type first.
+    let are_dates = doc! { "$and": [is_date("$$oldest"), is_date("$$newest")] };
+    doc! { "$let": {
+        "vars": { "oldest": { "$min": times }, "newest": { "$max": times } },
+        "in": { "$cond": [are_dates, "$$newest", { "$max": read }] },
+    } }
 }
 
 /// The size of an agent's recent messages, in bytes.
@@ -119,19 +124,24 @@ pub(super) fn in_order(messages: impl Into<Bson>, cut: impl Fn(&str) -> Bson) ->
 }
 
 /// Text that [`Timestamp::parse`](crate::types::Timestamp::parse) reads. The server would also take other forms of text for a time.
-const RFC_3339: &str = r"^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})?$";
+const RFC_3339: &str = r"^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})?\z";
 
 /// The time by which a message is ordered: a date, or text that reads as one. A message without a time comes last.
 pub(super) fn time(created_at: &str) -> Document {
-    let last = DateTime::MAX;
+    time_or(created_at, DateTime::MAX)
+}
+
+/// A date, or the date that a text stands for; else something else.
+fn time_or(created_at: &str, otherwise: impl Into<Bson>) -> Document {
+    let otherwise = otherwise.into();
     let is = |name: &str| doc! { "$eq": [{ "$type": created_at }, name] };
     let is_text = doc! { "$cond": [is("string"), { "$regexMatch": { "input": created_at, "regex": RFC_3339 } }, false] };
     doc! { "$switch": {
         "branches": [
             { "case": is("date"), "then": created_at },
-            { "case": is_text, "then": { "$dateFromString": { "dateString": created_at, "onError": last } } },
+            { "case": is_text, "then": { "$dateFromString": { "dateString": created_at, "onError": &otherwise } } },
         ],
-        "default": last,
+        "default": otherwise,
     } }
 }
 

@@ -3,7 +3,7 @@
 //! What the session's document says and what the blocks hold are two reads. If this process has seen the archive before, both are made at
 //! the same time. The blocks' answer counts only if the document then tells the same of the archive.
 
-use super::archive::blocks::{Outcome, WithId};
+use super::archive::blocks::{Outcome, WithId, behind};
 use super::archive::manage::Told;
 use super::archive::memory::Seen;
 use super::archive::{Archive, is_moving};
@@ -206,12 +206,27 @@ impl MongoStore {
             };
             let is_as_seen = |seen: &Archive| seen.same_blocks(archive) && seen.count == archive.count;
             let is_same = part.as_ref() == Some(&part_now) && seen.archive.as_ref().is_some_and(is_as_seen);
-            let (blocks, outcome) = match early.filter(|_| is_same) {
+            let (mut blocks, outcome) = match early.filter(|_| is_same) {
                 Some(early) => early?,
                 None => self.read_part(reading, archive, &part_now).await?,
             };
             match outcome {
-                Outcome::Newer => continue,
+                // Twice the same, on the primary: the document is behind its blocks, and no update will change that.
+                Outcome::Newer if attempt > 0 && last.as_ref() == Some(&told) => {
+                    if is_look {
+                        return Err(behind(session_id));
+                    }
+                    tracing::warn!(
+                        session_id,
+                        agent_id = path.agent_id(),
+                        "a document is behind the blocks of its archive; `check` names it"
+                    );
+                    blocks = self.read_part(reading, &Archive { is_behind: true, ..archive.clone() }, &part_now).await?.0;
+                }
+                Outcome::Newer => {
+                    last = Some(told);
+                    continue;
+                }
                 Outcome::Complete => {}
                 // Twice the same, on the primary: nobody has changed anything, and blocks are missing.
                 Outcome::Gaps if attempt > 0 && last.as_ref() == Some(&told) => {

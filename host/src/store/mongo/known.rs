@@ -178,6 +178,14 @@ impl Sessions {
         }
     }
 
+    /// Forgets what is known of a session: one with its id was made anew.
+    pub(super) async fn forget(&self, session_id: &str) {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).peek(session_id).cloned();
+        if let Some(session) = known {
+            session.state.lock().await.known = None;
+        }
+    }
+
     /// Waits until no other write of this process to the session is under way.
     pub(super) async fn turn(&self, session_id: &str) -> OwnedMutexGuard<State> {
         let session = self.session(session_id);

@@ -72,6 +72,8 @@ impl MongoStore {
             look.require_agent()?;
             let blocks = found.blocks.with_id();
             match (&found.archive, look.message) {
+                // Nobody changes what is on its way, so it gets there first.
+                (Some(_), Some(_)) if look.is_sealed => self.finish_move(session_id, &path).await?,
                 (Some(archive), message) if !blocks.archived.is_empty() => {
                     require_revision(expected, look.revision)?;
                     // The update before this one makes way for it only when the blocks have it; then their sizes are what counts.
@@ -88,13 +90,10 @@ impl MongoStore {
                         return Ok(());
                     }
                 }
-                // Nobody changes what is on its way, so it gets there first.
-                (Some(_), Some(_)) if look.is_sealed => self.finish_move(session_id, &path).await?,
                 (archive, Some(_)) => {
                     require_revision(expected, look.revision)?;
                     let as_found = archive.as_ref().filter(|archive| message_id <= archive.top);
-                    in_document =
-                        Some(as_found.map_or_else(|| not_archived(&path, message_id), |archive| still_not_archived(&path, archive)));
+                    in_document = Some(as_found.map_or_else(|| not_archived(&path, message_id), |archive| unmoved(&path, archive)));
                 }
                 (_, None) => return Err(Error::NotFound(Entity::Message)),
             }
@@ -138,7 +137,8 @@ impl MongoStore {
         let New { session_id, path, message_id, fields, body, expected } = new;
         let redo = new_versions(blocks.archived, fields, body)?;
         let mut filter = session(session_id, *expected);
-        filter.extend(unwritten(path, archive));
+        // A copy among the recent ones must not have been sealed since.
+        filter.extend(if copies { unmoved(path, archive) } else { unwritten(path, archive) });
         let mut archive = archive.clone();
         archive.writes += 1;
         let patches = redo.iter().map(|(_, patch)| patch.stored().map(Bson::from)).collect::<Result<Vec<_>>>()?;
@@ -203,8 +203,8 @@ fn not_archived(path: &AgentPath, message_id: i64) -> Document {
     on(path.field("archive.top"), doc! { "$not": { "$gte": message_id } })
 }
 
-/// Matches if an archive in which the message was not found has had no update and no move since.
-fn still_not_archived(path: &AgentPath, archive: &Archive) -> Document {
+/// Matches if an archive has had no update and no move since it was found.
+fn unmoved(path: &AgentPath, archive: &Archive) -> Document {
     let mut same = unwritten(path, archive);
     same.extend(on(path.field("archive.count"), position(archive.count)));
     same.extend(on(path.field("archive.fence"), archive.fence));

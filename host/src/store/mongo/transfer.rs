@@ -160,26 +160,24 @@ impl MongoStore {
         self.remove_blocks(&blocks.session_id, &blocks.archives).await.map(drop)
     }
 
-    /// Makes sure that the blocks of a session that was just stored are there. Who removes orphans takes the blocks of an import for such
-    /// until the session is stored.
-    async fn require_blocks(&self, Assembled { document, blocks, .. }: &Assembled) -> Result<()> {
+    /// Whether the blocks of a session that was just stored are there; else the session is removed again. Who removes orphans takes the
+    /// blocks of an import for such until the session is stored.
+    async fn has_its_blocks(&self, Assembled { document, blocks, .. }: &Assembled) -> Result<bool> {
         if blocks.archives.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         let failed = |error| Failure::of(error).into_error();
         let mut filter = doc! { "session_id": &blocks.session_id, "_id.archive": { "$in": &blocks.archives } };
         filter.insert(ORPHAN, doc! { "$exists": false });
         if self.archive.count_documents(filter).selection_criteria(primary()).await.map_err(failed)? >= blocks.count {
-            return Ok(());
+            return Ok(true);
         }
         // Unless somebody has written to it already.
         let filter = write::session(&blocks.session_id, Some(read::revision(read::member(document, "revision")?)?));
         if self.collection.delete_one(filter).await.map_err(failed)?.deleted_count > 0 {
             self.forget_blocks(blocks).await?;
         }
-        let why =
-            format!("blocks of session {:?} were removed as orphans during the import; the import has to be repeated", blocks.session_id);
-        Err(Error::Unavailable(why))
+        Ok(false)
     }
 
     /// Inserts documents; those whose id is taken are compared with what is there.
@@ -206,8 +204,11 @@ impl MongoStore {
         };
         imported.new += count - failures.len() as u64;
         let is_stored = |at: usize| failures.iter().all(|failure| failure.index != at);
+        let mut lost = None;
         for (_, session) in batch.iter().enumerate().filter(|(at, _)| is_stored(*at)) {
-            self.require_blocks(session).await?;
+            if !self.has_its_blocks(session).await? {
+                lost = Some(&session.blocks.session_id);
+            }
         }
         for failure in failures {
             let Some(session) = batch.get(failure.index) else { continue };
@@ -222,7 +223,13 @@ impl MongoStore {
                 imported.refuse(format!("session {session_id:?}: the server refuses it (error {})", failure.code));
             }
         }
-        Ok(())
+        // An error, because what was counted as new is not there.
+        match lost {
+            Some(session_id) => Err(Error::Unavailable(format!(
+                "blocks of session {session_id:?} were removed as orphans during the import; the import has to be repeated"
+            ))),
+            None => Ok(()),
+        }
     }
 
     /// Compares a session with the one that is there; tells whether there is one.

@@ -4,7 +4,7 @@ use super::error::Failure;
 use super::expressions::{AgentPath, on};
 use super::known;
 use super::questions::{self, Question};
-use super::{MongoStore, answer, majority, primary};
+use super::{MongoStore, answer, primary};
 use crate::error::{Entity, Error, Result};
 use crate::store::schema::build::{self, MAX_DOCUMENT};
 use crate::store::schema::read::corrupt;
@@ -144,7 +144,7 @@ impl MongoStore {
     /// The same, acknowledged by a majority whatever the connection string says: two documents depend on each other, and a failover must
     /// not take back one of them.
     pub(super) async fn update_by_majority(&self, filter: Document, update: impl Into<UpdateModifications>) -> Result<bool, Failure> {
-        let updated = self.collection.update_one(filter, update).write_concern(majority());
+        let updated = self.collection.update_one(filter, update).write_concern(self.majority.clone());
         Ok(updated.await.map_err(Failure::of)?.matched_count > 0)
     }
 

@@ -16,7 +16,7 @@
 //! | `revision` null or absent | 0 |
 //! | a whole number stored as a double, as a revision or an id | that number |
 //! | `agents`, `messages`, `feedbacks` or `metadata` null or absent | empty |
-//! | messages in a block of the archive that is gone | left out of lists, and not found by their ids |
+//! | messages in a block of the archive that is gone or cannot be read | left out of lists, and not found by their ids |
 //! | anything else in the place of these | `corrupt`, which names the place |
 
 use super::json::{time, write_members_of, write_object};

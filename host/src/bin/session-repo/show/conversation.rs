@@ -5,6 +5,7 @@ use super::reader::Reader;
 use super::style::{Style, Tone};
 use crate::command::Failure;
 use crate::output;
+use crate::terminal::tell;
 use session_repository::{Entity, Error, Feedback, Repository, Result, Timestamp};
 use std::io::Write;
 
@@ -17,6 +18,8 @@ pub(crate) struct Conversation {
     readers: Vec<Reader>,
     /// The feedback at the last look.
     feedback: Vec<Feedback>,
+    /// Whether it was said that the feedback cannot be read.
+    is_feedback_damaged: bool,
     /// The day of what was printed last.
     day: Option<String>,
 }
@@ -24,7 +27,7 @@ pub(crate) struct Conversation {
 impl Conversation {
     /// A conversation of which nothing was printed.
     pub(crate) fn new(session_id: String, style: Style) -> Self {
-        Self { session_id, style, readers: Vec::new(), feedback: Vec::new(), day: None }
+        Self { session_id, style, readers: Vec::new(), feedback: Vec::new(), is_feedback_damaged: false, day: None }
     }
 
     pub(crate) fn session_id(&self) -> &str {
@@ -38,7 +41,11 @@ impl Conversation {
     /// `not-found`, and whatever the repository returns.
     pub(crate) async fn header(&self, repository: &Repository) -> Result<String> {
         let session = repository.sessions().read(&self.session_id).await?.ok_or(Error::NotFound(Entity::Session))?;
-        let metadata = repository.metadata().get(&self.session_id).await?.ok_or(Error::NotFound(Entity::Session))?;
+        let metadata = match repository.metadata().get(&self.session_id).await {
+            Ok(metadata) => Ok(metadata.ok_or(Error::NotFound(Entity::Session))?),
+            Err(Error::Corrupt(why)) => Err(why),
+            Err(error) => return Err(error),
+        };
         Ok(entry::session(&self.style, &session, &metadata))
     }
 
@@ -95,7 +102,13 @@ impl Conversation {
     /// The earliest message that was not printed, as text; of equal times the one whose agent came first.
     async fn next_message(&mut self, repository: &Repository) -> Result<Option<(Timestamp, String)>> {
         for reader in &mut self.readers {
-            reader.fill(repository, &self.session_id).await?;
+            match reader.fill(repository, &self.session_id).await {
+                Err(Error::Corrupt(why)) => {
+                    tell(&format!("the messages of agent {:?} cannot be read: {why}", reader.agent_id));
+                    reader.give_up();
+                }
+                filled => filled?,
+            }
         }
         let waiting = self.readers.iter_mut().filter_map(|reader| Some((reader.unprinted.front()?.created_at, reader)));
         let Some((time, reader)) = waiting.min_by_key(|(time, _)| *time) else { return Ok(None) };
@@ -105,7 +118,15 @@ impl Conversation {
 
     /// What came to the feedback since the last look. It may stand between older entries, because clocks differ.
     async fn new_feedback(&mut self, repository: &Repository) -> Result<Vec<Feedback>> {
-        let entries = repository.feedback().list(&self.session_id).await?;
+        let entries = match repository.feedback().list(&self.session_id).await {
+            Err(Error::Corrupt(_)) if self.is_feedback_damaged => return Ok(Vec::new()),
+            Err(Error::Corrupt(why)) => {
+                tell(&format!("the feedback cannot be read: {why}"));
+                self.is_feedback_damaged = true;
+                return Ok(Vec::new());
+            }
+            entries => entries?,
+        };
         let mut known = self.feedback.iter().peekable();
         let new = entries.iter().filter(|entry| known.next_if(|known| known == entry).is_none()).cloned().collect();
         self.feedback = entries;

@@ -22,13 +22,16 @@ fn clock(time: Timestamp) -> String {
     text.split_once('T').and_then(|(_, clock)| clock.split('.').next()).unwrap_or("--:--:--").to_owned()
 }
 
-/// A session with its metadata.
-pub(crate) fn session(style: &Style, session: &Session, metadata: &Json) -> String {
+/// A session with its metadata, or why that cannot be read.
+pub(crate) fn session(style: &Style, session: &Session, metadata: &Result<Json, String>) -> String {
     let title = format!("{} ({})", one_line(&session.session_id), one_line(&session.session_type));
     let moment = |time| format!("{} {}", date(time), clock(time));
     let times = format!("created {}, last written {} UTC", moment(session.created_at), moment(session.updated_at));
     let mut text = style.wrapped([0, INDENT], Tone::Title, &title) + &style.wrapped([0, INDENT], Tone::Faint, &times);
-    let fields = fields(style, metadata);
+    let fields = match metadata {
+        Ok(metadata) => fields(style, metadata),
+        Err(why) => style.line(&[(Tone::Warning, &format!("{:INDENT$}cannot be read: {why}", ""))]),
+    };
     if !fields.is_empty() {
         text += &format!("\n{}{fields}", style.line(&[(Tone::Faint, "metadata")]));
     }

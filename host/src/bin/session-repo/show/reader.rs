@@ -57,6 +57,12 @@ impl Reader {
         }
     }
 
+    /// Reads no more of the agent.
+    pub(crate) fn give_up(&mut self) {
+        self.readable = false;
+        self.ended = true;
+    }
+
     /// From now on, looks for messages behind the end that was found before.
     pub(crate) fn look_again(&mut self) {
         self.ended = !self.readable;

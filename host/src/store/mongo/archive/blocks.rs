@@ -4,10 +4,10 @@ use super::{Archive, Patch, count, number, position};
 use crate::error::Result;
 use crate::store::mongo::MongoStore;
 use crate::store::mongo::error::Failure;
-use crate::store::mongo::expressions::without;
+use crate::store::mongo::expressions::{array, without};
 use crate::store::schema::json::{broken, integer};
 use crate::store::schema::read::{corrupt, member, object};
-use futures_util::TryStreamExt;
+use mongodb::Cursor;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::raw::{RawBson, RawBsonRef, RawDocument};
 use mongodb::bson::{Bson, Document, RawArrayBuf, RawDocumentBuf, doc, rawdoc};
@@ -25,7 +25,7 @@ const MOST_BLOCKS: i64 = 64;
 pub(in crate::store::mongo) enum Outcome {
     /// The messages are those of the archive as the session's document told of it.
     Complete,
-    /// Messages are missing: the archive has changed since then, or blocks are gone.
+    /// Messages are missing: the archive has changed since then, or blocks are gone or cannot be read.
     Gaps,
     /// A block has an update that the session's document did not tell of.
     Newer,
@@ -93,6 +93,11 @@ fn is_newer(block: &RawDocument, archive: &Archive) -> Result<bool> {
     Ok(number(block, "writes")?.unwrap_or(0) > archive.writes)
 }
 
+/// A block's messages, and whether it is newer than the session's document told; none if it cannot be read.
+fn readable(block: &RawDocument, archive: &Archive) -> Option<(Vec<RawBson>, bool)> {
+    Some((raw_messages(block).ok()?, is_newer(block, archive).ok()?))
+}
+
 impl Archive {
     /// Puts the pending new versions of a block's messages in their places; the first of the messages is the one at `from` in the block.
     fn patch(&self, first: u64, from: usize, messages: &mut [RawBson]) {
@@ -104,15 +109,19 @@ impl Archive {
     }
 }
 
+fn failed(error: mongodb::error::Error) -> crate::Error {
+    Failure::of(error).into_error()
+}
+
 impl MongoStore {
-    async fn blocks(&self, filter: Document, projection: Document, newest: Option<i64>) -> Result<Vec<RawDocumentBuf>> {
-        let failed = |error| Failure::of(error).into_error();
+    /// Finds the last blocks in an order of their places; all in any order where their number is not given.
+    async fn blocks(&self, filter: Document, projection: Document, last: Option<i64>) -> Result<Cursor<RawDocumentBuf>> {
         let find = self.archive.find(filter).projection(projection);
-        let find = match newest {
+        let find = match last {
             Some(most) => find.sort(doc! { "_id": -1 }).limit(most),
             None => find,
         };
-        find.await.map_err(failed)?.try_collect().await.map_err(failed)
+        find.await.map_err(failed)
     }
 
     /// The messages in a session's blocks that have an id, without the fields in `omit` (which new versions that are pending still have).
@@ -134,12 +143,14 @@ impl MongoStore {
         let projection = doc! {
             "writes": 1,
             "size": { "$bsonSize": "$$ROOT" },
-            "has": of_archive(doc! { "$map": { "input": "$messages", "in": has_id("$$this") } }.into()),
-            "messages": of_archive(without(doc! { "$filter": { "input": "$messages", "cond": has_id("$$this") } }, omit)),
+            "has": of_archive(doc! { "$map": { "input": array("$messages"), "in": has_id("$$this") } }.into()),
+            "messages": of_archive(without(doc! { "$filter": { "input": array("$messages"), "cond": has_id("$$this") } }, omit)),
         };
         let mut found = WithId::default();
-        for block in self.blocks(filter, projection, None).await? {
-            let (of, first) = place_of(&block)?;
+        let mut blocks = self.blocks(filter, projection, None).await?;
+        while blocks.advance().await.map_err(failed)? {
+            let block = blocks.current();
+            let (of, first) = place_of(block)?;
             let Some(archive) = archive.filter(|archive| archive.id == of) else {
                 found.elsewhere.push(of);
                 continue;
@@ -148,15 +159,19 @@ impl MongoStore {
             if first >= archive.count {
                 continue;
             }
-            if is_newer(&block, archive)? {
+            // As if it was gone.
+            let Some((messages, is_newer)) = readable(block, archive) else { continue };
+            if is_newer && !archive.is_behind {
                 return Ok(None);
             }
-            let block_size = count(&block, "size")?;
-            let Some(RawBsonRef::Array(has)) = member(&block, "has")? else { return Err(corrupt("archive")) };
+            let block_size = count(block, "size")?;
+            let Some(RawBsonRef::Array(has)) = member(block, "has")? else { return Err(corrupt("archive")) };
             let places = has.into_iter().enumerate().filter(|(_, has)| matches!(has, Ok(RawBsonRef::Boolean(true))));
-            for ((at, _), message) in places.zip(raw_messages(&block)?) {
+            for ((at, _), message) in places.zip(messages) {
                 let mut message = [message];
-                archive.patch(first, at, &mut message);
+                if !is_newer {
+                    archive.patch(first, at, &mut message);
+                }
                 let [RawBson::Document(message)] = message else { return Err(corrupt("archive")) };
                 found.archived.push(Archived { first, at, block_size, message });
             }
@@ -182,42 +197,52 @@ impl MongoStore {
         // The block of a position is the one with the greatest `first` that is not behind it, so this goes from the end to the beginning.
         while end > places.start {
             let (filter, projection) = page(session_id, archive, places.start..end, omit);
-            let blocks = self.blocks(filter, projection, Some(most)).await?;
-            if blocks.is_empty() {
-                return Ok(Outcome::Gaps);
-            }
-            for block in blocks {
-                if end <= places.start {
-                    break;
-                }
-                let (_, first) = place_of(&block)?;
+            let mut blocks = self.blocks(filter, projection, Some(most)).await?;
+            let begun = end;
+            // One after the other, because `take` may have enough long before all are here.
+            while end > places.start && blocks.advance().await.map_err(failed)? {
+                let block = blocks.current();
+                let (_, first) = place_of(block)?;
                 let from = first.max(places.start);
-                let mut messages = raw_messages(&block)?;
-                if is_newer(&block, archive)? {
+                let Some((mut messages, is_newer)) = readable(block, archive) else {
+                    // As if it was gone.
+                    outcome = Outcome::Gaps;
+                    end = from;
+                    continue;
+                };
+                if is_newer && !archive.is_behind {
                     return Ok(Outcome::Newer);
                 }
                 if from + messages.len() as u64 != end {
                     outcome = Outcome::Gaps;
                 }
                 messages.truncate(usize::try_from(end - from).unwrap_or(usize::MAX));
-                archive.patch(first, usize::try_from(from - first).unwrap_or(usize::MAX), &mut messages);
+                if !is_newer {
+                    archive.patch(first, usize::try_from(from - first).unwrap_or(usize::MAX), &mut messages);
+                }
                 take(from, messages)?;
                 end = from;
+            }
+            if end == begun {
+                return Ok(Outcome::Gaps);
             }
             most = (most * 2).min(MOST_BLOCKS);
         }
         Ok(outcome)
     }
 
-    /// The archived messages from a position on, as many as its block has of them; none if the block is gone. For those who read a whole
+    /// The archived messages from a position on, as many as its block has of them; none if the block is gone or cannot be read. For those who read a whole
     /// history, one block at a time: updates are likely during a long read, so newer blocks are accepted.
     pub(in crate::store::mongo) async fn block_at(&self, session_id: &str, archive: &Archive, place: u64) -> Result<Vec<RawBson>> {
         let id = |place| doc! { "archive": archive.id, "first": position(place) };
         let filter = doc! { "session_id": session_id, "_id": { "$gte": id(0), "$lte": id(place) } };
-        let Some(block) = self.blocks(filter, doc! { "writes": 1, "messages": 1 }, Some(1)).await?.pop() else { return Ok(Vec::new()) };
-        let (_, first) = place_of(&block)?;
-        let mut messages = raw_messages(&block)?;
-        if !is_newer(&block, archive)? {
+        let mut blocks = self.blocks(filter, doc! { "writes": 1, "messages": 1 }, Some(1)).await?;
+        if !blocks.advance().await.map_err(failed)? {
+            return Ok(Vec::new());
+        }
+        let (_, first) = place_of(blocks.current())?;
+        let Some((mut messages, is_newer)) = readable(blocks.current(), archive) else { return Ok(Vec::new()) };
+        if !is_newer {
             archive.patch(first, 0, &mut messages);
         }
         let before = usize::try_from(place - first).unwrap_or(usize::MAX).min(messages.len());
@@ -249,7 +274,9 @@ fn page(session_id: &str, archive: &Archive, places: Range<u64>, omit: &[String]
     // Never less than nothing: a block can end before the page begins where the one behind it is missing.
     let page =
         doc! { "$slice": ["$messages", { "$subtract": [from.clone(), "$_id.first"] }, { "$max": [1, { "$subtract": [end, from] }] }] };
-    (filter, doc! { "writes": 1, "messages": without(page, omit) })
+    // What is no list stays for whoever reads it; the server would refuse the whole command.
+    let page = doc! { "$cond": [{ "$isArray": ["$messages"] }, without(page, omit), Bson::Null] };
+    (filter, doc! { "writes": 1, "messages": page })
 }
 
 impl Patch {
@@ -268,6 +295,11 @@ pub(super) fn writable(archive: ObjectId, first: u64, session_id: &str, fence: i
 /// The error of those who need all blocks.
 pub(in crate::store::mongo) fn incomplete(session_id: &str) -> crate::Error {
     crate::Error::Corrupt(format!("blocks of the archive of session {session_id:?} are missing"))
+}
+
+/// The error of writes to an archive whose blocks have updates that the session's document does not tell of.
+pub(in crate::store::mongo) fn behind(session_id: &str) -> crate::Error {
+    crate::Error::Corrupt(format!("the document of session {session_id:?} is behind the blocks of its archive; `check --repair` mends it"))
 }
 
 /// The items that are documents.

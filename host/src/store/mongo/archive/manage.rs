@@ -1,6 +1,6 @@
 //! What lies where, moving it now, and folding it back into one document: for the people who run a store.
 
-use super::blocks::{Outcome, incomplete};
+use super::blocks::{Outcome, behind, incomplete};
 use super::moving::{Down, Haste};
 use super::{Archive, count, is_moving, position};
 use crate::error::{Error, Result};
@@ -113,7 +113,7 @@ impl MongoStore {
     }
 
     async fn fold_back(&self, session_id: &str, path: &AgentPath) -> Result<u64> {
-        let mut last_gaps: Option<Archive> = None;
+        let mut last: Option<Archive> = None;
         for attempt in 0..ATTEMPTS {
             make_way(attempt).await;
             let Some(archive) = self.read_archive(session_id, path).await?.archive else { return Ok(0) };
@@ -125,12 +125,12 @@ impl MongoStore {
             match self.archived_at(session_id, &archive, 0..archive.count, &[], take).await? {
                 Outcome::Complete => {}
                 // Twice the same: nobody has changed anything, and blocks are missing.
-                Outcome::Gaps if last_gaps.as_ref() == Some(&archive) => return Err(incomplete(session_id)),
-                Outcome::Gaps => {
-                    last_gaps = Some(archive);
+                Outcome::Gaps if last.as_ref() == Some(&archive) => return Err(incomplete(session_id)),
+                Outcome::Newer if last.as_ref() == Some(&archive) => return Err(behind(session_id)),
+                Outcome::Gaps | Outcome::Newer => {
+                    last = Some(archive);
                     continue;
                 }
-                Outcome::Newer => continue,
             }
             let messages = parts.into_iter().rev().flatten().map(|message| Bson::try_from(message).map_err(broken));
             let mut filter = doc! { "_id": session_id };

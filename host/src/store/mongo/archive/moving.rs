@@ -7,7 +7,7 @@ use crate::store::mongo::error::{DUPLICATE_KEY, Failure};
 use crate::store::mongo::expressions::{AgentPath, are_in_order, array, highest, in_order, is_object, newest, on};
 use crate::store::mongo::known::{Move, Mover};
 use crate::store::mongo::write::{ATTEMPTS, contended, make_way};
-use crate::store::mongo::{MongoStore, index, majority, primary, questions};
+use crate::store::mongo::{MongoStore, index, primary, questions};
 use crate::store::schema::json::broken;
 use crate::store::schema::read::{corrupt, member};
 use mongodb::IndexModel;
@@ -250,7 +250,7 @@ impl MongoStore {
     ) -> Result<Option<RawDocumentBuf>> {
         let projection = doc! { "_id": 0, "archive": path.value("archive"), "moving": path.value("moving") };
         let update = self.collection.find_one_and_update(filter, update).projection(projection).return_document(ReturnDocument::After);
-        update.write_concern(majority()).await.map_err(|error| Failure::of_update(error).into_error())
+        update.write_concern(self.majority.clone()).await.map_err(|error| Failure::of_update(error).into_error())
     }
 
     /// Writes the blocks of what is sealed, and commits; tells how many messages moved, none if another mover took over.

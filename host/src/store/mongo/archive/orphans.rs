@@ -23,9 +23,24 @@ impl MongoStore {
         if listed.is_empty() {
             return Ok(Vec::new());
         }
-        let archives = doc! { "_id": 0, "archives": { "$map": { "input": questions::agents(), "in": "$$this.v.archive.id" } } };
-        let found = self.find(session_id, archives, Some(primary())).await?;
+        let is = |value: &str, kinds: &[&str]| doc! { "$in": [{ "$type": value }, kinds] };
+        let is_archive = is("$$this.v.archive.id", &["objectId", "missing"]);
+        let question = doc! {
+            "_id": 0,
+            "archives": { "$map": { "input": questions::agents(), "in": "$$this.v.archive.id" } },
+            "readable": { "$and": [
+                is("$agents", &["object", "missing", "null"]),
+                { "$allElementsTrue": [{ "$map": { "input": questions::agents(), "in": is_archive } }] },
+            ] },
+        };
+        let found = self.find(session_id, question, Some(primary())).await?;
         let mut dead = listed.to_vec();
+        if let Some(found) = &found
+            && !matches!(member(found, "readable")?, Some(RawBsonRef::Boolean(true)))
+        {
+            tracing::warn!(session_id, "what a session tells of its archives cannot be read, so none of its blocks counts as an orphan");
+            return Ok(Vec::new());
+        }
         if let Some(RawBsonRef::Array(referenced)) = found.as_deref().map(|found| member(found, "archives")).transpose()?.flatten() {
             for archive in referenced {
                 if let Ok(RawBsonRef::ObjectId(used)) = archive {
@@ -81,7 +96,12 @@ impl MongoStore {
     pub(in crate::store::mongo) async fn messages_of(&self, session_id: &str, archive: &Archive) -> Result<u64> {
         let failed = |error| Failure::of(error).into_error();
         let blocks = vec![
-            doc! { "$match": { "session_id": session_id, "_id.archive": archive.id, "_id.first": { "$lt": position(archive.count) } } },
+            doc! { "$match": {
+                "session_id": session_id,
+                "_id.archive": archive.id,
+                "_id.first": { "$lt": position(archive.count) },
+                "$or": [{ "writes": { "$type": "number" } }, { "writes": Bson::Null }],
+            } },
             doc! { "$group": { "_id": Bson::Null, "messages": { "$sum": { "$size": array("$messages") } } } },
         ];
         let counted = self.archive.aggregate(blocks).selection_criteria(primary()).with_type::<RawDocumentBuf>();

@@ -205,7 +205,8 @@ impl Assembly {
     fn fixed_bytes(&self) -> u64 {
         let agents: usize = self.agents.iter().map(|agent| agent.document.as_bytes().len()).sum();
         let fixed = (self.document.as_bytes().len() + self.feedback.as_bytes().len() + agents) as u64;
-        fixed + if self.archive_after.is_some() { 0 } else { self.messages_bytes }
+        // Of an archived history less is left than this, unless messages are too large for a block.
+        fixed + if self.archive_after.is_some() && self.messages_bytes <= MAX_DOCUMENT { 0 } else { self.messages_bytes }
     }
 
     /// Archives what the last agent has beyond the threshold and a margin; and of all agents, what is too much for one document.
@@ -215,8 +216,15 @@ impl Assembly {
             self.messages_bytes -= agent.archive(&self.session_id, after + margin / 2, &mut self.full);
         }
         if self.messages_bytes > MOST_MESSAGES + margin {
-            for agent in &mut self.agents {
-                self.messages_bytes -= agent.archive(&self.session_id, BLOCK_BYTES.min(after), &mut self.full);
+            let mut largest: Vec<&mut Agent> = self.agents.iter_mut().collect();
+            largest.sort_by_key(|agent| std::cmp::Reverse(agent.bytes));
+            for agent in largest {
+                let excess = self.messages_bytes.saturating_sub(MOST_MESSAGES);
+                // At least about a block, so that none is cut into small ones.
+                let left = agent.bytes.saturating_sub(excess.max(BLOCK_BYTES));
+                if excess > 0 {
+                    self.messages_bytes -= agent.archive(&self.session_id, left, &mut self.full);
+                }
             }
         }
     }

@@ -90,7 +90,12 @@ impl MongoStore {
         let Some(RawBsonRef::Document(agents)) = member(session, "agents")? else { return Ok(true) };
         for agent in agents {
             let (_, RawBsonRef::Document(agent)) = agent.map_err(broken)? else { continue };
-            let Some(archive) = Lying::of(agent)?.archive.filter(|archive| archive.count > 0) else { continue };
+            let lying = Lying::of(agent)?;
+            // They would be lost where there is no place for them.
+            if lying.is_apart() && !matches!(agent.get("messages"), Ok(Some(RawBsonRef::Array(_) | RawBsonRef::Null))) {
+                return Err(corrupt("messages"));
+            }
+            let Some(archive) = lying.archive.filter(|archive| archive.count > 0) else { continue };
             if self.messages_of(session_id, &archive).await? < archive.count {
                 return Ok(false);
             }
