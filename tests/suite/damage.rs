@@ -64,7 +64,20 @@ async fn times_are_dates_or_text_and_messages_without_one_come_last() -> anyhow:
     let document = session(doc! { "created_at": date(0), "updated_at": date(9), "agents": { "a": agent(messages) } });
     everywhere(document, async |repo| {
         // A time of its own, or else that of the agent.
-        let expected = [(6, 1, 1), (12, 2, 2), (4, 3, 8), (3, 4, 4), (2, 5, 6), (1, 7, 7), (5, 7, 7), (7, 7, 7), (10, 7, 7), (11, 7, 7)];
+        let expected = [
+            (6, 1, 1),
+            (12, 2, 2),
+            (4, 3, 8),
+            (3, 4, 4),
+            (2, 5, 6),
+            (1, 7, 7),
+            (5, 7, 7),
+            (7, 7, 7),
+            (10, 7, 7),
+            (11, 7, 7),
+            (13, 7, 7),
+            (14, 7, 7),
+        ];
         let list = repo.messages().list("s", "a", None, 0).await?;
         let times = list.iter().map(|message| (message.message_id, message.created_at.0, message.updated_at.0)).collect::<Vec<_>>();
         assert_eq!(times, expected);
