@@ -6,19 +6,21 @@ use crate::error::{Error, Result};
 use crate::instance;
 use crate::repository::Repository;
 use crate::types::{Agent, Feedback, Json, Message, Session};
+use crate::weigh::Weigh;
 
 /// Has an instance run an exported function with arguments that move into it, and turns its answer into our types.
 macro_rules! call {
-    ($repo:expr, $size:expr, $accessor:ident.$function:ident($($argument:expr),*), $answer:expr) => {
+    ($repo:expr, $accessor:ident.$function:ident($($argument:expr),*), $answer:expr) => {{
+        let size = 0 $(+ $argument.weigh())*;
         $repo
-            .call($size, move |accessor, instance, brought| {
+            .call(size, move |accessor, instance, brought| {
                 Box::pin(async move {
                     let function = instance.$accessor().$function();
                     Ok(instance::call(accessor, function, ($($argument,)*), brought).await?.map($answer).map_err(Error::from))
                 })
             })
             .await
-    };
+    }};
 }
 
 /// Declares what stands for an interface. Writes through it can be bound to a revision.
@@ -40,8 +42,8 @@ macro_rules! interface {
                 /// Binds writes to a revision of the session, mostly the one that a read returned: if the session is at another one by
                 /// then, nothing is written and the answer is [`Error::Stale`]. Reads are not bound.
                 #[must_use]
-                pub fn if_revision(self, revision: u64) -> Self {
-                    Self { expected: Some(revision), ..self }
+                pub fn if_revision(self, revision: impl Into<Option<u64>>) -> Self {
+                    Self { expected: revision.into(), ..self }
                 }
             }
         )+
@@ -69,8 +71,7 @@ impl Sessions<'_> {
     /// `already-exists` for an id that is taken, `stale`, `invalid-argument`.
     pub async fn create(self, session_id: impl Into<String>, session_type: Option<&str>) -> Result<Session> {
         let (session_id, session_type) = (session_id.into(), session_type.map(str::to_owned));
-        let size = session_id.len() + session_type.as_ref().map_or(0, String::len);
-        call!(self.repository, size, session_repository_sessions.func_create(session_id, session_type, self.expected), Session::from)
+        call!(self.repository, session_repository_sessions.func_create(session_id, session_type, self.expected), Session::from)
     }
 
     /// Reads a session.
@@ -80,7 +81,7 @@ impl Sessions<'_> {
     /// `invalid-argument`.
     pub async fn read(self, session_id: impl Into<String>) -> Result<Option<Session>> {
         let session_id = session_id.into();
-        call!(self.repository, session_id.len(), session_repository_sessions.func_read(session_id), |session| session.map(Session::from))
+        call!(self.repository, session_repository_sessions.func_read(session_id), |session| session.map(Session::from))
     }
 }
 
@@ -92,8 +93,7 @@ impl Agents<'_> {
     /// `not-found(session)`, `already-exists(agent)`, `stale`, `invalid-argument`.
     pub async fn create(self, session_id: impl Into<String>, agent_id: impl Into<String>, agent: impl Into<Json>) -> Result<()> {
         let (session_id, agent_id, agent) = (session_id.into(), agent_id.into(), agent.into().into_string());
-        let size = session_id.len() + agent_id.len() + agent.len();
-        call!(self.repository, size, session_repository_agents.func_create(session_id, agent_id, agent, self.expected), |()| ())
+        call!(self.repository, session_repository_agents.func_create(session_id, agent_id, agent, self.expected), |()| ())
     }
 
     /// Reads an agent without its messages.
@@ -103,8 +103,7 @@ impl Agents<'_> {
     /// `invalid-argument`.
     pub async fn read(self, session_id: impl Into<String>, agent_id: impl Into<String>) -> Result<Option<Agent>> {
         let (session_id, agent_id) = (session_id.into(), agent_id.into());
-        let size = session_id.len() + agent_id.len();
-        call!(self.repository, size, session_repository_agents.func_read(session_id, agent_id), |agent| agent.map(Agent::from))
+        call!(self.repository, session_repository_agents.func_read(session_id, agent_id), |agent| agent.map(Agent::from))
     }
 
     /// Replaces an agent's own fields; `model`, `system_prompt` and `prompt_metadata` stay unless the update brings them.
@@ -114,8 +113,7 @@ impl Agents<'_> {
     /// `not-found`, `stale`, `invalid-argument`.
     pub async fn update(self, session_id: impl Into<String>, agent_id: impl Into<String>, agent: impl Into<Json>) -> Result<()> {
         let (session_id, agent_id, agent) = (session_id.into(), agent_id.into(), agent.into().into_string());
-        let size = session_id.len() + agent_id.len() + agent.len();
-        call!(self.repository, size, session_repository_agents.func_update(session_id, agent_id, agent, self.expected), |()| ())
+        call!(self.repository, session_repository_agents.func_update(session_id, agent_id, agent, self.expected), |()| ())
     }
 }
 
@@ -133,13 +131,7 @@ impl Messages<'_> {
         message: impl Into<Json>,
     ) -> Result<()> {
         let (session_id, agent_id, message) = (session_id.into(), agent_id.into(), message.into().into_string());
-        let size = session_id.len() + agent_id.len() + message.len();
-        call!(
-            self.repository,
-            size,
-            session_repository_messages.func_create(session_id, agent_id, message_id, message, self.expected),
-            |()| ()
-        )
+        call!(self.repository, session_repository_messages.func_create(session_id, agent_id, message_id, message, self.expected), |()| ())
     }
 
     /// Appends a message under the next id and returns that. With an idempotency key a retry is safe: it stores nothing and returns the same
@@ -158,13 +150,9 @@ impl Messages<'_> {
     ) -> Result<i64> {
         let (session_id, agent_id, message) = (session_id.into(), agent_id.into(), message.into().into_string());
         let key = idempotency_key.map(str::to_owned);
-        let size = session_id.len() + agent_id.len() + message.len() + key.as_ref().map_or(0, String::len);
-        call!(
-            self.repository,
-            size,
-            session_repository_messages.func_append(session_id, agent_id, message, key, self.expected),
-            |message_id| message_id
-        )
+        call!(self.repository, session_repository_messages.func_append(session_id, agent_id, message, key, self.expected), |message_id| {
+            message_id
+        })
     }
 
     /// Appends messages, a whole turn, say, in one atomic step, under ids that count up by one; returns the first. Keys are as for
@@ -182,15 +170,9 @@ impl Messages<'_> {
     ) -> Result<i64> {
         let (session_id, agent_id, key) = (session_id.into(), agent_id.into(), idempotency_key.map(str::to_owned));
         let messages: Vec<String> = messages.into_iter().map(|message| message.into().into_string()).collect();
-        // A short message still takes a place of its own on both sides.
-        let bodies: usize = messages.iter().map(|message| message.len() + 2 * size_of::<String>()).sum();
-        let size = session_id.len() + agent_id.len() + bodies + key.as_ref().map_or(0, String::len);
-        call!(
-            self.repository,
-            size,
-            session_repository_messages.func_append_many(session_id, agent_id, messages, key, self.expected),
-            |first| first
-        )
+        call!(self.repository, session_repository_messages.func_append_many(session_id, agent_id, messages, key, self.expected), |first| {
+            first
+        })
     }
 
     /// Reads one message, without its metric fields.
@@ -200,8 +182,7 @@ impl Messages<'_> {
     /// `invalid-argument`.
     pub async fn read(self, session_id: impl Into<String>, agent_id: impl Into<String>, message_id: i64) -> Result<Option<Message>> {
         let (session_id, agent_id) = (session_id.into(), agent_id.into());
-        let size = session_id.len() + agent_id.len();
-        call!(self.repository, size, session_repository_messages.func_read(session_id, agent_id, message_id), |message| message
+        call!(self.repository, session_repository_messages.func_read(session_id, agent_id, message_id), |message| message
             .map(Message::from))
     }
 
@@ -218,13 +199,7 @@ impl Messages<'_> {
         message: impl Into<Json>,
     ) -> Result<()> {
         let (session_id, agent_id, message) = (session_id.into(), agent_id.into(), message.into().into_string());
-        let size = session_id.len() + agent_id.len() + message.len();
-        call!(
-            self.repository,
-            size,
-            session_repository_messages.func_update(session_id, agent_id, message_id, message, self.expected),
-            |()| ()
-        )
+        call!(self.repository, session_repository_messages.func_update(session_id, agent_id, message_id, message, self.expected), |()| ())
     }
 
     /// Lists messages, oldest first: at most `limit` (all, if none) after skipping `offset`.
@@ -240,8 +215,7 @@ impl Messages<'_> {
         offset: i64,
     ) -> Result<Vec<Message>> {
         let (session_id, agent_id) = (session_id.into(), agent_id.into());
-        let size = session_id.len() + agent_id.len();
-        call!(self.repository, size, session_repository_messages.func_list(session_id, agent_id, limit, offset), |page| page
+        call!(self.repository, session_repository_messages.func_list(session_id, agent_id, limit, offset), |page| page
             .into_iter()
             .map(Message::from)
             .collect())
@@ -256,8 +230,7 @@ impl Metadata<'_> {
     /// `not-found(session)`, `stale`, `invalid-argument`.
     pub async fn update(self, session_id: impl Into<String>, metadata: impl Into<Json>) -> Result<()> {
         let (session_id, metadata) = (session_id.into(), metadata.into().into_string());
-        let size = session_id.len() + metadata.len();
-        call!(self.repository, size, session_repository_metadata.func_update(session_id, metadata, self.expected), |()| ())
+        call!(self.repository, session_repository_metadata.func_update(session_id, metadata, self.expected), |()| ())
     }
 
     /// Reads all metadata of a session.
@@ -267,7 +240,7 @@ impl Metadata<'_> {
     /// `invalid-argument`.
     pub async fn get(self, session_id: impl Into<String>) -> Result<Option<Json>> {
         let session_id = session_id.into();
-        call!(self.repository, session_id.len(), session_repository_metadata.func_get(session_id), |metadata| metadata.map(Json::from))
+        call!(self.repository, session_repository_metadata.func_get(session_id), |metadata| metadata.map(Json::from))
     }
 
     /// Removes fields, by the same paths as in [`Metadata::update`].
@@ -277,9 +250,7 @@ impl Metadata<'_> {
     /// `not-found(session)`, `stale`, `invalid-argument`.
     pub async fn delete(self, session_id: impl Into<String>, keys: impl IntoIterator<Item = impl Into<String>>) -> Result<()> {
         let (session_id, keys): (String, Vec<String>) = (session_id.into(), keys.into_iter().map(Into::into).collect());
-        // A short key still takes a place of its own on both sides.
-        let size = session_id.len() + keys.iter().map(|key| key.len() + 2 * size_of::<String>()).sum::<usize>();
-        call!(self.repository, size, session_repository_metadata.func_delete(session_id, keys, self.expected), |()| ())
+        call!(self.repository, session_repository_metadata.func_delete(session_id, keys, self.expected), |()| ())
     }
 }
 
@@ -291,8 +262,7 @@ impl Feedbacks<'_> {
     /// `not-found(session)`, `stale`, `invalid-argument`.
     pub async fn add(self, session_id: impl Into<String>, feedback: impl Into<Json>) -> Result<()> {
         let (session_id, feedback) = (session_id.into(), feedback.into().into_string());
-        let size = session_id.len() + feedback.len();
-        call!(self.repository, size, session_repository_feedback.func_add(session_id, feedback, self.expected), |()| ())
+        call!(self.repository, session_repository_feedback.func_add(session_id, feedback, self.expected), |()| ())
     }
 
     /// Lists all entries, oldest first.
@@ -302,7 +272,7 @@ impl Feedbacks<'_> {
     /// `invalid-argument`.
     pub async fn list(self, session_id: impl Into<String>) -> Result<Vec<Feedback>> {
         let session_id = session_id.into();
-        call!(self.repository, session_id.len(), session_repository_feedback.func_list(session_id), |entries| entries
+        call!(self.repository, session_repository_feedback.func_list(session_id), |entries| entries
             .into_iter()
             .map(Feedback::from)
             .collect())

@@ -26,6 +26,7 @@ mod storage;
 mod store;
 mod transfer;
 mod types;
+mod weigh;
 
 pub use api::{Agents, Feedbacks, Messages, Metadata, Sessions};
 pub use ctx::{SessionCtx, SessionCtxView, SessionHost, SessionView, add_only_storage_to_linker, add_to_linker};

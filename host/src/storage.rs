@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::store::{self, Appended, NewMessages, Page, Replacement, Store};
 use crate::types::{Json, Timestamp};
+use crate::weigh::Weigh;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -22,10 +23,9 @@ async fn run<T, R, F>(
     session_id: &str,
     brought: usize,
     call: impl FnOnce(Arc<dyn Store>) -> F,
-    size: impl FnOnce(&R) -> usize,
 ) -> Result<R, wit::Error>
 where
-    R: Send + 'static,
+    R: Weigh + Send + 'static,
     F: Future<Output = Result<R>> + Send + 'static,
 {
     // Taken and put back before the first await: other calls of the instance need the store meanwhile, and only now is the task that calls
@@ -55,7 +55,7 @@ where
         }
         Err(_) => return Err(Error::Timeout.into()),
     };
-    let size = size(&answer);
+    let size = answer.weigh();
     bound(size, page_bytes)?;
     if let (Some(calls), Some(caller)) = (calls, caller) {
         calls.make_room(caller, size, deadline).await?;
@@ -80,38 +80,32 @@ fn max_bytes<T>(accessor: &Accessor<T, SessionHost>) -> usize {
     accessor.with(|mut access| access.get().ctx.limits.page_bytes)
 }
 
-/// The size of an answer that has one.
-fn no_size<R>(_: &R) -> usize {
-    0
-}
-
 type Answer<R> = Result<R, wit::Error>;
 
 impl<T: Send + 'static> HostWithStore<T> for SessionHost {
     async fn insert_session(accessor: &Accessor<T, Self>, session: wit::Session) -> Answer<()> {
         let id = session.session_id.clone();
         let call = async move |store: Arc<dyn Store>| store.insert_session(session.into()).await;
-        run(accessor, &id, 0, call, no_size).await
+        run(accessor, &id, 0, call).await
     }
 
     async fn find_session(accessor: &Accessor<T, Self>, session_id: String) -> Answer<Option<wit::Session>> {
         let id = session_id.clone();
         let call = async move |store: Arc<dyn Store>| store.find_session(&session_id).await;
-        Ok(run(accessor, &id, 0, call, no_size).await?.map(Into::into))
+        Ok(run(accessor, &id, 0, call).await?.map(Into::into))
     }
 
     async fn insert_agent(accessor: &Accessor<T, Self>, session_id: String, agent: wit::Agent, expected: Option<u64>) -> Answer<()> {
         let brought = agent.data.len();
         let id = session_id.clone();
         let call = async move |store: Arc<dyn Store>| store.insert_agent(&session_id, agent.into(), expected).await;
-        run(accessor, &id, brought, call, no_size).await
+        run(accessor, &id, brought, call).await
     }
 
     async fn find_agent(accessor: &Accessor<T, Self>, session_id: String, agent_id: String) -> Answer<Option<wit::Agent>> {
         let id = session_id.clone();
         let call = async move |store: Arc<dyn Store>| store.find_agent(&session_id, &agent_id).await;
-        let size = |agent: &Option<crate::Agent>| agent.as_ref().map_or(0, |agent| agent.data.as_str().len());
-        Ok(run(accessor, &id, 0, call, size).await?.map(Into::into))
+        Ok(run(accessor, &id, 0, call).await?.map(Into::into))
     }
 
     async fn replace_agent(
@@ -127,7 +121,7 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
         let data = Replacement { fields: Json::from(data), keep, updated_at: Timestamp(updated_at) };
         let id = session_id.clone();
         let call = async move |store: Arc<dyn Store>| store.replace_agent(&session_id, &agent_id, data, expected).await;
-        run(accessor, &id, brought, call, no_size).await
+        run(accessor, &id, brought, call).await
     }
 
     async fn append_message(
@@ -141,11 +135,7 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
         let brought = message.body.len();
         let id = session_id.clone();
         let call = async move |store: Arc<dyn Store>| store.append_message(&session_id, &agent_id, message.into(), &omit, expected).await;
-        let size = |appended: &Appended| match appended {
-            Appended::New => 0,
-            Appended::Taken(message) => message.body.as_str().len(),
-        };
-        Ok(match run(accessor, &id, brought, call, size).await? {
+        Ok(match run(accessor, &id, brought, call).await? {
             Appended::New => AppendOutcome::Appended,
             Appended::Taken(message) => AppendOutcome::Taken(message.into()),
         })
@@ -166,7 +156,7 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
         let key = key.map(|AppendKey { key, digest }| store::AppendKey { key, digest });
         let new = NewMessages { bodies, created_at: Timestamp(created_at), key };
         let call = async move |store: Arc<dyn Store>| store.append_messages(&session_id, &agent_id, new, expected).await;
-        run(accessor, &id, brought, call, no_size).await
+        run(accessor, &id, brought, call).await
     }
 
     async fn find_message(
@@ -178,8 +168,7 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
     ) -> Answer<Option<wit::Message>> {
         let id = session_id.clone();
         let call = async move |store: Arc<dyn Store>| store.find_message(&session_id, &agent_id, message_id, &omit).await;
-        let size = |message: &Option<crate::Message>| message.as_ref().map_or(0, |message| message.body.as_str().len());
-        Ok(run(accessor, &id, 0, call, size).await?.map(Into::into))
+        Ok(run(accessor, &id, 0, call).await?.map(Into::into))
     }
 
     async fn replace_message(
@@ -196,7 +185,7 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
         let body = Replacement { fields: Json::from(body), keep, updated_at: Timestamp(updated_at) };
         let id = session_id.clone();
         let call = async move |store: Arc<dyn Store>| store.replace_message(&session_id, &agent_id, message_id, body, expected).await;
-        run(accessor, &id, brought, call, no_size).await
+        run(accessor, &id, brought, call).await
     }
 
     async fn list_messages(
@@ -210,8 +199,7 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
         let id = session_id.clone();
         let page = Page { offset, limit, max_bytes: max_bytes(accessor) };
         let call = async move |store: Arc<dyn Store>| store.list_messages(&session_id, &agent_id, page, &omit).await;
-        let size = |page: &Vec<crate::Message>| page.iter().map(crate::Message::weight).sum();
-        Ok(run(accessor, &id, 0, call, size).await?.into_iter().map(Into::into).collect())
+        Ok(run(accessor, &id, 0, call).await?.into_iter().map(Into::into).collect())
     }
 
     async fn set_metadata(
@@ -225,14 +213,13 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
         let fields = fields.into_iter().map(|field| (field.path, Json::from(field.value))).collect();
         let id = session_id.clone();
         let call = async move |store: Arc<dyn Store>| store.set_metadata(&session_id, fields, Timestamp(updated_at), expected).await;
-        run(accessor, &id, brought, call, no_size).await
+        run(accessor, &id, brought, call).await
     }
 
     async fn get_metadata(accessor: &Accessor<T, Self>, session_id: String) -> Answer<Option<String>> {
         let id = session_id.clone();
         let call = async move |store: Arc<dyn Store>| store.get_metadata(&session_id).await;
-        let size = |metadata: &Option<Json>| metadata.as_ref().map_or(0, |metadata| metadata.as_str().len());
-        Ok(run(accessor, &id, 0, call, size).await?.map(Json::into_string))
+        Ok(run(accessor, &id, 0, call).await?.map(Json::into_string))
     }
 
     async fn unset_metadata(
@@ -245,7 +232,7 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
         let brought = paths.iter().map(String::len).sum();
         let id = session_id.clone();
         let call = async move |store: Arc<dyn Store>| store.unset_metadata(&session_id, paths, Timestamp(updated_at), expected).await;
-        run(accessor, &id, brought, call, no_size).await
+        run(accessor, &id, brought, call).await
     }
 
     async fn append_feedback(
@@ -257,14 +244,13 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
         let brought = feedback.body.len();
         let id = session_id.clone();
         let call = async move |store: Arc<dyn Store>| store.append_feedback(&session_id, feedback.into(), expected).await;
-        run(accessor, &id, brought, call, no_size).await
+        run(accessor, &id, brought, call).await
     }
 
     async fn list_feedback(accessor: &Accessor<T, Self>, session_id: String) -> Answer<Vec<wit::FeedbackEntry>> {
         let id = session_id.clone();
         let max_bytes = max_bytes(accessor);
         let call = async move |store: Arc<dyn Store>| store.list_feedback(&session_id, max_bytes).await;
-        let size = |entries: &Vec<crate::Feedback>| entries.iter().map(crate::Feedback::weight).sum();
-        Ok(run(accessor, &id, 0, call, size).await?.into_iter().map(Into::into).collect())
+        Ok(run(accessor, &id, 0, call).await?.into_iter().map(Into::into).collect())
     }
 }

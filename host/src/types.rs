@@ -130,23 +130,6 @@ pub struct Message {
     pub updated_at: Timestamp,
 }
 
-/// What an item of an answer takes beside its JSON, about, in bytes: its id, its times, its place.
-pub(crate) const ITEM_BYTES: usize = 64;
-
-impl Message {
-    /// What it counts in an answer, in bytes.
-    pub(crate) fn weight(&self) -> usize {
-        ITEM_BYTES + self.body.as_str().len()
-    }
-}
-
-impl Feedback {
-    /// What it counts in an answer, in bytes.
-    pub(crate) fn weight(&self) -> usize {
-        ITEM_BYTES + self.body.as_str().len()
-    }
-}
-
 /// One entry of a session's feedback.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Feedback {

@@ -10,6 +10,7 @@ use crate::store::Page;
 use crate::store::schema::json::write_object;
 use crate::store::schema::read::{self, Undated};
 use crate::types::{Agent, Feedback, Json, Message, Session};
+use crate::weigh::in_list;
 
 impl ReadTables {
     /// The number of a collection. One that was never written to has none yet, and gets one that nothing has.
@@ -98,7 +99,7 @@ impl ReadTables {
             if let Ok(stored) = raw(stored)
                 && let Ok(message) = read::message(stored, omit)
             {
-                room.take(message.weight())?;
+                room.take(in_list(&message))?;
                 page.push(message);
             }
             Ok(())
@@ -132,7 +133,7 @@ impl ReadTables {
             if let Ok(entry) = raw(entry.value())
                 && let Ok((stored, entry)) = read::feedback(&document, entry)
             {
-                room.take(entry.weight())?;
+                room.take(in_list(&entry))?;
                 entries.push((stored, entry));
             }
         }

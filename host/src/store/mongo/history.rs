@@ -13,6 +13,7 @@ use super::write::{ATTEMPTS, contended, make_way};
 use super::{MongoStore, primary};
 use crate::error::{Error, Result};
 use crate::store::schema::read::{self, Undated, member};
+use crate::weigh::Weigh;
 use mongodb::bson::raw::{RawArray, RawBson, RawBsonRef, RawDocument};
 use mongodb::bson::{Document, RawDocumentBuf};
 use std::ops::Range;
@@ -271,7 +272,7 @@ impl MongoStore {
                 let (mut parts, mut taken) = (Vec::new(), 0_usize);
                 let take = |_, messages: Vec<RawBson>| {
                     let messages = read::messages(messages.iter().map(RawBson::as_raw_bson_ref), wanted.omit());
-                    taken += messages.iter().map(Undated::weight).sum::<usize>();
+                    taken += messages.weigh();
                     parts.push(messages);
                     if taken > limit { Err(Error::TooLarge { size: taken as u64, limit: limit as u64 }) } else { Ok(()) }
                 };

@@ -22,6 +22,7 @@
 use super::json::{time, write_members_of, write_object};
 use crate::error::{Error, Result};
 use crate::types::{Agent, Feedback, Json, Message, Session, Timestamp};
+use crate::weigh::Weigh;
 use bson::raw::{RawBsonRef, RawDocument};
 
 pub(crate) fn corrupt(what: &str) -> Error {
@@ -166,16 +167,19 @@ impl Undated {
         self.created_at.is_some()
     }
 
-    /// What it counts in an answer, in bytes.
-    pub(crate) fn weight(&self) -> usize {
-        crate::types::ITEM_BYTES + self.body.as_str().len()
-    }
-
     /// The message, with another time if it has none.
     pub(crate) fn dated(self, otherwise: Option<Timestamp>) -> Message {
         let created_at = self.created_at.or(otherwise).unwrap_or(Timestamp(0));
         let updated_at = self.updated_at.unwrap_or(created_at);
         Message { message_id: self.message_id, body: self.body, created_at, updated_at }
+    }
+}
+
+impl Weigh for Undated {
+    const PLACE: usize = Message::PLACE;
+
+    fn weigh(&self) -> usize {
+        self.body.weigh()
     }
 }
 
