@@ -71,10 +71,16 @@ pub(crate) struct Runner {
 
 /// The component, compiled once for all of the process.
 pub(crate) fn component() -> Result<&'static Component> {
-    compiled().map_err(|error| {
-        tracing::error!(?error, "cannot compile the component");
-        Error::Internal(String::from("the component cannot be prepared"))
-    })
+    compiled().map_err(unfit)
+}
+
+/// Mostly the component and the host are of two versions of the WIT.
+fn unfit(error: wasmtime::Error) -> Error {
+    tracing::error!(?error, "cannot prepare the component");
+    Error::Internal(format!(
+        "the component cannot be prepared: {}; `make component` builds it from `guest/` and `wit/`",
+        error.root_cause()
+    ))
 }
 
 fn compiled() -> wasmtime::Result<&'static Component> {
@@ -98,10 +104,7 @@ impl Runner {
             ctx::add_to_linker(&mut linker)?;
             Ok(Self { pre: InstancePre::new(linker.instantiate_pre(component)?)?, engine, ctx })
         };
-        prepare().map_err(|error| {
-            tracing::error!(?error, "cannot prepare the component");
-            Error::Internal(String::from("the component cannot be prepared"))
-        })
+        prepare().map_err(unfit)
     }
 
     /// Serves calls until the queue is closed and empty, through one instance at a time.
