@@ -22,6 +22,7 @@ mod marks;
 mod mongo;
 mod notices;
 mod overdue;
+mod parity;
 mod place;
 mod reading;
 mod readme;

@@ -6,7 +6,7 @@ mod operation;
 
 pub(crate) use archive::{ArchiveAfter, ArchiveCommand};
 pub(crate) use exec::ExecArgs;
-pub(crate) use operation::{AgentCommand, FeedbackCommand, MessageCommand, MetadataCommand, Operation, Output, SessionCommand, Write};
+pub(crate) use operation::{AgentCommand, FeedbackCommand, MessageCommand, MetadataCommand, Operation, Output, SessionCommand};
 
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
@@ -87,7 +87,7 @@ pub(crate) struct StoreArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Answer JSON requests, one on each line of stdin, with JSON responses on stdout.
-    #[command(after_help = exec::EXAMPLE, after_long_help = format!("{}\n\n{}", exec::EXAMPLE, exec::PROTOCOL))]
+    #[command(after_help = exec::EXAMPLE, after_long_help = format!("{}\n\n{}", exec::EXAMPLE, exec::protocol()))]
     Exec(ExecArgs),
     /// Show a conversation as people read it: metadata, agents, messages in the order of their times, feedback.
     #[command(after_help = "Examples:\n  session-repo show user-123 | less\n  session-repo show user-123 --follow")]
@@ -146,17 +146,6 @@ pub(crate) enum Command {
     },
     #[command(flatten)]
     Operation(Operation),
-}
-
-impl Command {
-    /// Whether it reads sessions and writes nothing to the store.
-    pub(crate) fn is_reading(&self) -> bool {
-        match self {
-            Self::Operation(operation) => operation.is_reading(),
-            Self::Show { .. } | Self::Export { .. } => true,
-            _ => false,
-        }
-    }
 }
 
 const EXPORT_EXAMPLES: &str = "\

@@ -1,56 +1,81 @@
 //! The subcommands, one for each operation.
 
-use crate::args::{AgentCommand, FeedbackCommand, MessageCommand, MetadataCommand, Operation, SessionCommand, Write};
-use crate::interfaces::Interfaces;
+use crate::args::{AgentCommand, FeedbackCommand, MessageCommand, MetadataCommand, Operation, Output, SessionCommand};
+use crate::calls::*;
+use crate::input::{text, texts};
+use crate::output;
 use crate::wire::Subject;
-use crate::{input, output, wire};
-use session_repository::{Entity, Error, Repository};
+use session_repository::{Error, Json, Repository};
 
-/// Reads what arguments refer to: `@FILE` and `-`.
-pub(crate) fn prepare(operation: Operation) -> anyhow::Result<Operation> {
-    let mut operation = operation;
-    match &mut operation {
-        Operation::Agent(AgentCommand::Create { fields, .. } | AgentCommand::Update { fields, .. })
-        | Operation::Message(MessageCommand::Create { fields, .. } | MessageCommand::Update { fields, .. })
-        | Operation::Metadata(MetadataCommand::Set { fields, .. })
-        | Operation::Feedback(FeedbackCommand::Add { fields, .. }) => *fields = input::text(std::mem::take(fields))?,
-        Operation::Message(MessageCommand::Append { messages, .. }) => *messages = input::texts(std::mem::take(messages))?,
-        _ => {}
-    }
-    Ok(operation)
+/// The call that an operation stands for, and how its answer is printed. Reads what arguments refer to: `@FILE` and `-`.
+pub(crate) fn call(operation: Operation) -> anyhow::Result<(Call, Output)> {
+    Ok(match operation {
+        Operation::Session(SessionCommand::Create { session: session_id, session_type, write }) => {
+            (SessionsCreate { session_id, session_type, expected_revision: write.if_revision }.into(), write.output)
+        }
+        Operation::Session(SessionCommand::Read { session: session_id, output }) => (SessionsRead { session_id }.into(), output),
+        Operation::Agent(AgentCommand::Create { session: session_id, agent: agent_id, fields, write }) => {
+            let agent = Json::from(text(fields)?);
+            (AgentsCreate { session_id, agent_id, agent, expected_revision: write.if_revision }.into(), write.output)
+        }
+        Operation::Agent(AgentCommand::Read { session: session_id, agent: agent_id, output }) => {
+            (AgentsRead { session_id, agent_id }.into(), output)
+        }
+        Operation::Agent(AgentCommand::Update { session: session_id, agent: agent_id, fields, write }) => {
+            let agent = Json::from(text(fields)?);
+            (AgentsUpdate { session_id, agent_id, agent, expected_revision: write.if_revision }.into(), write.output)
+        }
+        Operation::Message(MessageCommand::Append { session: session_id, agent: agent_id, messages, idempotency_key, write }) => {
+            let expected_revision = write.if_revision;
+            let mut messages: Vec<Json> = texts(messages)?.into_iter().map(Json::from).collect();
+            let call = match messages.pop() {
+                Some(message) if messages.is_empty() => {
+                    MessagesAppend { session_id, agent_id, message, idempotency_key, expected_revision }.into()
+                }
+                last => {
+                    messages.extend(last);
+                    MessagesAppendMany { session_id, agent_id, messages, idempotency_key, expected_revision }.into()
+                }
+            };
+            (call, write.output)
+        }
+        Operation::Message(MessageCommand::Create { session: session_id, agent: agent_id, id: message_id, fields, write }) => {
+            let message = Json::from(text(fields)?);
+            (MessagesCreate { session_id, agent_id, message_id, message, expected_revision: write.if_revision }.into(), write.output)
+        }
+        Operation::Message(MessageCommand::Read { session: session_id, agent: agent_id, id: message_id, output }) => {
+            (MessagesRead { session_id, agent_id, message_id }.into(), output)
+        }
+        Operation::Message(MessageCommand::Update { session: session_id, agent: agent_id, id: message_id, fields, write }) => {
+            let message = Json::from(text(fields)?);
+            (MessagesUpdate { session_id, agent_id, message_id, message, expected_revision: write.if_revision }.into(), write.output)
+        }
+        Operation::Message(MessageCommand::List { session: session_id, agent: agent_id, limit, offset, output }) => {
+            (MessagesList { session_id, agent_id, limit, offset }.into(), output)
+        }
+        Operation::Metadata(MetadataCommand::Set { session: session_id, fields, write }) => {
+            let metadata = Json::from(text(fields)?);
+            (MetadataUpdate { session_id, metadata, expected_revision: write.if_revision }.into(), write.output)
+        }
+        Operation::Metadata(MetadataCommand::Get { session: session_id, output }) => (MetadataGet { session_id }.into(), output),
+        Operation::Metadata(MetadataCommand::Delete { session: session_id, keys, write }) => {
+            (MetadataDelete { session_id, keys, expected_revision: write.if_revision }.into(), write.output)
+        }
+        Operation::Feedback(FeedbackCommand::Add { session: session_id, fields, write }) => {
+            let feedback = Json::from(text(fields)?);
+            (FeedbackAdd { session_id, feedback, expected_revision: write.if_revision }.into(), write.output)
+        }
+        Operation::Feedback(FeedbackCommand::List { session: session_id, output }) => (FeedbackList { session_id }.into(), output),
+    })
 }
 
-/// Runs an operation and prints its result.
-pub(crate) async fn run(repository: &Repository, operation: Operation) -> anyhow::Result<()> {
-    let subject = subject(&operation);
-    execute(repository, operation).await.map_err(|failure| failure.describe(&subject))
-}
-
-fn subject(operation: &Operation) -> Subject {
-    let of = |session: &str, agent: Option<&str>, message_id: Option<i64>| Subject {
-        session_id: session.to_owned(),
-        agent_id: agent.map(str::to_owned),
-        message_id,
-        is_page: false,
-    };
-    match operation {
-        Operation::Session(SessionCommand::Create { session, .. } | SessionCommand::Read { session, .. })
-        | Operation::Metadata(
-            MetadataCommand::Set { session, .. } | MetadataCommand::Get { session, .. } | MetadataCommand::Delete { session, .. },
-        )
-        | Operation::Feedback(FeedbackCommand::Add { session, .. } | FeedbackCommand::List { session, .. }) => of(session, None, None),
-        Operation::Agent(
-            AgentCommand::Create { session, agent, .. }
-            | AgentCommand::Read { session, agent, .. }
-            | AgentCommand::Update { session, agent, .. },
-        )
-        | Operation::Message(MessageCommand::Append { session, agent, .. }) => of(session, Some(agent), None),
-        Operation::Message(MessageCommand::List { session, agent, .. }) => Subject { is_page: true, ..of(session, Some(agent), None) },
-        Operation::Message(
-            MessageCommand::Create { session, agent, id, .. }
-            | MessageCommand::Read { session, agent, id, .. }
-            | MessageCommand::Update { session, agent, id, .. },
-        ) => of(session, Some(agent), Some(*id)),
+/// Makes a call and prints its answer.
+pub(crate) async fn run(repository: &Repository, call: Call, output: &Output) -> anyhow::Result<()> {
+    let subject = call.subject();
+    match call.execute(repository).await {
+        Ok(Answer::Absent(entity)) => Err(Failure::Call(Error::NotFound(entity)).describe(&subject)),
+        Ok(answer) => output::answer(&answer, output.json),
+        Err(error) => Err(Failure::Call(error).describe(&subject)),
     }
 }
 
@@ -81,114 +106,5 @@ impl From<Error> for Failure {
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         Self::Print(error)
-    }
-}
-
-async fn execute(repository: &Repository, operation: Operation) -> Result<(), Failure> {
-    match operation {
-        Operation::Session(command) => session(repository, command).await,
-        Operation::Agent(command) => agent(repository, command).await,
-        Operation::Message(command) => message(repository, command).await,
-        Operation::Metadata(command) => metadata(repository, command).await,
-        Operation::Feedback(command) => feedback(repository, command).await,
-    }
-}
-
-async fn session(repository: &Repository, command: SessionCommand) -> Result<(), Failure> {
-    match command {
-        SessionCommand::Create { session, session_type, write } => {
-            let sessions = write.on(repository).sessions;
-            output::session(&sessions.create(session, session_type.as_deref()).await?, write.output.json)?;
-        }
-        SessionCommand::Read { session, output } => {
-            let found = repository.sessions().read(session).await?.ok_or(Error::NotFound(Entity::Session))?;
-            output::session(&found, output.json)?;
-        }
-    }
-    Ok(())
-}
-
-async fn agent(repository: &Repository, command: AgentCommand) -> Result<(), Failure> {
-    match command {
-        AgentCommand::Create { session, agent, fields, write } => {
-            write.on(repository).agents.create(session, agent, fields).await?;
-            output::done(write.output.json)?;
-        }
-        AgentCommand::Read { session, agent, output } => {
-            let found = repository.agents().read(session, agent).await?.ok_or(Error::NotFound(Entity::Agent))?;
-            output::agent(&found, output.json)?;
-        }
-        AgentCommand::Update { session, agent, fields, write } => {
-            write.on(repository).agents.update(session, agent, fields).await?;
-            output::done(write.output.json)?;
-        }
-    }
-    Ok(())
-}
-
-async fn message(repository: &Repository, command: MessageCommand) -> Result<(), Failure> {
-    match command {
-        MessageCommand::Append { session, agent, mut messages, idempotency_key, write } => {
-            let (interface, key) = (write.on(repository).messages, idempotency_key.as_deref());
-            let told = match messages.pop() {
-                Some(message) if messages.is_empty() => wire::appended(interface.append(session, agent, message, key).await?),
-                last => wire::appended_many(interface.append_many(session, agent, messages.into_iter().chain(last), key).await?),
-            };
-            output::object(&told, write.output.json)?;
-        }
-        MessageCommand::Create { session, agent, id, fields, write } => {
-            write.on(repository).messages.create(session, agent, id, fields).await?;
-            output::done(write.output.json)?;
-        }
-        MessageCommand::Read { session, agent, id, output } => {
-            let found = repository.messages().read(session, agent, id).await?.ok_or(Error::NotFound(Entity::Message))?;
-            output::message(&found, output.json)?;
-        }
-        MessageCommand::Update { session, agent, id, fields, write } => {
-            write.on(repository).messages.update(session, agent, id, fields).await?;
-            output::done(write.output.json)?;
-        }
-        MessageCommand::List { session, agent, limit, offset, output } => {
-            output::messages(&repository.messages().list(session, agent, limit, offset).await?, output.json)?;
-        }
-    }
-    Ok(())
-}
-
-async fn metadata(repository: &Repository, command: MetadataCommand) -> Result<(), Failure> {
-    match command {
-        MetadataCommand::Set { session, fields, write } => {
-            write.on(repository).metadata.update(session, fields).await?;
-            output::done(write.output.json)?;
-        }
-        MetadataCommand::Get { session, output } => {
-            let found = repository.metadata().get(session).await?.ok_or(Error::NotFound(Entity::Session))?;
-            output::metadata(&found, output.json)?;
-        }
-        MetadataCommand::Delete { session, keys, write } => {
-            write.on(repository).metadata.delete(session, keys).await?;
-            output::done(write.output.json)?;
-        }
-    }
-    Ok(())
-}
-
-async fn feedback(repository: &Repository, command: FeedbackCommand) -> Result<(), Failure> {
-    match command {
-        FeedbackCommand::Add { session, fields, write } => {
-            write.on(repository).feedback.add(session, fields).await?;
-            output::done(write.output.json)?;
-        }
-        FeedbackCommand::List { session, output } => {
-            output::feedback(&repository.feedback().list(session).await?, output.json)?;
-        }
-    }
-    Ok(())
-}
-
-impl Write {
-    /// What to write through.
-    fn on<'a>(&self, repository: &'a Repository) -> Interfaces<'a> {
-        Interfaces::of(repository, self.if_revision)
     }
 }

@@ -4,11 +4,9 @@ mod lines;
 mod request;
 
 use crate::input::UTF_16;
-use crate::interfaces::Interfaces;
 use crate::wire::{self, Subject};
 use anyhow::Context;
 use lines::{Line, Lines};
-use request::{Call, Request};
 use serde_json::value::RawValue;
 use session_repository::{Error, Repository};
 use std::collections::HashMap;
@@ -46,25 +44,25 @@ async fn read(repository: &Repository, concurrency: u32, responses: mpsc::Sender
         let Some(line) = line else { break };
         let size = line.size().min(LINE_BYTES_IN_FLIGHT);
         let held = (permit, Arc::clone(&bytes).acquire_many_owned(size).await?);
-        let (id, request) = match line {
+        let (id, call) = match line {
             Line::Text(line) => {
-                let (id, request) = request::parse(&line);
-                (id, request.map_err(Error::InvalidArgument))
+                let (id, call) = request::parse(&line);
+                (id, call.map_err(Error::InvalidArgument))
             }
             Line::Utf16 => (None, Err(Error::InvalidArgument(String::from(UTF_16)))),
             Line::TooLong(size) => (None, Err(Error::TooLarge { size, limit: lines::MAX_LINE })),
         };
-        let turn = request.as_ref().ok().map(|request| turns.take(&request.subject.session_id));
+        let turn = call.as_ref().ok().map(|call| turns.take(&call.subject().session_id));
         let (repository, responses) = (repository.clone(), responses.clone());
         tokio::spawn(async move {
-            let result = match request {
-                Ok(request) => {
+            let result = match call {
+                Ok(call) => {
                     let _turn = match turn {
                         Some(turn) => Some(turn.begin().await),
                         None => None,
                     };
-                    let subject = request.subject.clone();
-                    call(&repository, request).await.map_err(|error| wire::error(&error, &subject))
+                    let subject = call.subject();
+                    call.execute(&repository).await.map(|answer| answer.json()).map_err(|error| wire::error(&error, &subject))
                 }
                 Err(error) => Err(wire::error(&error, &Subject::default())),
             };
@@ -140,37 +138,5 @@ impl Turn {
             previous.await.ok();
         }
         self.done
-    }
-}
-
-/// Makes a call; its result as JSON text.
-async fn call(repository: &Repository, request: Request) -> session_repository::Result<String> {
-    let Subject { session_id, agent_id, message_id, .. } = request.subject;
-    let (agent_id, message_id) = (agent_id.unwrap_or_default(), message_id.unwrap_or_default());
-    let Interfaces { sessions, agents, messages, metadata, feedback } = Interfaces::of(repository, request.expected_revision);
-    let null = |()| String::from("null");
-    let or_null = |found: Option<String>| found.unwrap_or_else(|| String::from("null"));
-    match request.call {
-        Call::SessionsCreate { session_type } => Ok(wire::session(&sessions.create(session_id, session_type.as_deref()).await?)),
-        Call::SessionsRead => Ok(or_null(sessions.read(session_id).await?.as_ref().map(wire::session))),
-        Call::AgentsCreate { agent } => agents.create(session_id, agent_id, agent.get()).await.map(null),
-        Call::AgentsRead => Ok(or_null(agents.read(session_id, agent_id).await?.as_ref().map(wire::agent))),
-        Call::AgentsUpdate { agent } => agents.update(session_id, agent_id, agent.get()).await.map(null),
-        Call::MessagesCreate { message } => messages.create(session_id, agent_id, message_id, message.get()).await.map(null),
-        Call::MessagesAppend { message, idempotency_key } => {
-            messages.append(session_id, agent_id, message.get(), idempotency_key.as_deref()).await.map(wire::appended)
-        }
-        Call::MessagesAppendMany { messages: bodies, idempotency_key } => {
-            let bodies = bodies.iter().map(|body| body.get());
-            messages.append_many(session_id, agent_id, bodies, idempotency_key.as_deref()).await.map(wire::appended_many)
-        }
-        Call::MessagesRead => Ok(or_null(messages.read(session_id, agent_id, message_id).await?.as_ref().map(wire::message))),
-        Call::MessagesUpdate { message } => messages.update(session_id, agent_id, message_id, message.get()).await.map(null),
-        Call::MessagesList { limit, offset } => Ok(wire::list(&messages.list(session_id, agent_id, limit, offset).await?, wire::message)),
-        Call::MetadataUpdate { metadata: fields } => metadata.update(session_id, fields.get()).await.map(null),
-        Call::MetadataGet => Ok(or_null(metadata.get(session_id).await?.as_ref().map(wire::metadata))),
-        Call::MetadataDelete { keys } => metadata.delete(session_id, keys).await.map(null),
-        Call::FeedbackAdd { feedback: entry } => feedback.add(session_id, entry.get()).await.map(null),
-        Call::FeedbackList => Ok(wire::list(&feedback.list(session_id).await?, wire::feedback)),
     }
 }

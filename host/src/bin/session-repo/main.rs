@@ -4,12 +4,12 @@
 
 mod archive;
 mod args;
+mod calls;
 mod check;
 mod command;
 mod compact;
 mod exec;
 mod input;
-mod interfaces;
 mod json;
 mod log;
 mod output;
@@ -21,7 +21,8 @@ mod transfer;
 mod wire;
 
 use anyhow::Context;
-use args::{Cli, Command};
+use args::{Cli, Command, Operation};
+use calls::Kind;
 use clap::CommandFactory;
 use place::{Opened, Place};
 use session_repository::{Error, Repository};
@@ -68,18 +69,12 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Ok(place) => place,
         Err(error) => refusal::exit(Cli::command().error(clap::error::ErrorKind::ValueValidation, error)),
     };
-    // What cannot be read is found before a store is opened for it.
     let command = match cli.command {
-        Command::Operation(operation) => Command::Operation(command::prepare(operation).context("cannot read the argument")?),
-        other => other,
+        Command::Operation(operation) => return operate(&place, operation).await,
+        command => command,
     };
-    place.announce(&command);
+    place.announce(matches!(command, Command::Show { .. } | Command::Export { .. }));
     match command {
-        Command::Operation(operation) => {
-            let is_reading = operation.is_reading();
-            let open = async { if is_reading { place.open_to_read().await } else { place.open().await } };
-            on(open, async |repository| command::run(repository, operation).await).await
-        }
         Command::Exec(exec) => {
             on(place.open(), async |repository| exec::run(repository, exec.concurrency).await.context("exec stopped")).await
         }
@@ -89,8 +84,17 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Compact { output } => compact::run(&place, output.json).await,
         Command::Archive(command) => archive::run(&place, command).await,
         Command::Check { repair, dry_run, output } => check::run(&place, repair.then_some(dry_run), output.json).await,
-        Command::Completions { .. } => Ok(()),
+        Command::Operation(_) | Command::Completions { .. } => Ok(()),
     }
+}
+
+async fn operate(place: &Place, operation: Operation) -> anyhow::Result<()> {
+    // What cannot be read is found before a store is opened for it.
+    let (call, output) = command::call(operation).context("cannot read the argument")?;
+    let is_reading = call.kind() == Kind::Read;
+    place.announce(is_reading);
+    let open = async { if is_reading { place.open_to_read().await } else { place.open().await } };
+    on(open, async |repository| command::run(repository, call, &output).await).await
 }
 
 /// Opens a store, does something with a repository on it, and closes it.

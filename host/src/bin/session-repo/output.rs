@@ -1,12 +1,12 @@
 //! What people see: one field on a line, or a table; with `--json`, the results of the `exec` protocol (metadata without its wrapping).
 
+use crate::calls::Answer;
 use crate::json::{self, Members};
 use crate::terminal::{harmless, one_line};
-use crate::wire;
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::value::RawValue;
-use session_repository::{Agent, ArchivedAgent, Feedback, Json, Message, Session};
+use session_repository::{ArchivedAgent, Feedback, Message};
 use std::borrow::Cow;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use terminal_size::Width;
@@ -56,36 +56,22 @@ fn shown(value: &RawValue) -> String {
     harmless(&json::string(value).unwrap_or_else(|| value.get().to_owned()))
 }
 
-/// Prints that there is nothing to tell, to those who expect JSON.
-pub(crate) fn done(json: bool) -> anyhow::Result<()> {
-    if json { print_exact("null") } else { Ok(()) }
-}
-
-/// Prints a JSON object, as it is or one member on a line.
-pub(crate) fn object(object: &str, json: bool) -> anyhow::Result<()> {
-    if json { print_exact(object) } else { print_members(object) }
-}
-
-pub(crate) fn session(session: &Session, json: bool) -> anyhow::Result<()> {
-    object(&wire::session(session), json)
-}
-
-pub(crate) fn agent(agent: &Agent, json: bool) -> anyhow::Result<()> {
-    object(&wire::agent(agent), json)
-}
-
-pub(crate) fn message(message: &Message, json: bool) -> anyhow::Result<()> {
-    object(&wire::message(message), json)
-}
-
-pub(crate) fn metadata(metadata: &Json, json: bool) -> anyhow::Result<()> {
-    object(metadata.as_str(), json)
-}
-
-pub(crate) fn messages(messages: &[Message], json: bool) -> anyhow::Result<()> {
-    if json {
-        return print_exact(&wire::list(messages, wire::message));
+/// Prints the answer to a call.
+pub(crate) fn answer(answer: &Answer, json: bool) -> anyhow::Result<()> {
+    match answer {
+        Answer::Metadata(metadata) if json => print_exact(metadata.as_str()),
+        answer if json => print_exact(&answer.json()),
+        Answer::Done | Answer::Absent(_) => Ok(()),
+        Answer::Metadata(metadata) => print_members(metadata.as_str()),
+        Answer::Messages(messages) => print_messages(messages),
+        Answer::Feedback(entries) => print_feedback(entries),
+        Answer::Session(_) | Answer::Agent(_) | Answer::Message(_) | Answer::Appended(_) | Answer::AppendedMany(_) => {
+            print_members(&answer.json())
+        }
     }
+}
+
+fn print_messages(messages: &[Message]) -> anyhow::Result<()> {
     print_table(["ID", "CREATED", "ROLE", "CONTENT"], messages, |message| {
         let mut body = members(message.body.as_str())?;
         // Agent frameworks nest role and content one level deeper.
@@ -101,10 +87,7 @@ pub(crate) fn messages(messages: &[Message], json: bool) -> anyhow::Result<()> {
     })
 }
 
-pub(crate) fn feedback(entries: &[Feedback], json: bool) -> anyhow::Result<()> {
-    if json {
-        return print_exact(&wire::list(entries, wire::feedback));
-    }
+fn print_feedback(entries: &[Feedback]) -> anyhow::Result<()> {
     print_table(["CREATED", "FEEDBACK"], entries, |entry| Ok([entry.created_at.to_string(), lines(members(entry.body.as_str())?.iter())]))
 }
 

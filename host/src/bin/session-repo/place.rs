@@ -1,6 +1,6 @@
 //! Where the sessions are: the store that the command line names, or a file of the user's own.
 
-use crate::args::{Command, StoreArgs};
+use crate::args::StoreArgs;
 use crate::failed;
 use crate::terminal::tell;
 use anyhow::Context;
@@ -47,11 +47,11 @@ impl Place {
     }
 
     /// Says where the sessions are, if nobody else has said it, and which flags have no effect there or with the command.
-    pub(crate) fn announce(&self, command: &Command) {
+    pub(crate) fn announce(&self, is_reading: bool) {
         for flag in &self.for_writing {
             if !self.is_mongo() {
                 tell(&format!("warning: {flag} has no effect: it is for MongoDB, and the sessions are in {}", self.medium()));
-            } else if command.is_reading() {
+            } else if is_reading {
                 tell(&format!("warning: {flag} has no effect: it is for commands that write"));
             }
         }

@@ -15,6 +15,18 @@ pub(crate) struct Subject {
 }
 
 impl Subject {
+    pub(crate) fn session(session_id: &str) -> Self {
+        Self { session_id: session_id.to_owned(), ..Self::default() }
+    }
+
+    pub(crate) fn agent(session_id: &str, agent_id: &str) -> Self {
+        Self { agent_id: Some(agent_id.to_owned()), ..Self::session(session_id) }
+    }
+
+    pub(crate) fn message(session_id: &str, agent_id: &str, message_id: i64) -> Self {
+        Self { message_id: Some(message_id), ..Self::agent(session_id, agent_id) }
+    }
+
     fn name(&self, entity: Entity) -> String {
         let session = format!("session `{}`", self.session_id);
         let agent = || format!("agent `{}`", self.agent_id.as_deref().unwrap_or_default());
@@ -109,14 +121,6 @@ pub(crate) fn metadata(metadata: &Json) -> String {
 
 pub(crate) fn list<T>(items: &[T], item: impl Fn(&T) -> String) -> String {
     format!("[{}]", items.iter().map(item).collect::<Vec<_>>().join(","))
-}
-
-pub(crate) fn appended(message_id: i64) -> String {
-    format!(r#"{{"message_id":{message_id}}}"#)
-}
-
-pub(crate) fn appended_many(first_message_id: i64) -> String {
-    format!(r#"{{"first_message_id":{first_message_id}}}"#)
 }
 
 /// JSON text that is echoed: the same on one line, whatever white space stood between its parts.

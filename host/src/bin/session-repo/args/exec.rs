@@ -1,5 +1,6 @@
 //! The command line of `exec`.
 
+use crate::calls;
 use clap::Args;
 
 pub(super) const EXAMPLE: &str = "\
@@ -7,30 +8,14 @@ Example:
   echo '{\"id\": 1, \"call\": \"sessions.read\", \"args\": {\"session_id\": \"user-123\"}}' | session-repo exec
   {\"id\":1,\"result\":null}";
 
-pub(super) const PROTOCOL: &str = "\
+const REQUESTS: &str = "\
 Requests: {\"id\": any JSON value, echoed back; \"call\": a call; \"args\": an object of its parameters}, and nothing else.
 Responses: {\"id\": …, \"result\": …} or {\"id\": …, \"error\": {\"code\": …, \"message\": …}}, one for each line that is not blank.
 
 Calls:
-  sessions.create       session_id, session_type (default \"default\")  *  -> session
-  sessions.read         session_id                                       -> session or null
-  agents.create         session_id, agent                              *  -> null
-  agents.read           session_id, agent_id                             -> agent or null
-  agents.update         session_id, agent                              *  -> null
-  messages.create       session_id, agent_id, message                  *  -> null
-  messages.append       session_id, agent_id, message,
-                          idempotency_key (none)                       *  -> {\"message_id\": n}
-  messages.append-many  session_id, agent_id, messages,
-                          idempotency_key (none)                       *  -> {\"first_message_id\": n}
-  messages.read         session_id, agent_id, message_id                 -> message or null
-  messages.update       session_id, agent_id, message                  *  -> null
-  messages.list         session_id, agent_id, limit (all), offset (0)    -> array of messages
-  metadata.update       session_id, metadata                           *  -> null
-  metadata.get          session_id                                       -> {\"metadata\": {…}} or null
-  metadata.delete       session_id, keys                               *  -> null
-  feedback.add          session_id, feedback                           *  -> null
-  feedback.list         session_id                                       -> array of objects
+";
 
+const RULES: &str = "\
 * Writes also take an expected_revision (none): the number that a session's revision must be, or nothing is written and the error is stale.
 
 Agents have their agent_id, messages their message_id among their own fields; those that are appended get theirs from the store. An append \
@@ -43,6 +28,11 @@ invalid-argument, too-large (with size and limit in bytes), access-denied, timeo
 
 Responses come as calls finish; calls that name the same session take effect in the order of their lines. At the end of stdin all calls \
 are answered, then the exit status is 0: a refused call is an answer. The store is opened first; if that fails, the exit status is 1.";
+
+/// The protocol, for the help.
+pub(super) fn protocol() -> String {
+    format!("{REQUESTS}{}\n{RULES}", calls::table())
+}
 
 #[derive(Debug, Args)]
 pub(crate) struct ExecArgs {

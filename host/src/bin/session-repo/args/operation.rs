@@ -22,20 +22,6 @@ pub(crate) enum Operation {
     Feedback(FeedbackCommand),
 }
 
-impl Operation {
-    /// Whether it only reads, so that its store is opened for reading only.
-    pub(crate) fn is_reading(&self) -> bool {
-        matches!(
-            self,
-            Self::Session(SessionCommand::Read { .. })
-                | Self::Agent(AgentCommand::Read { .. })
-                | Self::Message(MessageCommand::Read { .. } | MessageCommand::List { .. })
-                | Self::Metadata(MetadataCommand::Get { .. })
-                | Self::Feedback(FeedbackCommand::List { .. })
-        )
-    }
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct Output {
     /// Print JSON instead of text; null where there is nothing to tell.

@@ -1,0 +1,83 @@
+//! Each function that the WIT exports has its place in every layer, and no layer has one more.
+
+use crate::run::{Desk, finish};
+use anyhow::Context;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// What the command line calls each function.
+const SUBCOMMANDS: [(&str, [&str; 2]); 16] = [
+    ("sessions.create", ["session", "create"]),
+    ("sessions.read", ["session", "read"]),
+    ("agents.create", ["agent", "create"]),
+    ("agents.read", ["agent", "read"]),
+    ("agents.update", ["agent", "update"]),
+    ("messages.create", ["message", "create"]),
+    ("messages.append", ["message", "append"]),
+    ("messages.append-many", ["message", "append"]),
+    ("messages.read", ["message", "read"]),
+    ("messages.update", ["message", "update"]),
+    ("messages.list", ["message", "list"]),
+    ("metadata.update", ["metadata", "set"]),
+    ("metadata.get", ["metadata", "get"]),
+    ("metadata.delete", ["metadata", "delete"]),
+    ("feedback.add", ["feedback", "add"]),
+    ("feedback.list", ["feedback", "list"]),
+];
+
+fn source(path: &str) -> anyhow::Result<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
+    std::fs::read_to_string(&path).with_context(|| path.display().to_string())
+}
+
+/// The exported functions, as `interface.function`.
+fn exported() -> anyhow::Result<BTreeSet<String>> {
+    let world = source("wit/world.wit")?;
+    let repository = world.split("world ").find(|world| world.starts_with("repository ")).context("no world")?.to_owned();
+    let mut functions = BTreeSet::new();
+    for interface in repository.lines().filter_map(|line| line.trim().strip_prefix("export ")?.strip_suffix(';')) {
+        let declared = source(&format!("wit/{interface}.wit"))?;
+        let names = declared.lines().filter_map(|line| line.split_once(": async func").map(|(name, _)| name.trim()));
+        functions.extend(names.map(|name| format!("{interface}.{name}")));
+    }
+    assert!(functions.len() >= SUBCOMMANDS.len(), "{functions:?}");
+    Ok(functions)
+}
+
+async fn help(command: &[&str]) -> anyhow::Result<String> {
+    let ran = finish(&mut Desk::new()?.bare(&[command, &["--help"]].concat()).await?, None).await?;
+    Ok(ran.ok().with_context(|| command.join(" "))?.to_owned())
+}
+
+#[tokio::test]
+async fn every_exported_function_is_a_call_of_exec_and_a_subcommand() -> anyhow::Result<()> {
+    let functions = exported()?;
+    let help_of_exec = help(&["exec"]).await?;
+    let table = help_of_exec.split("\nCalls:\n").nth(1).and_then(|rest| rest.split("\n\n").next()).context("no table of calls")?;
+    let calls: BTreeSet<_> = table.lines().filter_map(|line| line.split_whitespace().next().filter(|word| word.contains('.'))).collect();
+    assert_eq!(calls, functions.iter().map(String::as_str).collect());
+    let subcommands: BTreeMap<_, _> = SUBCOMMANDS.into_iter().collect();
+    assert_eq!(subcommands.keys().copied().collect::<BTreeSet<_>>(), calls);
+    let all = help(&[]).await?;
+    for [group, name] in subcommands.into_values() {
+        assert!(help(&[group, name]).await?.contains("Example"), "{group} {name}");
+        // What the group says of itself names all that it can do.
+        let about = all.lines().find(|line| line.split_whitespace().next() == Some(group)).with_context(|| group.to_owned())?;
+        assert!(about.to_lowercase().contains(name), "{about}");
+    }
+    Ok(())
+}
+
+#[test]
+fn every_exported_function_is_called_by_the_repository_and_by_the_model_and_stands_in_the_readme() -> anyhow::Result<()> {
+    let (api, model, readme) = (source("host/src/api.rs")?, source("tests/suite/contract/model/perform.rs")?, source("README.md")?);
+    for function in exported()? {
+        let (interface, name) = function.split_once('.').context("no interface")?;
+        let method = name.replace('-', "_");
+        assert!(api.contains(&format!("session_repository_{interface}.func_{method}(")), "{function} has no method of `Repository`");
+        assert!(model.contains(&format!("{interface}.{method}(")), "{function} is not in the model");
+        let listed = readme.split('`').filter_map(|code| code.strip_prefix(&format!("{interface}.")));
+        assert!(listed.flat_map(|names| names.split('|')).any(|listed| listed == name), "{function} is not in the README");
+    }
+    Ok(())
+}
