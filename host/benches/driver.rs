@@ -111,16 +111,22 @@ async fn by_driver(collection: &Collection<RawDocumentBuf>, side: &Side, call: C
         Call::List => {
             let offset = i32::try_from(id / 2)?;
             let page = doc! { "_id": 0, "agents.a.messages": { "$slice": [offset, i32::try_from(PAGE)?] } };
-            collection.find_one(doc! { "_id": name }).projection(page).await?.context("no session")?;
+            read_by_driver(collection, name, page).await?;
         }
         Call::Read => {
             let has_id = doc! { "$eq": ["$$this.message_id", i32::try_from(id / 2)?] };
             let one = doc! { "$first": { "$filter": { "input": "$agents.a.messages", "cond": has_id, "limit": 1 } } };
             let one = doc! { "_id": 0, "message": one };
-            collection.find_one(doc! { "_id": name }).projection(one).await?.context("no session")?;
+            read_by_driver(collection, name, one).await?;
         }
     }
     Ok(())
+}
+
+/// As those who use the driver do: the answer is read, into its own document type.
+async fn read_by_driver(collection: &Collection<RawDocumentBuf>, name: &str, projection: Document) -> anyhow::Result<Document> {
+    let typed = collection.clone_with_type::<Document>();
+    typed.find_one(doc! { "_id": name }).projection(projection).await?.context("no session")
 }
 
 async fn by_store(store: &MongoStore, side: &Side, call: Call, body: &Json, omit: &[String]) -> anyhow::Result<()> {

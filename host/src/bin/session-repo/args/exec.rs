@@ -36,7 +36,8 @@ pub(super) fn protocol() -> String {
 
 #[derive(Debug, Args)]
 pub(crate) struct ExecArgs {
-    /// How many calls may be in flight; reading stdin waits when this many are.
+    /// How many calls may be in flight; reading stdin waits when this many are. A call is in flight until its response is written, and holds
+    /// it in memory until then: at most 64 MiB.
     #[arg(long, value_name = "N", default_value = "64", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) concurrency: u32,
 }
