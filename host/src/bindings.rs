@@ -85,6 +85,8 @@ convert!(wit::Error => Error, e => match e {
     wit::Error::Unavailable(message) => Error::Unavailable(message),
     wit::Error::Corrupt(message) => Error::Corrupt(message),
     wit::Error::Internal(message) => Error::Internal(message),
+    wit::Error::QuotaExceeded(retry_after_ms) => Error::QuotaExceeded { retry_after_ms },
+    wit::Error::Unsupported(message) => Error::Unsupported(message),
 });
 convert!(Error => wit::Error, e => match e {
     Error::NotFound(entity) => wit::Error::NotFound(entity.into()),
@@ -97,4 +99,6 @@ convert!(Error => wit::Error, e => match e {
     Error::Unavailable(message) => wit::Error::Unavailable(message),
     Error::Corrupt(message) => wit::Error::Corrupt(message),
     Error::Internal(message) => wit::Error::Internal(message),
+    Error::QuotaExceeded { retry_after_ms } => wit::Error::QuotaExceeded(retry_after_ms),
+    Error::Unsupported(message) => wit::Error::Unsupported(message),
 });

@@ -70,6 +70,15 @@ pub enum Error {
     /// A defect in the host or the component. A write may or may not have happened.
     #[error("{0}")]
     Internal(String),
+    /// The caller has used up what the host allows it for now. Nothing was changed.
+    #[error("the quota is used up; there is more in {retry_after_ms} ms")]
+    QuotaExceeded {
+        /// When the same call can succeed, in milliseconds from now.
+        retry_after_ms: u64,
+    },
+    /// The host or its store does not do this at all. Nothing was changed.
+    #[error("{0}")]
+    Unsupported(String),
 }
 
 impl Error {
@@ -91,13 +100,15 @@ impl Error {
             Error::Unavailable(_) => "unavailable",
             Error::Corrupt(_) => "corrupt",
             Error::Internal(_) => "internal",
+            Error::QuotaExceeded { .. } => "quota-exceeded",
+            Error::Unsupported(_) => "unsupported",
         }
     }
 
-    /// Whether the same call can succeed later without anybody changing anything. After such an error a write may or may not have
-    /// happened. A create can be repeated safely: of a message it succeeds, of a session or an agent it says that there is one. So can an
+    /// Whether the same call can succeed later without anybody changing anything. After such an error, other than a quota that is used up,
+    /// a write may or may not have happened. A create can be repeated safely: of a message it succeeds, of a session or an agent it says that there is one. So can an
     /// append with an idempotency key.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Error::Timeout | Error::Unavailable(_))
+        matches!(self, Error::Timeout | Error::Unavailable(_) | Error::QuotaExceeded { .. })
     }
 }

@@ -1,9 +1,9 @@
-//! A store that holds its calls back, and so never answers, until it is told to go on.
+//! A store that holds its calls back, and so never answers, until it is told to go on; or fails them.
 
 use async_trait::async_trait;
 use session_repository::{
-    Agent, Appended, EmbeddedStore, Feedback, Json, Message, NewMessages, Overdue, Page, Replacement, Result, Session, Store, StoreOptions,
-    Timestamp,
+    Agent, Appended, EmbeddedStore, Error, Feedback, Json, Message, NewMessages, Overdue, Page, Replacement, Result, Session, Store,
+    StoreOptions, Timestamp,
 };
 use tokio::sync::watch;
 
@@ -14,8 +14,10 @@ pub(crate) struct Held {
     gate: watch::Sender<Gate>,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 struct Gate {
+    /// What calls end in.
+    failure: Option<Error>,
     is_shut: bool,
     holds_answers: bool,
     /// Calls that have come to the gate.
@@ -59,8 +61,17 @@ impl Held {
         Ok(())
     }
 
-    async fn run<R>(&self, call: impl Future<Output = R>) -> R {
+    /// Has each call end in an error from now on.
+    pub(crate) fn fail(&self, failure: Error) {
+        self.gate.send_modify(|gate| gate.failure = Some(failure));
+    }
+
+    async fn run<R>(&self, call: impl Future<Output = Result<R>>) -> Result<R> {
         self.gate.send_modify(|gate| gate.begun += 1);
+        let failure = self.gate.borrow().failure.clone();
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
         // The sender is here, so the gate is never gone.
         drop(self.gate.subscribe().wait_for(|gate| !gate.is_shut).await);
         let answer = call.await;

@@ -15,6 +15,7 @@ mod contract;
 mod damage;
 mod driver;
 mod embedded;
+mod errors;
 mod exec;
 mod held;
 mod json;

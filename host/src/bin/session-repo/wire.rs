@@ -64,6 +64,9 @@ pub(crate) fn error(error: &Error, subject: &Subject) -> Value {
         Error::Stale { current } => {
             object.insert(String::from("current"), json!(current));
         }
+        Error::QuotaExceeded { retry_after_ms } => {
+            object.insert(String::from("retry_after_ms"), json!(retry_after_ms));
+        }
         Error::TooLarge { size, limit } => {
             object.insert(String::from("size"), json!(size));
             object.insert(String::from("limit"), json!(limit));

@@ -24,7 +24,8 @@ already-exists (entity: message). Times are RFC 3339 in UTC with \
 milliseconds.
 
 Errors: not-found and already-exists (with entity: session, agent or message), stale (with current, the revision that the session is at), \
-invalid-argument, too-large (with size and limit in bytes), access-denied, timeout, unavailable, corrupt, internal.
+invalid-argument, too-large (with size and limit in bytes), access-denied, quota-exceeded (with retry_after_ms), unsupported, timeout, \
+unavailable, corrupt, internal.
 
 Responses come as calls finish; calls that name the same session take effect in the order of their lines. At the end of stdin all calls \
 are answered, then the exit status is 0: a refused call is an answer. The store is opened first; if that fails, the exit status is 1.";
