@@ -37,7 +37,8 @@ fn exported() -> anyhow::Result<BTreeSet<String>> {
     let mut functions = BTreeSet::new();
     for interface in repository.lines().filter_map(|line| line.trim().strip_prefix("export ")?.strip_suffix(';')) {
         let declared = source(&format!("wit/{interface}.wit"))?;
-        let names = declared.lines().filter_map(|line| line.split_once(": async func").map(|(name, _)| name.trim()));
+        let names =
+            declared.lines().filter_map(|line| line.split_once(": async func").map(|(name, _)| name.trim().trim_start_matches('%')));
         functions.extend(names.map(|name| format!("{interface}.{name}")));
     }
     assert!(functions.len() >= SUBCOMMANDS.len(), "{functions:?}");
