@@ -3,7 +3,9 @@
 use crate::error::Result;
 use crate::store::StoreOptions;
 use crate::store::any::{AnyStore, StoreUrl};
+#[cfg(feature = "embedded")]
 use crate::store::embedded::EmbeddedStore;
+#[cfg(feature = "mongodb")]
 use crate::store::mongo::MongoStore;
 use crate::types::Timestamp;
 use serde::Serialize;
@@ -95,8 +97,11 @@ impl AnyStore {
 
     async fn examine(url: &StoreUrl, options: StoreOptions, repair: Repair) -> Result<Report> {
         match url {
+            #[cfg(feature = "mongodb")]
             StoreUrl::Mongo(uri) => MongoStore::inspect(uri, options, repair).await,
+            #[cfg(feature = "embedded")]
             StoreUrl::File(path) => EmbeddedStore::inspect(path, options, repair).await,
+            #[cfg(feature = "embedded")]
             StoreUrl::Memory => EmbeddedStore::inspect_memory(),
         }
     }

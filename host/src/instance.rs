@@ -173,5 +173,5 @@ async fn serve_calls(
     Ok(())
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "embedded"))]
 mod tests;

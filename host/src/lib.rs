@@ -7,6 +7,9 @@
 //!
 //! Both stand on a [`Store`]: [`EmbeddedStore`] is the one for a file or memory, [`MongoStore`] the one for MongoDB, and [`AnyStore`] is
 //! whichever a [`StoreUrl`] names. What the calls promise is written in the WIT package in `wit/`.
+//!
+//! Features: `embedded` and `mongodb` are the two stores, `cli` is the program `session-repo`, which has both. All are on by default. An
+//! embedder switches the default features off and names the stores that it uses; one that brings a store of its own needs none.
 
 #![forbid(unsafe_code)]
 
@@ -17,6 +20,7 @@ mod clock;
 mod ctx;
 mod epoch;
 mod error;
+#[cfg(any(feature = "embedded", feature = "mongodb"))]
 mod inspect;
 mod instance;
 mod limits;
@@ -24,6 +28,7 @@ mod overdue;
 mod repository;
 mod storage;
 mod store;
+#[cfg(any(feature = "embedded", feature = "mongodb"))]
 mod transfer;
 mod types;
 mod weigh;
@@ -31,18 +36,25 @@ mod weigh;
 pub use api::{Agents, Feedbacks, Messages, Metadata, Sessions};
 pub use ctx::{SessionCtx, SessionCtxView, SessionHost, SessionView, add_only_storage_to_linker, add_to_linker};
 pub use error::{Entity, Error, Result};
+#[cfg(any(feature = "embedded", feature = "mongodb"))]
 pub use inspect::{Index, Landmark, Report};
 pub use limits::Limits;
 pub use overdue::Overdue;
+#[cfg(feature = "embedded")]
 /// What [`EmbeddedStore::on_backend`] stands on: a store's bytes, wherever they are.
 pub use redb::StorageBackend;
 pub use repository::{Repository, RepositoryBuilder};
+#[cfg(any(feature = "embedded", feature = "mongodb"))]
 pub use store::any::{AnyStore, StoreUrl};
+#[cfg(feature = "embedded")]
 pub use store::embedded::EmbeddedStore;
+#[cfg(feature = "embedded")]
 pub use store::embedded::compact::Compacted;
+#[cfg(feature = "mongodb")]
 pub use store::mongo::{ArchivedAgent, MongoStore, Undone};
 pub use store::read_only::ReadOnly;
 pub use store::{AppendKey, Appended, NewMessages, Page, Replacement, Store, StoreOptions};
+#[cfg(any(feature = "embedded", feature = "mongodb"))]
 pub use transfer::{Dumped, Imported};
 pub use types::{Agent, Feedback, Json, Message, Session, Timestamp};
 

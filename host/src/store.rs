@@ -1,10 +1,15 @@
 //! The seam between the host and whatever keeps the data.
 
+#[cfg(any(feature = "embedded", feature = "mongodb"))]
 pub(crate) mod any;
+#[cfg(feature = "embedded")]
 pub(crate) mod embedded;
+#[cfg(feature = "mongodb")]
 pub(crate) mod mongo;
 mod options;
 pub(crate) mod read_only;
+#[cfg(any(feature = "embedded", feature = "mongodb"))]
+#[cfg_attr(not(all(feature = "embedded", feature = "mongodb")), allow(dead_code, reason = "each store uses its part"))]
 pub(crate) mod schema;
 
 pub use options::StoreOptions;
@@ -44,9 +49,11 @@ pub struct AppendKey {
 }
 
 /// Keyed appends that an agent remembers, at least: its last ones.
+#[cfg(any(feature = "embedded", feature = "mongodb"))]
 pub(crate) const REMEMBERED_APPENDS: usize = 256;
 
 /// Why an append gets no ids.
+#[cfg(any(feature = "embedded", feature = "mongodb"))]
 pub(crate) fn no_next_id() -> crate::Error {
     crate::Error::InvalidArgument(format!(
         "message_id: there is no next id, the highest of the agent's messages is too near to {}",

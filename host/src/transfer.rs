@@ -91,8 +91,11 @@ impl AnyStore {
         tokio::spawn(async move {
             let out = Out::new(chunks.clone());
             let done = match store {
+                #[cfg(feature = "mongodb")]
                 Self::Mongo(store) => store.dump(after, out).await,
+                #[cfg(feature = "mongodb")]
                 Self::ReadOnlyMongo(store) => store.inner().dump(after, out).await,
+                #[cfg(feature = "embedded")]
                 Self::Embedded(store) => store.dump(after, out).await,
             };
             if let Err(error) = done {
@@ -122,8 +125,11 @@ impl AnyStore {
         let store = self.clone();
         let loading = tokio::spawn(async move {
             match store {
+                #[cfg(feature = "mongodb")]
                 Self::Mongo(store) => store.load(receiver).await,
+                #[cfg(feature = "mongodb")]
                 Self::ReadOnlyMongo(_) => Err(Error::read_only()),
+                #[cfg(feature = "embedded")]
                 Self::Embedded(store) => store.load(receiver).await,
             }
         });

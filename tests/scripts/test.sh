@@ -18,6 +18,11 @@ step "lints"
 $cargo clippy --locked --workspace --all-targets -- --deny warnings
 $cargo clippy --locked --package session-repository-component --lib --profile component --target $target -- --deny warnings
 
+for stores in embedded mongodb ""; do
+    step "lints, with ${stores:-no} store alone"
+    $cargo clippy --locked --package session-repository --lib --no-default-features --features "$stores" -- --deny warnings
+done
+
 step "documentation"
 RUSTDOCFLAGS="--deny warnings" $cargo doc --locked --workspace --no-deps --lib
 

@@ -2,13 +2,19 @@
 
 use crate::error::{Error, Result};
 use crate::limits::Limits;
+#[cfg(feature = "embedded")]
 use crate::store::embedded::EmbeddedStore;
+#[cfg(feature = "embedded")]
 use crate::store::embedded::compact::Compacted;
+#[cfg(feature = "mongodb")]
 use crate::store::mongo::{ArchivedAgent, MongoStore, Undone};
+#[cfg(feature = "mongodb")]
 use crate::store::read_only::ReadOnly;
 use crate::store::{Store, StoreOptions};
+#[cfg(feature = "embedded")]
 use redb::backends::InMemoryBackend;
 use std::fmt;
+#[cfg(feature = "embedded")]
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -23,10 +29,13 @@ use std::sync::Arc;
 #[derive(Clone, PartialEq, Eq)]
 pub enum StoreUrl {
     /// A MongoDB connection string.
+    #[cfg(feature = "mongodb")]
     Mongo(String),
     /// A file, by its path as it is: nothing in it is decoded. `file:///tmp/x` is `/tmp/x`, too.
+    #[cfg(feature = "embedded")]
     File(PathBuf),
     /// Memory of this process, gone when it ends.
+    #[cfg(feature = "embedded")]
     Memory,
 }
 
@@ -37,17 +46,31 @@ impl FromStr for StoreUrl {
         // The URL may hold a password, so no message repeats it.
         let invalid = |message: &str| Err(Error::InvalidArgument(message.to_owned()));
         if url.starts_with("mongodb://") || url.starts_with("mongodb+srv://") {
+            #[cfg(feature = "mongodb")]
             return Ok(Self::Mongo(url.to_owned()));
+            #[cfg(not(feature = "mongodb"))]
+            return invalid("this build has no store for MongoDB: its feature `mongodb` is off");
         }
-        if url == "memory:" {
-            return Ok(Self::Memory);
+        let path = url.strip_prefix("file:");
+        if path.is_none() && url != "memory:" {
+            return invalid("a store is file:PATH, memory: or a MongoDB connection string");
         }
-        let Some(path) = url.strip_prefix("file:") else {
-            return invalid("a store is mongodb://…, mongodb+srv://…, file:PATH or memory:");
-        };
+        #[cfg(feature = "embedded")]
+        return Self::embedded(path);
+        #[cfg(not(feature = "embedded"))]
+        return invalid("this build has no store for files and memory: its feature `embedded` is off");
+    }
+}
+
+impl StoreUrl {
+    /// A file by its path, or memory.
+    #[cfg(feature = "embedded")]
+    fn embedded(path: Option<&str>) -> Result<Self> {
+        let invalid = |message: &str| Err(Error::InvalidArgument(message.to_owned()));
+        let Some(path) = path else { return Ok(Self::Memory) };
         let path = match path.strip_prefix("//") {
             Some(local) if local.starts_with('/') => local,
-            Some(_) => return invalid("a file store is file:PATH or file:///PATH; it cannot be on another host"),
+            Some(_) => return invalid("a file store is file:PATH; it cannot be on another host"),
             None => path,
         };
         if path.is_empty() || path.contains('\0') || path.contains("://") {
@@ -55,13 +78,12 @@ impl FromStr for StoreUrl {
         }
         Ok(Self::File(PathBuf::from(path)))
     }
-}
 
-impl StoreUrl {
     /// The database of a store here with these options: the one that they name, else the connection string's, else `database_name`. The
     /// server's own databases (`admin`, `config`, `local`) are none for sessions.
     pub fn database(&self, options: &StoreOptions) -> String {
         let named = match (self, &options.database) {
+            #[cfg(feature = "mongodb")]
             (Self::Mongo(uri), None) => MongoStore::database_of(uri),
             _ => None,
         };
@@ -84,7 +106,9 @@ impl StoreUrl {
     pub fn limits(&self) -> Limits {
         let limits = Limits::default();
         let deadline = match self {
+            #[cfg(feature = "mongodb")]
             Self::Mongo(uri) => MongoStore::call_deadline_of(uri),
+            #[cfg(feature = "embedded")]
             Self::File(_) | Self::Memory => None,
         };
         Limits { call_deadline: deadline.unwrap_or(limits.call_deadline), ..limits }
@@ -95,8 +119,11 @@ impl StoreUrl {
 impl fmt::Debug for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            #[cfg(feature = "mongodb")]
             Self::Mongo(_) => f.write_str("Mongo(…)"),
+            #[cfg(feature = "embedded")]
             Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            #[cfg(feature = "embedded")]
             Self::Memory => f.write_str("Memory"),
         }
     }
@@ -106,10 +133,13 @@ impl fmt::Debug for StoreUrl {
 #[derive(Debug, Clone)]
 pub enum AnyStore {
     /// In MongoDB.
+    #[cfg(feature = "mongodb")]
     Mongo(MongoStore),
     /// In MongoDB, for reading only.
+    #[cfg(feature = "mongodb")]
     ReadOnlyMongo(ReadOnly<MongoStore>),
     /// In a file or in memory.
+    #[cfg(feature = "embedded")]
     Embedded(EmbeddedStore),
 }
 
@@ -121,8 +151,11 @@ impl AnyStore {
     /// Those of [`MongoStore::connect`] and [`EmbeddedStore::open`].
     pub async fn open(url: &StoreUrl, options: StoreOptions) -> Result<Self> {
         Ok(match url {
+            #[cfg(feature = "mongodb")]
             StoreUrl::Mongo(uri) => Self::Mongo(MongoStore::open(uri, options).await?),
+            #[cfg(feature = "embedded")]
             StoreUrl::File(path) => Self::Embedded(EmbeddedStore::open(path, options).await?),
+            #[cfg(feature = "embedded")]
             StoreUrl::Memory => Self::Embedded(EmbeddedStore::in_memory(options).await?),
         })
     }
@@ -134,8 +167,11 @@ impl AnyStore {
     /// Those of [`MongoStore::connect_read_only`] and [`EmbeddedStore::open_read_only`].
     pub async fn open_read_only(url: &StoreUrl, options: StoreOptions) -> Result<Self> {
         Ok(match url {
+            #[cfg(feature = "mongodb")]
             StoreUrl::Mongo(uri) => Self::ReadOnlyMongo(MongoStore::open_read_only(uri, options).await?),
+            #[cfg(feature = "embedded")]
             StoreUrl::File(path) => Self::Embedded(EmbeddedStore::open_read_only(path, options).await?),
+            #[cfg(feature = "embedded")]
             StoreUrl::Memory => Self::Embedded(EmbeddedStore::on_backend_read_only(InMemoryBackend::new(), options).await?),
         })
     }
@@ -145,11 +181,15 @@ impl AnyStore {
     /// # Errors
     ///
     /// `invalid-argument` for any other store, and those of [`EmbeddedStore::compact`].
+    #[cfg(feature = "embedded")]
     pub async fn compact(url: &StoreUrl, progress: impl FnMut(u64, u64) + Send + 'static) -> Result<Compacted> {
         let refused = |why: &str| Err(Error::InvalidArgument(why.to_owned()));
         match url {
+            #[cfg(feature = "embedded")]
             StoreUrl::File(path) => EmbeddedStore::compact(path, progress).await,
+            #[cfg(feature = "mongodb")]
             StoreUrl::Mongo(_) => refused("only a file is compacted here; in MongoDB compaction is the server's matter"),
+            #[cfg(feature = "embedded")]
             StoreUrl::Memory => refused("only a file is compacted; memory keeps nothing"),
         }
     }
@@ -162,8 +202,11 @@ impl AnyStore {
     /// Those of the store.
     pub async fn agent_ids(&self, session_id: &str) -> Result<Option<Vec<String>>> {
         match self {
+            #[cfg(feature = "mongodb")]
             Self::Mongo(store) => store.agent_ids(session_id).await,
+            #[cfg(feature = "mongodb")]
             Self::ReadOnlyMongo(store) => store.inner().agent_ids(session_id).await,
+            #[cfg(feature = "embedded")]
             Self::Embedded(store) => store.agent_ids(session_id).await,
         }
     }
@@ -175,8 +218,11 @@ impl AnyStore {
     /// Those of the store.
     pub async fn count_sessions(&self) -> Result<u64> {
         match self {
+            #[cfg(feature = "mongodb")]
             Self::Mongo(store) => store.count_sessions().await,
+            #[cfg(feature = "mongodb")]
             Self::ReadOnlyMongo(store) => store.inner().count_sessions().await,
+            #[cfg(feature = "embedded")]
             Self::Embedded(store) => store.count_sessions().await,
         }
     }
@@ -186,8 +232,10 @@ impl AnyStore {
     /// # Errors
     ///
     /// `invalid-argument` for a store that has no archive, and those of [`MongoStore::archive_status`].
+    #[cfg(feature = "mongodb")]
     pub async fn archive_status(&self, session_id: &str) -> Result<Option<Vec<ArchivedAgent>>> {
         match self {
+            #[cfg(feature = "mongodb")]
             Self::ReadOnlyMongo(store) => store.inner().archive_status(session_id).await,
             store => store.archiving()?.archive_status(session_id).await,
         }
@@ -198,6 +246,7 @@ impl AnyStore {
     /// # Errors
     ///
     /// `invalid-argument` for a store that has no archive, and those of [`MongoStore::archive_run`].
+    #[cfg(feature = "mongodb")]
     pub async fn archive_run(&self, session_id: &str) -> Result<Option<u64>> {
         self.archiving()?.archive_run(session_id).await
     }
@@ -207,14 +256,19 @@ impl AnyStore {
     /// # Errors
     ///
     /// `invalid-argument` for a store that has no archive, and those of [`MongoStore::archive_undo`].
+    #[cfg(feature = "mongodb")]
     pub async fn archive_undo(&self, session_id: &str) -> Result<Option<Undone>> {
         self.archiving()?.archive_undo(session_id).await
     }
 
+    #[cfg(feature = "mongodb")]
     fn archiving(&self) -> Result<&MongoStore> {
         match self {
+            #[cfg(feature = "mongodb")]
             Self::Mongo(store) => Ok(store),
+            #[cfg(feature = "mongodb")]
             Self::ReadOnlyMongo(_) => Err(Error::read_only()),
+            #[cfg(feature = "embedded")]
             Self::Embedded(_) => {
                 let why = "only MongoDB needs an archive: in this store a history has no size limit as it is";
                 Err(Error::InvalidArgument(String::from(why)))
@@ -225,8 +279,11 @@ impl AnyStore {
     /// The store as a repository takes it.
     pub fn into_store(self) -> Arc<dyn Store> {
         match self {
+            #[cfg(feature = "mongodb")]
             Self::Mongo(store) => Arc::new(store),
+            #[cfg(feature = "mongodb")]
             Self::ReadOnlyMongo(store) => Arc::new(store),
+            #[cfg(feature = "embedded")]
             Self::Embedded(store) => Arc::new(store),
         }
     }

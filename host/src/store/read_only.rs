@@ -17,6 +17,7 @@ impl<S> ReadOnly<S> {
     }
 
     /// The store behind, for what else it can be asked.
+    #[cfg(feature = "mongodb")]
     pub(crate) fn inner(&self) -> &S {
         &self.0
     }

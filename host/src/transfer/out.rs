@@ -33,6 +33,7 @@ impl Out {
     }
 
     /// Leaves a session out of which nothing was written.
+    #[cfg(feature = "mongodb")]
     pub(crate) fn skip(&mut self, session_id: &str, why: String) -> fmt::Result {
         self.send(Dumped::Skipped { session_id: session_id.to_owned(), why })
     }
