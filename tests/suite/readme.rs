@@ -1,4 +1,4 @@
-//! The README's commands, run in its order, print what it says.
+//! The commands of the README and of the pages behind it, run in their order, print what they say.
 
 use anyhow::Context;
 use session_repository_tests::{Database, mongodb_uri, program};
@@ -6,7 +6,10 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 use tokio::process::Command;
 
-/// A command of the README and the output that it shows, where `…` stands for anything.
+/// The pages whose commands stand on each other.
+const PAGES: [&str; 3] = ["README.md", "host/docs/exec.md", "host/docs/operations.md"];
+
+/// A command of a page and the output that it shows, where `…` stands for anything.
 struct Shown {
     command: String,
     output: String,
@@ -21,7 +24,8 @@ fn file(path: &str) -> anyhow::Result<String> {
 fn commands() -> anyhow::Result<Vec<Shown>> {
     let mut shown: Vec<Shown> = Vec::new();
     let mut inside = false;
-    for line in file("README.md")?.lines() {
+    let pages = PAGES.iter().map(|page| file(page)).collect::<anyhow::Result<String>>()?;
+    for line in pages.lines() {
         match (line, line.strip_prefix("$ "), inside) {
             ("```console", _, _) => inside = true,
             ("```", _, _) => inside = false,
@@ -50,13 +54,13 @@ fn matches(pattern: &str, text: &str) -> bool {
 }
 
 #[tokio::test]
-async fn every_command_does_what_the_readme_says() -> anyhow::Result<()> {
+async fn every_command_does_what_the_pages_say() -> anyhow::Result<()> {
     let database = Database::fresh().await?;
     let home = tempfile::tempdir()?;
     let programs = program().await?.parent().context("no folder")?.to_owned();
     let path = std::env::join_paths(std::iter::once(programs).chain(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())))?;
     let run = async |command: &str| -> anyhow::Result<Output> {
-        // The README's server is the tests' own, where this test has a database of its own.
+        // The pages' server is the tests' own, where this test has a database of its own.
         let command = command.replace("mongodb://localhost:27017", &format!("'{}' --database {}", mongodb_uri()?, database.name));
         let mut shell = Command::new("sh");
         shell.args(["-c", &command]).current_dir(home.path()).env("PATH", &path).stdin(Stdio::null());
@@ -77,7 +81,7 @@ async fn every_command_does_what_the_readme_says() -> anyhow::Result<()> {
         // What a command prints may be left out altogether.
         assert!(output.is_empty() || matches(&output, &format!("{told}{stdout}")), "{command} prints\n{told}{stdout}not\n{output}");
     }
-    assert!(session_repo > 10, "the README has lost its commands");
+    assert!(session_repo > 10, "the pages have lost their commands");
     database.drop().await
 }
 
@@ -90,6 +94,29 @@ fn commands_that_build_are_run_with_the_tests() -> anyhow::Result<()> {
             continue;
         }
         assert!(script.contains(&command), "{command} is not in tests/scripts/test.sh");
+    }
+    Ok(())
+}
+
+/// Links between the pages, and from them to files, lead somewhere.
+#[test]
+fn every_link_leads_somewhere() -> anyhow::Result<()> {
+    let docs = ["architecture", "archive", "exec", "file-format", "operations"].map(|name| format!("host/docs/{name}.md"));
+    for page in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].into_iter().map(str::to_owned).chain(docs) {
+        let text = file(&page)?;
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()).filter(|link| !link.contains("://")) {
+            let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if path.is_empty() {
+                page.clone()
+            } else {
+                Path::new(&page).parent().unwrap_or(Path::new("")).join(path).display().to_string()
+            };
+            let there = file(&target).with_context(|| format!("{page}: {link}"))?;
+            let name =
+                |heading: &str| heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-").replace(['`', ',', '\''], "");
+            let has_anchor = anchor.is_empty() || there.lines().any(|line| line.starts_with('#') && name(line) == anchor);
+            assert!(has_anchor, "{page}: {link}");
+        }
     }
     Ok(())
 }
