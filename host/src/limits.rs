@@ -60,7 +60,8 @@ pub struct Limits {
     pub instance_memory_bytes: usize,
     /// How long the store may take for one call before the caller gets `timeout`, and how long a call waits for an instance to take it.
     /// A write that is under way then is finished all the same, before any later call on its session begins. Code of a repository's instance
-    /// that runs for so long without giving way is stopped: the instance is replaced, and its calls end in `unavailable`.
+    /// that runs for so long, and two seconds at least, without giving way is stopped: the instance is replaced, and its calls end in
+    /// `unavailable`.
     /// Default: 60 seconds, twice the time the MongoDB driver looks for a server.
     pub call_deadline: Duration,
     /// Calls that go on in the store after their deadline. While there are so many, every new call is `unavailable`; calls that were under

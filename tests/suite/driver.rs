@@ -1,5 +1,6 @@
 //! What goes over the wire, watched through the driver's command events.
 
+use crate::parity::exported;
 use mongodb::Client;
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::event::EventHandler;
@@ -8,6 +9,7 @@ use mongodb::options::ClientOptions;
 use serde_json::json;
 use session_repository::{MongoStore, Repository, StoreOptions};
 use session_repository_tests::{COLLECTION, Database, mongodb_uri};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
@@ -109,7 +111,9 @@ async fn every_command_addresses_one_session_and_every_call_is_one_command_on_it
     let database = Database::fresh().await?;
     let (repo, watch) = watched(&database).await?;
     let (sessions, agents, messages) = (repo.sessions(), repo.agents(), repo.messages());
-    let check = |call: &str, commands: usize| {
+    let mut checked = BTreeSet::new();
+    let mut check = |call: &str, commands: usize| {
+        checked.insert(call.to_owned());
         let seen = watch.take();
         assert_eq!(seen.len(), commands, "{call}: {seen:#?}");
         for command in &seen {
@@ -164,6 +168,8 @@ async fn every_command_addresses_one_session_and_every_call_is_one_command_on_it
     check("agents.create, again", 2);
     agents.update("s", "b", "{}").await.err();
     check("agents.update of an unknown agent", 2);
+    let missing: Vec<_> = exported()?.into_iter().filter(|call| !checked.contains(call)).collect();
+    assert_eq!(missing, Vec::<String>::new(), "calls that were not made");
     let mut options = ClientOptions::parse(mongodb_uri()?).await?;
     let own = Watch::on(&mut options);
     let store = MongoStore::with_client(&Client::with_options(options)?, database.options()).await?;

@@ -28,7 +28,9 @@ async fn a_mark_at_the_beginning_of_an_input_is_skipped() -> anyhow::Result<()> 
     fs::write(desk.path("body.json"), format!("{MARK}{{\"from\": \"a file\"}}"))?;
     desk.run(&site, &["metadata", "set", "s1", "@body.json"]).await?.ok()?;
     desk.feed(&site, &["metadata", "set", "s1", "-"], format!("{MARK}{{\"stdin\": true}}")).await?.ok()?;
-    assert_eq!(desk.run(&site, &["metadata", "get", "s1", "--json"]).await?.ok()?, "{\"from\":\"a file\",\"stdin\":true}\n");
+    desk.run(&site, &["metadata", "set", "s1", &format!("{MARK}{{\"argument\": true}}")]).await?.ok()?;
+    let expected = "{\"from\":\"a file\",\"stdin\":true,\"argument\":true}\n";
+    assert_eq!(desk.run(&site, &["metadata", "get", "s1", "--json"]).await?.ok()?, expected);
     let dump = "{\"_id\":\"t\",\"created_at\":{\"$date\":\"2024-01-26T10:30:45Z\"}}\n";
     desk.feed(&site, &["import"], format!("{MARK}{dump}")).await?.ok()?;
     assert_eq!(desk.run(&site, &["session", "read", "t"]).await?.status, Some(0));

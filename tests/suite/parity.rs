@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// What the command line calls each function.
-const SUBCOMMANDS: [(&str, [&str; 2]); 16] = [
+const SUBCOMMANDS: &[(&str, [&str; 2])] = &[
     ("sessions.create", ["session", "create"]),
     ("sessions.read", ["session", "read"]),
     ("agents.create", ["agent", "create"]),
@@ -31,7 +31,7 @@ fn source(path: &str) -> anyhow::Result<String> {
 }
 
 /// The exported functions, as `interface.function`.
-fn exported() -> anyhow::Result<BTreeSet<String>> {
+pub(crate) fn exported() -> anyhow::Result<BTreeSet<String>> {
     let world = source("wit/world.wit")?;
     let repository = world.split("world ").find(|world| world.starts_with("repository ")).context("no world")?.to_owned();
     let mut functions = BTreeSet::new();
@@ -50,15 +50,33 @@ async fn help(command: &[&str]) -> anyhow::Result<String> {
     Ok(ran.ok().with_context(|| command.join(" "))?.to_owned())
 }
 
+/// The calls that the help of `exec` names, and whether each is a write.
+pub(crate) async fn calls() -> anyhow::Result<BTreeMap<String, bool>> {
+    let help = help(&["exec"]).await?;
+    let table = help.split("\nCalls:\n").nth(1).and_then(|rest| rest.split("\n\n").next()).context("no table of calls")?;
+    let mut calls: Vec<(String, bool)> = Vec::new();
+    for line in table.lines() {
+        if let Some(name) = line.split_whitespace().next().filter(|word| word.contains('.')) {
+            calls.push((name.to_owned(), false));
+        }
+        if let Some((_, is_write)) = calls.last_mut() {
+            *is_write |= line.contains(" *  -> ");
+        }
+    }
+    Ok(calls.into_iter().collect())
+}
+
+/// The names of the calls that write, or of those that read.
+pub(crate) async fn names(writes: bool) -> anyhow::Result<BTreeSet<String>> {
+    Ok(calls().await?.into_iter().filter(|(_, is_write)| *is_write == writes).map(|(name, _)| name).collect())
+}
+
 #[tokio::test]
 async fn every_exported_function_is_a_call_of_exec_and_a_subcommand() -> anyhow::Result<()> {
-    let functions = exported()?;
-    let help_of_exec = help(&["exec"]).await?;
-    let table = help_of_exec.split("\nCalls:\n").nth(1).and_then(|rest| rest.split("\n\n").next()).context("no table of calls")?;
-    let calls: BTreeSet<_> = table.lines().filter_map(|line| line.split_whitespace().next().filter(|word| word.contains('.'))).collect();
-    assert_eq!(calls, functions.iter().map(String::as_str).collect());
-    let subcommands: BTreeMap<_, _> = SUBCOMMANDS.into_iter().collect();
-    assert_eq!(subcommands.keys().copied().collect::<BTreeSet<_>>(), calls);
+    let calls: BTreeSet<_> = calls().await?.into_keys().collect();
+    assert_eq!(calls, exported()?);
+    let subcommands: BTreeMap<_, _> = SUBCOMMANDS.iter().copied().collect();
+    assert_eq!(subcommands.keys().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>(), calls);
     let all = help(&[]).await?;
     for [group, name] in subcommands.into_values() {
         assert!(help(&[group, name]).await?.contains("Example"), "{group} {name}");
@@ -70,15 +88,15 @@ async fn every_exported_function_is_a_call_of_exec_and_a_subcommand() -> anyhow:
 }
 
 #[test]
-fn every_exported_function_is_called_by_the_repository_and_by_the_model_and_stands_in_the_readme() -> anyhow::Result<()> {
-    let (api, model, readme) = (source("host/src/api.rs")?, source("tests/suite/contract/model/perform.rs")?, source("README.md")?);
+fn every_exported_function_is_called_by_the_repository_and_by_the_model_and_stands_in_the_docs() -> anyhow::Result<()> {
+    let (api, model, page) = (source("host/src/api.rs")?, source("tests/suite/contract/model/perform.rs")?, source("host/docs/exec.md")?);
     for function in exported()? {
         let (interface, name) = function.split_once('.').context("no interface")?;
         let method = name.replace('-', "_");
         assert!(api.contains(&format!("session_repository_{interface}.func_{method}(")), "{function} has no method of `Repository`");
         assert!(model.contains(&format!("{interface}.{method}(")), "{function} is not in the model");
-        let listed = readme.split('`').filter_map(|code| code.strip_prefix(&format!("{interface}.")));
-        assert!(listed.flat_map(|names| names.split('|')).any(|listed| listed == name), "{function} is not in the README");
+        let listed = page.split('`').filter_map(|code| code.strip_prefix(&format!("{interface}.")));
+        assert!(listed.flat_map(|names| names.split('|')).any(|listed| listed == name), "{function} is not in host/docs/exec.md");
     }
     Ok(())
 }

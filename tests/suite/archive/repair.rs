@@ -1,7 +1,7 @@
 //! Damage in a history and its archive: `check` names it, and `check --repair` mends what can be mended.
 
 use super::history::{Place, SMALL, Said};
-use super::proxy::{Moment, Plan, Proxy, Step};
+use super::proxy::{Moment, Plan, Proxy, Step, at_step};
 use crate::check::check;
 use crate::check::mongo::indexed;
 use crate::run::{Desk, Site};
@@ -369,7 +369,7 @@ async fn a_block_that_cannot_be_read_costs_itself() -> anyhow::Result<()> {
 /// Where it cannot be told what an agent has, nothing is taken for an orphan.
 #[tokio::test]
 async fn blocks_of_a_damaged_archive_are_kept() -> anyhow::Result<()> {
-    for damage in [doc! { "agents.a.archive.id": "text" }, doc! { "agents": "text" }] {
+    for damage in [doc! { "agents.a.archive.id": "text" }, doc! { "agents.a.archive": 5 }, doc! { "agents": "text" }] {
         let all = Damaged::new().await?;
         all.place.repo.agents().create("s", "b", "{}").await?;
         all.place.repo.messages().create("s", "b", 0, json!({"n": 0})).await?;
@@ -384,4 +384,49 @@ async fn blocks_of_a_damaged_archive_are_kept() -> anyhow::Result<()> {
         all.end().await?;
     }
     Ok(())
+}
+
+/// An update that stands nowhere in its block changes nothing there.
+#[tokio::test]
+async fn a_pending_update_of_no_message_fills_up_no_block() -> anyhow::Result<()> {
+    let all = Damaged::new().await?;
+    let redo = doc! { "first": 0_i64, "at": 99_i64, "message": { "message_id": 0, "new": true } };
+    all.damage(doc! { "$set": { "agents.a.archive.redo": [redo] } }).await?;
+    let before = all.block().await?;
+    check(&all.desk, &all.site, &["--repair"]).await?;
+    assert_eq!(all.block().await?, before);
+    assert_eq!(check(&all.desk, &all.site, &[]).await?.1, Vec::<String>::new());
+    all.goes_on().await
+}
+
+/// A check of a session in use does not take an update on its way to its block for damage.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_update_at_work_is_no_damage() -> anyhow::Result<()> {
+    let all = Damaged::new().await?;
+    let mut updates = Proxy::start(at_step(Step::UpdateBlock, 0, Plan::Hold(Moment::Before))).await?;
+    // The check asks once for the archive, and then twice for the update that its block lacks.
+    let mut asked = 0;
+    let mut asks = Proxy::start(move |command| {
+        asked += usize::from(command.body.get_document("projection").is_ok_and(|fields| fields.contains_key("owner")));
+        if asked == 3 { Plan::Hold(Moment::Before) } else { Plan::Pass }
+    })
+    .await?;
+    let place = Place::through(&updates.uri(), &all.database, Some(SMALL)).await?;
+    let updating = place.clone();
+    let update = tokio::spawn(async move { updating.update("s", 0, json!({"new": true})).await });
+    let late = updates.held().await?;
+    let site = Site { url: asks.uri(), ..all.site.clone() };
+    let ends = async {
+        let again = asks.held().await?;
+        asks.rule(|_| Plan::Pass);
+        late.resume();
+        update.await??;
+        again.resume();
+        anyhow::Ok(())
+    };
+    let (checked, ended) = tokio::join!(check(&all.desk, &site, &[]), ends);
+    ended?;
+    assert_eq!(checked?.1, Vec::<String>::new());
+    place.close().await;
+    all.end().await
 }

@@ -1,7 +1,9 @@
 //! Appends, and writes that expect a revision.
 
 use super::{lines, on_every_store, run};
+use crate::parity::names;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// The writes to a session, each with arguments with which it succeeds once, in this order.
 fn writes() -> Vec<(&'static str, Value)> {
@@ -83,6 +85,7 @@ async fn an_expected_revision_is_a_number_that_a_session_can_have() -> anyhow::R
         let mut input = lines(&made());
         let mut writes = writes();
         writes.push(("sessions.create", json!({"session_id": "t"})));
+        assert_eq!(writes.iter().map(|(call, _)| (*call).to_owned()).collect::<BTreeSet<_>>(), names(true).await?);
         let bad = ["-1", "-0", "1.0", "1e0", "\"1\"", "true", "[]", "{}", "18446744073709551616"];
         for (call, args) in &writes {
             for bad in bad {
@@ -120,6 +123,7 @@ async fn reads_take_no_expected_revision() -> anyhow::Result<()> {
             ("metadata.get", json!({"session_id": "s"})),
             ("feedback.list", json!({"session_id": "s"})),
         ];
+        assert_eq!(reads.iter().map(|(call, _)| (*call).to_owned()).collect::<BTreeSet<_>>(), names(false).await?);
         let reads = reads.map(|(call, args)| (call, with(&args, json!({"expected_revision": 0}))));
         let run = run(site, &["--concurrency", "1"], lines(&reads)).await?;
         assert_eq!(run.codes(), vec!["invalid-argument"; reads.len()]);

@@ -25,7 +25,7 @@ pub(crate) fn text(argument: String) -> anyhow::Result<String> {
     }
     match argument.strip_prefix('@') {
         Some(file) => std::fs::read(file).map_err(Into::into).and_then(|bytes| decoded(&bytes)).with_context(|| file.to_owned()),
-        None => Ok(argument),
+        None => decoded(argument.as_bytes()),
     }
 }
 

@@ -50,7 +50,9 @@ fn is_hidden(c: char) -> bool {
         ' '..='~' => false,
         // Visible signs.
         '\u{600}'..='\u{605}' | '\u{6dd}' | '\u{70f}' | '\u{890}' | '\u{891}' | '\u{8e2}' | '\u{110bd}' | '\u{110cd}' => false,
-        '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{3164}' | '\u{ffa0}' => true,
+        '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{3164}' | '\u{2065}' | '\u{ffa0}' => {
+            true
+        }
         '\u{fe00}'..='\u{fe0f}' | '\u{fff0}'..='\u{fff8}' | '\u{e0000}'..='\u{e0fff}' => true,
         c => matches!(c.general_category(), Control | Format | LineSeparator | ParagraphSeparator),
     }
@@ -88,7 +90,7 @@ mod tests {
         for c in ['\0', '\u{1b}', '\u{7}', '\r', '\u{7f}', '\u{9b}', '\u{85}', '\u{200b}', '\u{200e}', '\u{200f}', '\u{202e}', '\u{2028}'] {
             assert_eq!(harmless(&format!("a{c}b")), "a\u{fffd}b", "{c:?}");
         }
-        for c in ['\u{2029}', '\u{2060}', '\u{2066}', '\u{feff}', '\u{e0041}', '\u{34f}', '\u{3164}', '\u{e0100}', '\u{fff9}', '\u{180e}'] {
+        for c in ['\u{2029}', '\u{2060}', '\u{2066}', '\u{feff}', '\u{e0041}', '\u{34f}', '\u{3164}', '\u{e0100}', '\u{fff9}', '\u{2065}'] {
             assert_eq!(harmless(&format!("a{c}b")), "a\u{fffd}b", "{c:?}");
         }
         assert_eq!((harmless("a\n\tb"), one_line("a\n\tb")), (String::from("a\n\tb"), String::from("a\u{fffd}\u{fffd}b")));

@@ -30,6 +30,10 @@ pub(super) struct Finding {
     pub(super) mend: Option<Mend>,
 }
 
+/// How often, and how far apart, `check` looks for an update that is not in its block: the writer of it needs some milliseconds.
+const LOOKS: u32 = 5;
+const LOOK: Duration = Duration::from_millis(100);
+
 /// How damage is mended.
 pub(super) enum Mend {
     /// Makes an index.
@@ -183,7 +187,7 @@ impl MongoStore {
             let text = named(String::from("its archive has updates that the session's document does not tell of"));
             let (session_id, agent_id) = (session_id.clone(), agent_id.clone());
             found(Finding::mendable(text, Mend::Writes { session_id, agent_id, archive, told: told.writes, writes }));
-        } else if !told.redo.is_empty() && !self.has_redo(&session_id, &told).await? {
+        } else if !told.redo.is_empty() && self.lacks_redo(&session_id, archive).await? {
             let text = named(String::from("a block lacks the last update of one of its messages"));
             found(Finding::mendable(text, Mend::Redo { session_id, agent_id }));
         }
@@ -201,6 +205,21 @@ impl MongoStore {
         let Some(owner) = object(&found, "owner")? else { return Ok(None) };
         let (Ok(agent_id), Some(archive)) = (owner.get_str("agent_id"), Archive::of(owner)?) else { return Ok(None) };
         Ok(Some(Owner { agent_id: agent_id.to_owned(), archive, is_moving: super::archive::is_moving(owner)? }))
+    }
+
+    /// Whether blocks lack the last update of an archive, and nobody is at work on that.
+    async fn lacks_redo(&self, session_id: &str, archive: ObjectId) -> Result<bool> {
+        let mut last: Option<Archive> = None;
+        for _ in 0..LOOKS {
+            let Some(Owner { archive: told, .. }) = self.owner(session_id, archive).await? else { return Ok(false) };
+            // An update in between was at work, and the next one may be.
+            if told.redo.is_empty() || last.is_some_and(|last| last != told) || self.has_redo(session_id, &told).await? {
+                return Ok(false);
+            }
+            last = Some(told);
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(true)
     }
 
     /// Whether the blocks have the last update of an archive.

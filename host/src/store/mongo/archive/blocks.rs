@@ -256,7 +256,10 @@ impl MongoStore {
             let mut set = doc! { "writes": archive.writes };
             set.insert(format!("messages.{}", patch.at), Document::try_from(&patch.message).map_err(broken)?);
             // Several messages of one block are brought up to date one after the other, all by the same update.
-            let filter = doc! { "_id": block_id(archive.id, patch.first), "session_id": session_id, "writes": { "$lte": archive.writes } };
+            let mut filter =
+                doc! { "_id": block_id(archive.id, patch.first), "session_id": session_id, "writes": { "$lte": archive.writes } };
+            // The server would fill up an array that is shorter.
+            filter.insert(format!("messages.{}", patch.at), doc! { "$exists": true });
             self.archive.update_one(filter, doc! { "$set": set }).await.map_err(|error| Failure::of(error).into_error())?;
         }
         Ok(())

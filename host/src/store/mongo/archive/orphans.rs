@@ -24,7 +24,10 @@ impl MongoStore {
             return Ok(Vec::new());
         }
         let is = |value: &str, kinds: &[&str]| doc! { "$in": [{ "$type": value }, kinds] };
-        let is_archive = is("$$this.v.archive.id", &["objectId", "missing"]);
+        let is_archive = doc! { "$and": [
+            is("$$this.v.archive", &["object", "missing", "null"]),
+            is("$$this.v.archive.id", &["objectId", "missing"]),
+        ] };
         let question = doc! {
             "_id": 0,
             "archives": { "$map": { "input": questions::agents(), "in": "$$this.v.archive.id" } },
