@@ -67,6 +67,23 @@ async fn a_resumed_export_goes_on_with_sessions_that_came_since() -> anyhow::Res
     database.drop().await
 }
 
+/// What an earlier run left out stands in front of where a later one goes on.
+#[tokio::test]
+async fn a_file_that_lacks_a_session_in_front_of_its_end_is_not_called_complete() -> anyhow::Result<()> {
+    let (desk, database) = (Desk::new()?, Database::fresh().await?);
+    let (sites, dump) = stores(&desk, &database).await?;
+    let (file, path) = (desk.argument("dump.ndjson"), desk.path("dump.ndjson"));
+    let without: String = dump.lines().filter(|line| !line.starts_with(r#"{"_id":"20""#)).map(|line| format!("{line}\n")).collect();
+    for site in &sites {
+        fs::write(&path, &without)?;
+        let ran = desk.run(site, &["export", &file, "--resume"]).await?;
+        let why = format!("exported 0 more sessions to {file}, which has 5 sessions now; the store has 6: not complete, so export it anew");
+        assert_eq!((ran.status, ran.stderr), (Some(1), format!("session-repo: {why}\n")));
+        assert_eq!(fs::read_to_string(&path)?, without);
+    }
+    database.drop().await
+}
+
 #[tokio::test]
 async fn a_file_that_exists_is_left_alone_unless_it_is_to_be_completed() -> anyhow::Result<()> {
     let (desk, database) = (Desk::new()?, Database::fresh().await?);
