@@ -58,8 +58,8 @@ fn run(engine: &Engine) {
     }
 }
 
-/// Has the code of an instance give way at each tick, and stops it once it has run for `limit`, or two seconds if that is less, without a turn of
-/// the host.
+/// Has the code of an instance give way at each tick, and stops it once it has run for `limit`, and two seconds at least, without a turn
+/// of the host.
 pub(crate) fn interrupt<T>(store: &mut Store<T>, limit: Duration, stall: fn(&mut T) -> &mut Stall) {
     // The first of them may come as the code begins, and the second soon after.
     let most = limit.max(LEAST).as_nanos() / TICK.as_nanos() + 2;

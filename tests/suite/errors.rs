@@ -1,6 +1,7 @@
 //! Errors on their way from a store through the component to the caller.
 
 use crate::held::Held;
+use crate::readme::file;
 use session_repository::{Entity, Error, Repository};
 
 #[tokio::test]
@@ -31,7 +32,7 @@ async fn every_error_of_a_store_reaches_the_caller_as_it_is() -> anyhow::Result<
         repo.close().await;
     }
     // Those that the WIT has, and no more.
-    let wit = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../wit/types.wit"))?;
+    let wit = file("wit/types.wit")?;
     let cases = wit.split("variant error {").nth(1).and_then(|rest| rest.split("\n    }").next()).unwrap_or_default();
     let named = cases.lines().map(str::trim).filter(|line| !line.starts_with("///") && !line.is_empty());
     let named = named.map(|line| line.split(['(', ',']).next().unwrap_or_default());

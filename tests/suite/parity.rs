@@ -1,9 +1,9 @@
 //! Each function that the WIT exports has its place in every layer, and no layer has one more.
 
+use crate::readme::file;
 use crate::run::{Desk, finish};
 use anyhow::Context;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 /// What the command line calls each function.
 const SUBCOMMANDS: &[(&str, [&str; 2])] = &[
@@ -25,18 +25,13 @@ const SUBCOMMANDS: &[(&str, [&str; 2])] = &[
     ("feedback.list", ["feedback", "list"]),
 ];
 
-fn source(path: &str) -> anyhow::Result<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
-    std::fs::read_to_string(&path).with_context(|| path.display().to_string())
-}
-
 /// The exported functions, as `interface.function`.
 pub(crate) fn exported() -> anyhow::Result<BTreeSet<String>> {
-    let world = source("wit/world.wit")?;
+    let world = file("wit/world.wit")?;
     let repository = world.split("world ").find(|world| world.starts_with("repository ")).context("no world")?.to_owned();
     let mut functions = BTreeSet::new();
     for interface in repository.lines().filter_map(|line| line.trim().strip_prefix("export ")?.strip_suffix(';')) {
-        let declared = source(&format!("wit/{interface}.wit"))?;
+        let declared = file(&format!("wit/{interface}.wit"))?;
         let names =
             declared.lines().filter_map(|line| line.split_once(": async func").map(|(name, _)| name.trim().trim_start_matches('%')));
         functions.extend(names.map(|name| format!("{interface}.{name}")));
@@ -89,7 +84,7 @@ async fn every_exported_function_is_a_call_of_exec_and_a_subcommand() -> anyhow:
 
 #[test]
 fn every_exported_function_is_called_by_the_repository_and_by_the_model_and_stands_in_the_docs() -> anyhow::Result<()> {
-    let (api, model, page) = (source("host/src/api.rs")?, source("tests/suite/contract/model/perform.rs")?, source("host/docs/exec.md")?);
+    let (api, model, page) = (file("host/src/api.rs")?, file("tests/suite/contract/model/perform.rs")?, file("host/docs/exec.md")?);
     for function in exported()? {
         let (interface, name) = function.split_once('.').context("no interface")?;
         let method = name.replace('-', "_");

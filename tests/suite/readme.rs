@@ -15,7 +15,8 @@ struct Shown {
     output: String,
 }
 
-fn file(path: &str) -> anyhow::Result<String> {
+/// A file of the repository.
+pub(crate) fn file(path: &str) -> anyhow::Result<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
     std::fs::read_to_string(&path).with_context(|| path.display().to_string())
 }

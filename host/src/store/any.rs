@@ -185,11 +185,9 @@ impl AnyStore {
     pub async fn compact(url: &StoreUrl, progress: impl FnMut(u64, u64) + Send + 'static) -> Result<Compacted> {
         let refused = |why: &str| Err(Error::InvalidArgument(why.to_owned()));
         match url {
-            #[cfg(feature = "embedded")]
             StoreUrl::File(path) => EmbeddedStore::compact(path, progress).await,
             #[cfg(feature = "mongodb")]
             StoreUrl::Mongo(_) => refused("only a file is compacted here; in MongoDB compaction is the server's matter"),
-            #[cfg(feature = "embedded")]
             StoreUrl::Memory => refused("only a file is compacted; memory keeps nothing"),
         }
     }

@@ -56,6 +56,14 @@ async fn is_redacted(database: &Database, session: &str, ids: &[i64]) -> anyhow:
     Ok(())
 }
 
+/// The plan for each insert of sessions; all else passes.
+fn at_sessions(plan: Plan) -> impl FnMut(&Command) -> Plan + Send + 'static {
+    move |command| {
+        let is_session = command.name == "insert" && !command.collection.ends_with(".archive");
+        if is_session { plan } else { Plan::Pass }
+    }
+}
+
 #[tokio::test]
 async fn orphans_of_any_origin() -> anyhow::Result<()> {
     let database = Database::fresh().await?;
@@ -141,11 +149,7 @@ async fn an_import_that_died() -> anyhow::Result<()> {
     seed(&place, "s", 30).await?;
     let text = dump(&AnyStore::Mongo(place.store.clone())).await?;
     place.close().await;
-    let proxy = Proxy::start(|command| {
-        let is_session = command.name == "insert" && !command.collection.ends_with(".archive");
-        if is_session { Plan::Cut(Moment::Before) } else { Plan::Pass }
-    })
-    .await?;
+    let proxy = Proxy::start(at_sessions(Plan::Cut(Moment::Before))).await?;
     let dies = Place::through(&proxy.uri(), &database, Some(SMALL)).await?;
     let imported = load(&AnyStore::Mongo(dies.store.clone()), text.clone()).await;
     ensure!(imported.is_err(), "{imported:?}");
@@ -169,11 +173,7 @@ async fn an_import_during_a_removal_of_orphans() -> anyhow::Result<()> {
     place.close().await;
     for (step, is_kept) in [(Step::MarkOrphans, true), (Step::DeleteBlocks, false)] {
         let database = Database::fresh().await?;
-        let mut inserts = Proxy::start(|command| {
-            let is_session = command.name == "insert" && !command.collection.ends_with(".archive");
-            if is_session { Plan::Hold(Moment::Before) } else { Plan::Pass }
-        })
-        .await?;
+        let mut inserts = Proxy::start(at_sessions(Plan::Hold(Moment::Before))).await?;
         let mut removes = Proxy::start(at_step(step, 0, Plan::Hold(Moment::Before))).await?;
         let importing = Place::through(&inserts.uri(), &database, Some(SMALL)).await?;
         let removing = Place::through(&removes.uri(), &database, None).await?;
@@ -209,11 +209,7 @@ async fn an_import_that_loses_the_blocks_of_two_sessions() -> anyhow::Result<()>
     }
     let text = dump(&AnyStore::Mongo(place.store.clone())).await?;
     place.close().await;
-    let mut inserts = Proxy::start(|command| {
-        let is_session = command.name == "insert" && !command.collection.ends_with(".archive");
-        if is_session { Plan::Hold(Moment::Before) } else { Plan::Pass }
-    })
-    .await?;
+    let mut inserts = Proxy::start(at_sessions(Plan::Hold(Moment::Before))).await?;
     let importing = Place::through(&inserts.uri(), &database, Some(SMALL)).await?;
     let (store, dump) = (AnyStore::Mongo(importing.store.clone()), text.clone());
     let import = tokio::spawn(async move { load(&store, dump).await });

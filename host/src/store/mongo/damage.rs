@@ -187,7 +187,7 @@ impl MongoStore {
             let text = named(String::from("its archive has updates that the session's document does not tell of"));
             let (session_id, agent_id) = (session_id.clone(), agent_id.clone());
             found(Finding::mendable(text, Mend::Writes { session_id, agent_id, archive, told: told.writes, writes }));
-        } else if !told.redo.is_empty() && self.lacks_redo(&session_id, archive).await? {
+        } else if !told.redo.is_empty() && self.lacks_redo(&session_id, &told).await? {
             let text = named(String::from("a block lacks the last update of one of its messages"));
             found(Finding::mendable(text, Mend::Redo { session_id, agent_id }));
         }
@@ -208,16 +208,17 @@ impl MongoStore {
     }
 
     /// Whether blocks lack the last update of an archive, and nobody is at work on that.
-    async fn lacks_redo(&self, session_id: &str, archive: ObjectId) -> Result<bool> {
-        let mut last: Option<Archive> = None;
+    async fn lacks_redo(&self, session_id: &str, told: &Archive) -> Result<bool> {
         for _ in 0..LOOKS {
-            let Some(Owner { archive: told, .. }) = self.owner(session_id, archive).await? else { return Ok(false) };
-            // An update in between was at work, and the next one may be.
-            if told.redo.is_empty() || last.is_some_and(|last| last != told) || self.has_redo(session_id, &told).await? {
+            if self.has_redo(session_id, told).await? {
                 return Ok(false);
             }
-            last = Some(told);
             tokio::time::sleep(LOOK).await;
+            // An update in between was at work, and the next one may be.
+            match self.owner(session_id, told.id).await? {
+                Some(Owner { archive, .. }) if archive == *told => {}
+                _ => return Ok(false),
+            }
         }
         Ok(true)
     }

@@ -122,13 +122,9 @@ impl MongoStore {
             }
             blocks => blocks.map_err(Failure::Other)?.unwrap_or_default(),
         };
-        self.forget_elsewhere(session_id, &blocks.elsewhere).await.map_err(Failure::Other)?;
+        // They hold the message as it was.
+        self.remove_dead(session_id, &blocks.elsewhere).await.map_err(Failure::Other)?;
         Ok(true)
-    }
-
-    /// Removes those of some archives that are dead, because they hold the message as it was.
-    async fn forget_elsewhere(&self, session_id: &str, elsewhere: &[ObjectId]) -> Result<()> {
-        self.remove_dead(session_id, elsewhere).await.map(drop)
     }
 
     /// Replaces messages in the archive, and their copies among the recent ones if there can be any; tells whether it did, or the archive
@@ -172,7 +168,7 @@ impl MongoStore {
         // It is done, and every reader sees it. It is acknowledged when the block does not hold the old text any more, either.
         self.redo(session_id, &archive).await?;
         self.memory.has_current_blocks(session_id, path.agent_id(), &archive);
-        self.forget_elsewhere(session_id, &blocks.elsewhere).await?;
+        self.remove_dead(session_id, &blocks.elsewhere).await?;
         if !archive.is_small()
             && let Err(error) = self.forget_redo(session_id, path, &archive).await
         {

@@ -231,8 +231,8 @@ impl MongoStore {
         Ok(outcome)
     }
 
-    /// The archived messages from a position on, as many as its block has of them; none if the block is gone or cannot be read. For those who read a whole
-    /// history, one block at a time: updates are likely during a long read, so newer blocks are accepted.
+    /// The archived messages from a position on, as many as its block has of them; none if the block is gone or cannot be read. For those
+    /// who read a whole history, one block at a time: updates are likely during a long read, so newer blocks are accepted.
     pub(in crate::store::mongo) async fn block_at(&self, session_id: &str, archive: &Archive, place: u64) -> Result<Vec<RawBson>> {
         let id = |place| doc! { "archive": archive.id, "first": position(place) };
         let filter = doc! { "session_id": session_id, "_id": { "$gte": id(0), "$lte": id(place) } };

@@ -220,11 +220,12 @@ impl Assembly {
             largest.sort_by_key(|agent| std::cmp::Reverse(agent.bytes));
             for agent in largest {
                 let excess = self.messages_bytes.saturating_sub(MOST_MESSAGES);
+                if excess == 0 {
+                    break;
+                }
                 // At least about a block, so that none is cut into small ones.
                 let left = agent.bytes.saturating_sub(excess.max(BLOCK_BYTES));
-                if excess > 0 {
-                    self.messages_bytes -= agent.archive(&self.session_id, left, &mut self.full);
-                }
+                self.messages_bytes -= agent.archive(&self.session_id, left, &mut self.full);
             }
         }
     }

@@ -58,6 +58,12 @@ impl<'a> Lying<'a> {
         self.archive.is_some()
     }
 
+    /// Checks that archived messages have a place in a dump: they would be lost without one.
+    fn require_place(&self, agent: &RawDocument) -> Result<()> {
+        let has_place = matches!(agent.get("messages"), Ok(Some(RawBsonRef::Array(_) | RawBsonRef::Null)));
+        if self.is_apart() && !has_place { Err(corrupt("messages")) } else { Ok(()) }
+    }
+
     /// How many messages there are, if all are known to be in the order of their times.
     fn in_order(&self, agent: &RawDocument) -> Option<i64> {
         let Some(RawBsonRef::Array(recent)) = self.messages else { return None };
@@ -91,10 +97,7 @@ impl MongoStore {
         for agent in agents {
             let (_, RawBsonRef::Document(agent)) = agent.map_err(broken)? else { continue };
             let lying = Lying::of(agent)?;
-            // They would be lost where there is no place for them.
-            if lying.is_apart() && !matches!(agent.get("messages"), Ok(Some(RawBsonRef::Array(_) | RawBsonRef::Null))) {
-                return Err(corrupt("messages"));
-            }
+            lying.require_place(agent)?;
             let Some(archive) = lying.archive.filter(|archive| archive.count > 0) else { continue };
             if self.messages_of(session_id, &archive).await? < archive.count {
                 return Ok(false);
@@ -116,10 +119,7 @@ impl MongoStore {
 
     fn write_agent(&self, runtime: &Handle, out: &mut Out, of: (&str, &str), agent: &RawDocument) -> Result<()> {
         let lying = Lying::of(agent)?;
-        // They would be lost where there is no place for them.
-        if lying.is_apart() && !matches!(agent.get("messages"), Ok(Some(RawBsonRef::Array(_) | RawBsonRef::Null))) {
-            return Err(corrupt("messages"));
-        }
+        lying.require_place(agent)?;
         put(out, "{")?;
         let mut is_first = true;
         for field in agent {
