@@ -14,36 +14,19 @@
 #![forbid(unsafe_code)]
 
 mod api;
-mod bindings;
-mod calls;
-mod clock;
-mod ctx;
-mod epoch;
+mod component;
 mod error;
-#[cfg(any(feature = "embedded", feature = "mongodb"))]
-mod inspect;
-mod instance;
 mod limits;
-mod overdue;
-mod repository;
-mod storage;
 mod store;
-#[cfg(any(feature = "embedded", feature = "mongodb"))]
-mod transfer;
 mod types;
-mod weigh;
 
-pub use api::{Agents, Feedbacks, Messages, Metadata, Sessions};
-pub use ctx::{SessionCtx, SessionCtxView, SessionHost, SessionView, add_only_storage_to_linker, add_to_linker};
+pub use api::{Agents, Feedbacks, Messages, Metadata, Repository, RepositoryBuilder, Sessions};
+pub use component::ctx::{SessionCtx, SessionCtxView, SessionHost, SessionView, add_only_storage_to_linker, add_to_linker};
 pub use error::{Entity, Error, Result};
-#[cfg(any(feature = "embedded", feature = "mongodb"))]
-pub use inspect::{Index, Landmark, Report};
 pub use limits::Limits;
-pub use overdue::Overdue;
 #[cfg(feature = "embedded")]
 /// What [`EmbeddedStore::on_backend`] stands on: a store's bytes, wherever they are.
 pub use redb::StorageBackend;
-pub use repository::{Repository, RepositoryBuilder};
 #[cfg(any(feature = "embedded", feature = "mongodb"))]
 pub use store::any::{AnyStore, StoreUrl};
 #[cfg(feature = "embedded")]
@@ -53,10 +36,12 @@ pub use store::embedded::compact::Compacted;
 #[cfg(feature = "mongodb")]
 pub use store::mongo::{ArchivedAgent, MongoStore, Undone};
 pub use store::read_only::ReadOnly;
-pub use store::{AppendKey, Appended, NewMessages, Page, Replacement, Store, StoreOptions};
 #[cfg(any(feature = "embedded", feature = "mongodb"))]
-pub use transfer::{Dumped, Imported};
+pub use store::report::{Index, Landmark, Report};
+#[cfg(any(feature = "embedded", feature = "mongodb"))]
+pub use store::transfer::{Dumped, Imported};
+pub use store::{AgentRef, AppendKey, Appended, NewMessages, Overdue, Page, Replacement, Store, StoreOptions, Write};
 pub use types::{Agent, Feedback, Json, Message, Session, Timestamp};
 
 /// The built component's bytes, for those who run it in an engine of their own.
-pub const COMPONENT: &[u8] = instance::COMPONENT;
+pub const COMPONENT: &[u8] = component::instance::COMPONENT;

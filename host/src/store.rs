@@ -7,17 +7,63 @@ pub(crate) mod embedded;
 #[cfg(feature = "mongodb")]
 pub(crate) mod mongo;
 mod options;
+pub(crate) mod overdue;
 pub(crate) mod read_only;
+#[cfg(any(feature = "embedded", feature = "mongodb"))]
+pub(crate) mod report;
 #[cfg(any(feature = "embedded", feature = "mongodb"))]
 #[cfg_attr(not(all(feature = "embedded", feature = "mongodb")), allow(dead_code, reason = "each store uses its part"))]
 pub(crate) mod schema;
+#[cfg(any(feature = "embedded", feature = "mongodb"))]
+pub(crate) mod transfer;
+pub(crate) mod weigh;
 
 pub use options::StoreOptions;
+pub use overdue::Overdue;
 
-use crate::error::Result;
-use crate::overdue::Overdue;
+use crate::error::{Error, Result};
 use crate::types::{Agent, Feedback, Json, Message, Session, Timestamp};
 use async_trait::async_trait;
+
+/// The agent that a call is about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct AgentRef {
+    /// The id of its session.
+    pub session: String,
+    /// Its id.
+    pub agent: String,
+}
+
+impl AgentRef {
+    /// The agent of a session, by their ids.
+    pub fn new(session: impl Into<String>, agent: impl Into<String>) -> Self {
+        Self { session: session.into(), agent: agent.into() }
+    }
+}
+
+/// What a write is, apart from what it writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Write {
+    /// When it happens. A record that the write brings has the same time.
+    pub at: Timestamp,
+    /// The revision that the session must be at; any, if none.
+    pub expected: Option<u64>,
+}
+
+impl Write {
+    /// A write at a time, whatever the session's revision is.
+    pub fn at(at: Timestamp) -> Self {
+        Self { at, expected: None }
+    }
+
+    /// The same for a session at a revision; at any, if none.
+    #[must_use]
+    pub fn expecting(self, expected: Option<u64>) -> Self {
+        Self { expected, ..self }
+    }
+}
 
 /// What became of an append.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,8 +79,6 @@ pub enum Appended {
 pub struct NewMessages {
     /// The own fields of each, a JSON object; at least one.
     pub bodies: Vec<Json>,
-    /// When it happens.
-    pub created_at: Timestamp,
     /// What the append is known by, if a retry is to append nothing.
     pub key: Option<AppendKey>,
 }
@@ -54,11 +98,8 @@ pub(crate) const REMEMBERED_APPENDS: usize = 256;
 
 /// Why an append gets no ids.
 #[cfg(any(feature = "embedded", feature = "mongodb"))]
-pub(crate) fn no_next_id() -> crate::Error {
-    crate::Error::InvalidArgument(format!(
-        "message_id: there is no next id, the highest of the agent's messages is too near to {}",
-        i64::MAX
-    ))
+pub(crate) fn no_next_id() -> Error {
+    Error::InvalidArgument(format!("message_id: there is no next id, the highest of the agent's messages is too near to {}", i64::MAX))
 }
 
 /// New own fields for an agent or a message.
@@ -68,8 +109,6 @@ pub struct Replacement {
     pub fields: Json,
     /// Names of stored fields that stay; none of them is in `fields`.
     pub keep: Vec<String>,
-    /// When it happens.
-    pub updated_at: Timestamp,
 }
 
 /// Which part of a list to read.
@@ -94,7 +133,7 @@ impl Default for Page {
 ///
 /// Callers pass checked values. Every write happens as a whole or not at all, advances `updated_at` of the session (and of the agent,
 /// where one is named) unless it is later already, advances the session's revision by one, and is durable when it returns. A write that
-/// expects another revision is refused as [`Stale`](crate::Error::Stale), after `not-found` and `already-exists` and after what makes it a
+/// expects another revision is refused as [`Stale`](Error::Stale), after `not-found` and `already-exists` and after what makes it a
 /// repeat. The host runs each call to its end even when nobody waits for it any more.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
@@ -105,56 +144,41 @@ pub trait Store: Send + Sync + 'static {
     async fn find_session(&self, session_id: &str) -> Result<Option<Session>>;
 
     /// Stores an agent without messages.
-    async fn insert_agent(&self, session_id: &str, agent: Agent, expected: Option<u64>) -> Result<()>;
+    async fn insert_agent(&self, session_id: &str, agent: Agent, write: Write) -> Result<()>;
 
     /// Finds an agent.
-    async fn find_agent(&self, session_id: &str, agent_id: &str) -> Result<Option<Agent>>;
+    async fn find_agent(&self, agent: &AgentRef) -> Result<Option<Agent>>;
 
     /// Replaces the own fields of an agent.
-    async fn replace_agent(&self, session_id: &str, agent_id: &str, data: Replacement, expected: Option<u64>) -> Result<()>;
+    async fn replace_agent(&self, agent: &AgentRef, data: Replacement, write: Write) -> Result<()>;
 
     /// Appends a message unless its id is taken; the one that took it comes back without the fields in `omit`.
-    async fn append_message(
-        &self,
-        session_id: &str,
-        agent_id: &str,
-        message: Message,
-        omit: &[String],
-        expected: Option<u64>,
-    ) -> Result<Appended>;
+    async fn append_message(&self, agent: &AgentRef, message: Message, omit: &[String], write: Write) -> Result<Appended>;
 
     /// Appends messages under the next ids and returns the first. A key that is known returns what it returned before if the digest is the
     /// same, and is `already-exists` otherwise.
-    async fn append_messages(&self, session_id: &str, agent_id: &str, messages: NewMessages, expected: Option<u64>) -> Result<i64>;
+    async fn append_messages(&self, agent: &AgentRef, messages: NewMessages, write: Write) -> Result<i64>;
 
     /// Finds a message, without the fields in `omit`.
-    async fn find_message(&self, session_id: &str, agent_id: &str, message_id: i64, omit: &[String]) -> Result<Option<Message>>;
+    async fn find_message(&self, agent: &AgentRef, message_id: i64, omit: &[String]) -> Result<Option<Message>>;
 
     /// Replaces the own fields of a message.
-    async fn replace_message(
-        &self,
-        session_id: &str,
-        agent_id: &str,
-        message_id: i64,
-        body: Replacement,
-        expected: Option<u64>,
-    ) -> Result<()>;
+    async fn replace_message(&self, agent: &AgentRef, message_id: i64, body: Replacement, write: Write) -> Result<()>;
 
     /// Lists a page of messages, oldest first, equal times in append order, without the fields in `omit`.
-    async fn list_messages(&self, session_id: &str, agent_id: &str, page: Page, omit: &[String]) -> Result<Vec<Message>>;
+    async fn list_messages(&self, agent: &AgentRef, page: Page, omit: &[String]) -> Result<Vec<Message>>;
 
     /// Sets metadata fields, each a path and a value.
-    async fn set_metadata(&self, session_id: &str, fields: Vec<(String, Json)>, updated_at: Timestamp, expected: Option<u64>)
-    -> Result<()>;
+    async fn set_metadata(&self, session_id: &str, fields: Vec<(String, Json)>, write: Write) -> Result<()>;
 
     /// Finds all metadata of a session.
     async fn get_metadata(&self, session_id: &str) -> Result<Option<Json>>;
 
     /// Removes metadata fields.
-    async fn unset_metadata(&self, session_id: &str, paths: Vec<String>, updated_at: Timestamp, expected: Option<u64>) -> Result<()>;
+    async fn unset_metadata(&self, session_id: &str, paths: Vec<String>, write: Write) -> Result<()>;
 
     /// Appends a feedback entry.
-    async fn append_feedback(&self, session_id: &str, feedback: Feedback, expected: Option<u64>) -> Result<()>;
+    async fn append_feedback(&self, session_id: &str, feedback: Feedback, write: Write) -> Result<()>;
 
     /// Lists all feedback, oldest first, of at most `max_bytes` of JSON.
     async fn list_feedback(&self, session_id: &str, max_bytes: usize) -> Result<Vec<Feedback>>;

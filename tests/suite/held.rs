@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use session_repository::{
-    Agent, Appended, EmbeddedStore, Error, Feedback, Json, Message, NewMessages, Overdue, Page, Replacement, Result, Session, Store,
-    StoreOptions, Timestamp,
+    Agent, AgentRef, Appended, EmbeddedStore, Error, Feedback, Json, Message, NewMessages, Overdue, Page, Replacement, Result, Session,
+    Store, StoreOptions, Write,
 };
 use tokio::sync::watch;
 
@@ -92,72 +92,52 @@ impl Store for Held {
         self.run(self.store.find_session(session_id)).await
     }
 
-    async fn insert_agent(&self, session_id: &str, agent: Agent, expected: Option<u64>) -> Result<()> {
-        self.run(self.store.insert_agent(session_id, agent, expected)).await
+    async fn insert_agent(&self, session_id: &str, agent: Agent, write: Write) -> Result<()> {
+        self.run(self.store.insert_agent(session_id, agent, write)).await
     }
 
-    async fn find_agent(&self, session_id: &str, agent_id: &str) -> Result<Option<Agent>> {
-        self.run(self.store.find_agent(session_id, agent_id)).await
+    async fn find_agent(&self, agent: &AgentRef) -> Result<Option<Agent>> {
+        self.run(self.store.find_agent(agent)).await
     }
 
-    async fn replace_agent(&self, session_id: &str, agent_id: &str, data: Replacement, expected: Option<u64>) -> Result<()> {
-        self.run(self.store.replace_agent(session_id, agent_id, data, expected)).await
+    async fn replace_agent(&self, agent: &AgentRef, data: Replacement, write: Write) -> Result<()> {
+        self.run(self.store.replace_agent(agent, data, write)).await
     }
 
-    async fn append_message(
-        &self,
-        session_id: &str,
-        agent_id: &str,
-        message: Message,
-        omit: &[String],
-        expected: Option<u64>,
-    ) -> Result<Appended> {
-        self.run(self.store.append_message(session_id, agent_id, message, omit, expected)).await
+    async fn append_message(&self, agent: &AgentRef, message: Message, omit: &[String], write: Write) -> Result<Appended> {
+        self.run(self.store.append_message(agent, message, omit, write)).await
     }
 
-    async fn append_messages(&self, session_id: &str, agent_id: &str, messages: NewMessages, expected: Option<u64>) -> Result<i64> {
-        self.run(self.store.append_messages(session_id, agent_id, messages, expected)).await
+    async fn append_messages(&self, agent: &AgentRef, messages: NewMessages, write: Write) -> Result<i64> {
+        self.run(self.store.append_messages(agent, messages, write)).await
     }
 
-    async fn find_message(&self, session_id: &str, agent_id: &str, message_id: i64, omit: &[String]) -> Result<Option<Message>> {
-        self.run(self.store.find_message(session_id, agent_id, message_id, omit)).await
+    async fn find_message(&self, agent: &AgentRef, message_id: i64, omit: &[String]) -> Result<Option<Message>> {
+        self.run(self.store.find_message(agent, message_id, omit)).await
     }
 
-    async fn replace_message(
-        &self,
-        session_id: &str,
-        agent_id: &str,
-        message_id: i64,
-        body: Replacement,
-        expected: Option<u64>,
-    ) -> Result<()> {
-        self.run(self.store.replace_message(session_id, agent_id, message_id, body, expected)).await
+    async fn replace_message(&self, agent: &AgentRef, message_id: i64, body: Replacement, write: Write) -> Result<()> {
+        self.run(self.store.replace_message(agent, message_id, body, write)).await
     }
 
-    async fn list_messages(&self, session_id: &str, agent_id: &str, page: Page, omit: &[String]) -> Result<Vec<Message>> {
-        self.run(self.store.list_messages(session_id, agent_id, page, omit)).await
+    async fn list_messages(&self, agent: &AgentRef, page: Page, omit: &[String]) -> Result<Vec<Message>> {
+        self.run(self.store.list_messages(agent, page, omit)).await
     }
 
-    async fn set_metadata(
-        &self,
-        session_id: &str,
-        fields: Vec<(String, Json)>,
-        updated_at: Timestamp,
-        expected: Option<u64>,
-    ) -> Result<()> {
-        self.run(self.store.set_metadata(session_id, fields, updated_at, expected)).await
+    async fn set_metadata(&self, session_id: &str, fields: Vec<(String, Json)>, write: Write) -> Result<()> {
+        self.run(self.store.set_metadata(session_id, fields, write)).await
     }
 
     async fn get_metadata(&self, session_id: &str) -> Result<Option<Json>> {
         self.run(self.store.get_metadata(session_id)).await
     }
 
-    async fn unset_metadata(&self, session_id: &str, paths: Vec<String>, updated_at: Timestamp, expected: Option<u64>) -> Result<()> {
-        self.run(self.store.unset_metadata(session_id, paths, updated_at, expected)).await
+    async fn unset_metadata(&self, session_id: &str, paths: Vec<String>, write: Write) -> Result<()> {
+        self.run(self.store.unset_metadata(session_id, paths, write)).await
     }
 
-    async fn append_feedback(&self, session_id: &str, feedback: Feedback, expected: Option<u64>) -> Result<()> {
-        self.run(self.store.append_feedback(session_id, feedback, expected)).await
+    async fn append_feedback(&self, session_id: &str, feedback: Feedback, write: Write) -> Result<()> {
+        self.run(self.store.append_feedback(session_id, feedback, write)).await
     }
 
     async fn list_feedback(&self, session_id: &str, max_bytes: usize) -> Result<Vec<Feedback>> {

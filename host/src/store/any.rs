@@ -1,5 +1,8 @@
 //! A store by its URL.
 
+mod inspect;
+mod transfer;
+
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 #[cfg(feature = "embedded")]

@@ -22,11 +22,11 @@ mod tracked;
 mod write;
 
 use crate::error::{Error, Result};
-use crate::overdue::Overdue;
+use crate::store::overdue::Overdue;
 use crate::store::schema::build;
 use crate::store::schema::json::{parse_object, parse_value};
-use crate::store::{Appended, NewMessages, Page, Replacement, Store, StoreOptions};
-use crate::types::{Agent, Feedback, Json, Message, Session, Timestamp};
+use crate::store::{AgentRef, Appended, NewMessages, Page, Replacement, Store, StoreOptions, Write};
+use crate::types::{Agent, Feedback, Json, Message, Session};
 use async_trait::async_trait;
 use engine::Engine;
 use fault::Fault;
@@ -36,7 +36,7 @@ use redb::backends::InMemoryBackend;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tables::Number;
-use write::{Fields, NewMessage};
+use write::Fields;
 
 /// Sessions in one file, or in memory.
 ///
@@ -166,86 +166,65 @@ impl Store for EmbeddedStore {
         self.engine.read(move |tables| tables.find_session(collection, &session_id)).await
     }
 
-    async fn insert_agent(&self, session_id: &str, agent: Agent, expected: Option<u64>) -> Result<()> {
+    async fn insert_agent(&self, session_id: &str, agent: Agent, write: Write) -> Result<()> {
         let document = build::agent(&agent)?;
         build::bounded(&document)?;
         let (collection, session_id) = (self.collection, session_id.to_owned());
-        let work = move |tables: &mut tables::WriteTables<'_>| {
-            tables.insert_agent(collection, &session_id, &agent.agent_id, document, agent.updated_at, expected)
-        };
+        let work =
+            move |tables: &mut tables::WriteTables<'_>| tables.insert_agent(collection, &session_id, &agent.agent_id, document, write);
         self.engine.write(work).await
     }
 
-    async fn find_agent(&self, session_id: &str, agent_id: &str) -> Result<Option<Agent>> {
-        let (collection, session_id, agent_id) = (self.collection, session_id.to_owned(), agent_id.to_owned());
-        self.engine.read(move |tables| tables.find_agent(collection, &session_id, &agent_id)).await
+    async fn find_agent(&self, agent: &AgentRef) -> Result<Option<Agent>> {
+        let (collection, agent) = (self.collection, agent.clone());
+        self.engine.read(move |tables| tables.find_agent(collection, &agent)).await
     }
 
-    async fn replace_agent(&self, session_id: &str, agent_id: &str, data: Replacement, expected: Option<u64>) -> Result<()> {
-        let document = build::agent_data(agent_id, parse_object(&data.fields)?);
-        let fields = Fields { document, keep: data.keep, now: data.updated_at, expected };
-        let (collection, session_id, agent_id) = (self.collection, session_id.to_owned(), agent_id.to_owned());
-        self.engine.write(move |tables| tables.replace_agent(collection, &session_id, &agent_id, fields)).await
+    async fn replace_agent(&self, agent: &AgentRef, data: Replacement, write: Write) -> Result<()> {
+        let document = build::agent_data(&agent.agent, parse_object(&data.fields)?);
+        let fields = Fields { document, keep: data.keep };
+        let (collection, agent) = (self.collection, agent.clone());
+        self.engine.write(move |tables| tables.replace_agent(collection, &agent, fields, write)).await
     }
 
-    async fn append_message(
-        &self,
-        session_id: &str,
-        agent_id: &str,
-        message: Message,
-        omit: &[String],
-        expected: Option<u64>,
-    ) -> Result<Appended> {
+    async fn append_message(&self, agent: &AgentRef, message: Message, omit: &[String], write: Write) -> Result<Appended> {
         let stored = build::bounded(&build::message(&message)?)?;
-        let new = NewMessage { id: message.message_id, created_at: message.created_at, stored, expected };
-        let (collection, session_id, agent_id, omit) = (self.collection, session_id.to_owned(), agent_id.to_owned(), omit.to_vec());
-        self.engine.write(move |tables| tables.append_message(collection, &session_id, &agent_id, &new, &omit)).await
+        let id = message.message_id;
+        let (collection, agent, omit) = (self.collection, agent.clone(), omit.to_vec());
+        self.engine.write(move |tables| tables.append_message(collection, &agent, (id, &stored), &omit, write)).await
     }
 
-    async fn append_messages(&self, session_id: &str, agent_id: &str, messages: NewMessages, expected: Option<u64>) -> Result<i64> {
+    async fn append_messages(&self, agent: &AgentRef, messages: NewMessages, write: Write) -> Result<i64> {
         if messages.bodies.is_empty() {
             return Err(Error::InvalidArgument(String::from("messages: must not be empty")));
         }
         let bodies = messages.bodies.iter().map(parse_object).collect::<Result<_>>()?;
-        let new = append::NewMessages { bodies, created_at: messages.created_at, key: messages.key, expected };
-        let (collection, session_id, agent_id) = (self.collection, session_id.to_owned(), agent_id.to_owned());
-        self.engine.write(move |tables| tables.append_messages(collection, &session_id, &agent_id, new)).await
+        let key = messages.key;
+        let (collection, agent) = (self.collection, agent.clone());
+        self.engine.write(move |tables| tables.append_messages(collection, &agent, bodies, key, write)).await
     }
 
-    async fn find_message(&self, session_id: &str, agent_id: &str, message_id: i64, omit: &[String]) -> Result<Option<Message>> {
-        let (collection, session_id, agent_id, omit) = (self.collection, session_id.to_owned(), agent_id.to_owned(), omit.to_vec());
-        self.engine.read(move |tables| tables.find_message(collection, &session_id, &agent_id, message_id, &omit)).await
+    async fn find_message(&self, agent: &AgentRef, message_id: i64, omit: &[String]) -> Result<Option<Message>> {
+        let (collection, agent, omit) = (self.collection, agent.clone(), omit.to_vec());
+        self.engine.read(move |tables| tables.find_message(collection, &agent, message_id, &omit)).await
     }
 
-    async fn replace_message(
-        &self,
-        session_id: &str,
-        agent_id: &str,
-        message_id: i64,
-        body: Replacement,
-        expected: Option<u64>,
-    ) -> Result<()> {
+    async fn replace_message(&self, agent: &AgentRef, message_id: i64, body: Replacement, write: Write) -> Result<()> {
         let document = build::message_fields(message_id, parse_object(&body.fields)?);
-        let fields = Fields { document, keep: body.keep, now: body.updated_at, expected };
-        let (collection, session_id, agent_id) = (self.collection, session_id.to_owned(), agent_id.to_owned());
-        self.engine.write(move |tables| tables.replace_message(collection, &session_id, &agent_id, message_id, fields)).await
+        let fields = Fields { document, keep: body.keep };
+        let (collection, agent) = (self.collection, agent.clone());
+        self.engine.write(move |tables| tables.replace_message(collection, &agent, message_id, fields, write)).await
     }
 
-    async fn list_messages(&self, session_id: &str, agent_id: &str, page: Page, omit: &[String]) -> Result<Vec<Message>> {
-        let (collection, session_id, agent_id, omit) = (self.collection, session_id.to_owned(), agent_id.to_owned(), omit.to_vec());
-        self.engine.read(move |tables| tables.list_messages(collection, &session_id, &agent_id, page, &omit)).await
+    async fn list_messages(&self, agent: &AgentRef, page: Page, omit: &[String]) -> Result<Vec<Message>> {
+        let (collection, agent, omit) = (self.collection, agent.clone(), omit.to_vec());
+        self.engine.read(move |tables| tables.list_messages(collection, &agent, page, &omit)).await
     }
 
-    async fn set_metadata(
-        &self,
-        session_id: &str,
-        fields: Vec<(String, Json)>,
-        updated_at: Timestamp,
-        expected: Option<u64>,
-    ) -> Result<()> {
+    async fn set_metadata(&self, session_id: &str, fields: Vec<(String, Json)>, write: Write) -> Result<()> {
         let values = fields.iter().map(|(path, value)| Ok((path.clone(), parse_value(value)?))).collect::<Result<_>>()?;
         let (collection, session_id) = (self.collection, session_id.to_owned());
-        self.engine.write(move |tables| tables.set_metadata(collection, &session_id, fields, values, updated_at, expected)).await
+        self.engine.write(move |tables| tables.set_metadata(collection, &session_id, fields, values, write)).await
     }
 
     async fn get_metadata(&self, session_id: &str) -> Result<Option<Json>> {
@@ -253,17 +232,15 @@ impl Store for EmbeddedStore {
         self.engine.read(move |tables| tables.get_metadata(collection, &session_id)).await
     }
 
-    async fn unset_metadata(&self, session_id: &str, paths: Vec<String>, updated_at: Timestamp, expected: Option<u64>) -> Result<()> {
+    async fn unset_metadata(&self, session_id: &str, paths: Vec<String>, write: Write) -> Result<()> {
         let (collection, session_id) = (self.collection, session_id.to_owned());
-        self.engine.write(move |tables| tables.unset_metadata(collection, &session_id, &paths, updated_at, expected)).await
+        self.engine.write(move |tables| tables.unset_metadata(collection, &session_id, &paths, write)).await
     }
 
-    async fn append_feedback(&self, session_id: &str, feedback: Feedback, expected: Option<u64>) -> Result<()> {
+    async fn append_feedback(&self, session_id: &str, feedback: Feedback, write: Write) -> Result<()> {
         let entry = build::bounded(&build::feedback(&feedback)?)?;
         let (collection, session_id) = (self.collection, session_id.to_owned());
-        let work = move |tables: &mut tables::WriteTables<'_>| {
-            tables.append_feedback(collection, &session_id, entry.as_bytes(), feedback.created_at, expected)
-        };
+        let work = move |tables: &mut tables::WriteTables<'_>| tables.append_feedback(collection, &session_id, entry.as_bytes(), write);
         self.engine.write(work).await
     }
 

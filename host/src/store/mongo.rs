@@ -26,12 +26,12 @@ mod write;
 pub use archive::manage::{ArchivedAgent, Undone};
 
 use crate::error::{Entity, Error, Result};
-use crate::overdue::Overdue;
+use crate::store::overdue::Overdue;
 use crate::store::schema::build;
 use crate::store::schema::json::{date, parse_object, parse_value};
 use crate::store::schema::{path, read};
-use crate::store::{Appended, NewMessages, Page, Replacement, Store, StoreOptions};
-use crate::types::{Agent, Feedback, Json, Message, Session, Timestamp};
+use crate::store::{AgentRef, Appended, NewMessages, Page, Replacement, Store, StoreOptions, Write};
+use crate::types::{Agent, Feedback, Json, Message, Session};
 use archive::memory::Memory;
 use async_trait::async_trait;
 use error::Failure;
@@ -159,17 +159,17 @@ impl Store for MongoStore {
         self.find(session_id, fields, None).await?.map(|found| read::session(session_id, &found)).transpose()
     }
 
-    async fn insert_agent(&self, session_id: &str, agent: Agent, expected: Option<u64>) -> Result<()> {
+    async fn insert_agent(&self, session_id: &str, agent: Agent, write: Write) -> Result<()> {
         let path = AgentPath::new(&agent.agent_id);
         let stored = build::agent(&agent)?;
         let adds = checked_size(&stored)?;
         let mut set = Document::new();
         set.insert(path.agent(), stored);
-        let update = doc! { "$set": set, "$max": { "updated_at": date(agent.updated_at) }, "$inc": { "revision": 1_i64 } };
+        let update = doc! { "$set": set, "$max": { "updated_at": date(write.at) }, "$inc": { "revision": 1_i64 } };
         let mut state = self.sessions.turn(session_id).await;
         for attempt in 0..ATTEMPTS {
             make_way(attempt).await;
-            let mut filter = write::session(session_id, expected);
+            let mut filter = write::session(session_id, write.expected);
             filter.extend(on(path.agent(), doc! { "$exists": false }));
             filter.insert("$expr", write::has_room(adds));
             match self.update(filter, update.clone()).await {
@@ -182,7 +182,7 @@ impl Store for MongoStore {
                     if look.agent {
                         return Err(Error::AlreadyExists(Entity::Agent));
                     }
-                    self.settle(session_id, &look, expected, adds).await?;
+                    self.settle(session_id, &look, write.expected, adds).await?;
                 }
                 Err(failure) => self.relieve(failure, session_id, adds).await.map_err(Failure::into_error)?,
             }
@@ -190,27 +190,28 @@ impl Store for MongoStore {
         Err(contended())
     }
 
-    async fn find_agent(&self, session_id: &str, agent_id: &str) -> Result<Option<Agent>> {
-        let path = AgentPath::new(agent_id);
+    async fn find_agent(&self, agent: &AgentRef) -> Result<Option<Agent>> {
+        let path = AgentPath::new(&agent.agent);
         let mut fields = doc! { "_id": 0, "created_at": 1, "updated_at": 1, "kind": { "$type": format!("${}", path.agent()) } };
         for field in ["agent_data", "created_at", "updated_at"] {
             fields.insert(path.field(field), 1);
         }
-        match self.find(session_id, fields, None).await? {
-            Some(found) => answer::agent(agent_id, &found),
+        match self.find(&agent.session, fields, None).await? {
+            Some(found) => answer::agent(&agent.agent, &found),
             None => Ok(None),
         }
     }
 
-    async fn replace_agent(&self, session_id: &str, agent_id: &str, data: Replacement, expected: Option<u64>) -> Result<()> {
+    async fn replace_agent(&self, agent: &AgentRef, data: Replacement, write: Write) -> Result<()> {
+        let AgentRef { session: session_id, agent: agent_id } = agent;
         let path = AgentPath::new(agent_id);
         let fields = build::agent_data(agent_id, parse_object(&data.fields)?);
         let adds = checked_size(&fields)?;
-        let update = updates::replace_agent(&path, fields, build::text(data.updated_at)?, data.updated_at, &data.keep);
+        let update = updates::replace_agent(&path, fields, build::text(write.at)?, write.at, &data.keep);
         let mut state = self.sessions.turn(session_id).await;
         for attempt in 0..ATTEMPTS {
             make_way(attempt).await;
-            let mut filter = write::session(session_id, expected);
+            let mut filter = write::session(session_id, write.expected);
             filter.extend(on(path.agent(), is_object()));
             match self.update(filter, update.clone()).await {
                 Ok(true) => {
@@ -220,7 +221,7 @@ impl Store for MongoStore {
                 Ok(false) => {
                     let look = self.look(session_id, Some(&path), &Question::default()).await?;
                     look.require_agent()?;
-                    self.settle(session_id, &look, expected, 0).await?;
+                    self.settle(session_id, &look, write.expected, 0).await?;
                 }
                 Err(failure) => self.relieve(failure, session_id, adds).await.map_err(Failure::into_error)?,
             }
@@ -228,61 +229,41 @@ impl Store for MongoStore {
         Err(contended())
     }
 
-    async fn append_message(
-        &self,
-        session_id: &str,
-        agent_id: &str,
-        message: Message,
-        omit: &[String],
-        expected: Option<u64>,
-    ) -> Result<Appended> {
-        self.append_one(session_id, agent_id, message, omit, expected).await
+    async fn append_message(&self, agent: &AgentRef, message: Message, omit: &[String], write: Write) -> Result<Appended> {
+        self.append_one(agent, message, omit, write).await
     }
 
-    async fn append_messages(&self, session_id: &str, agent_id: &str, messages: NewMessages, expected: Option<u64>) -> Result<i64> {
-        self.append_next(session_id, agent_id, messages, expected).await
+    async fn append_messages(&self, agent: &AgentRef, messages: NewMessages, write: Write) -> Result<i64> {
+        self.append_next(agent, messages, write).await
     }
 
-    async fn find_message(&self, session_id: &str, agent_id: &str, message_id: i64, omit: &[String]) -> Result<Option<Message>> {
-        self.find_one(session_id, agent_id, message_id, omit).await
+    async fn find_message(&self, agent: &AgentRef, message_id: i64, omit: &[String]) -> Result<Option<Message>> {
+        self.find_one(agent, message_id, omit).await
     }
 
-    async fn replace_message(
-        &self,
-        session_id: &str,
-        agent_id: &str,
-        message_id: i64,
-        body: Replacement,
-        expected: Option<u64>,
-    ) -> Result<()> {
-        self.replace(session_id, agent_id, message_id, body, expected).await
+    async fn replace_message(&self, agent: &AgentRef, message_id: i64, body: Replacement, write: Write) -> Result<()> {
+        self.replace(agent, message_id, body, write).await
     }
 
-    async fn list_messages(&self, session_id: &str, agent_id: &str, page: Page, omit: &[String]) -> Result<Vec<Message>> {
+    async fn list_messages(&self, agent: &AgentRef, page: Page, omit: &[String]) -> Result<Vec<Message>> {
         if page.limit == Some(0) {
             return Ok(Vec::new());
         }
-        self.list_page(session_id, agent_id, page, omit).await
+        self.list_page(agent, page, omit).await
     }
 
-    async fn set_metadata(
-        &self,
-        session_id: &str,
-        fields: Vec<(String, Json)>,
-        updated_at: Timestamp,
-        expected: Option<u64>,
-    ) -> Result<()> {
+    async fn set_metadata(&self, session_id: &str, fields: Vec<(String, Json)>, write: Write) -> Result<()> {
         if fields.is_empty() {
-            return self.require_session(session_id, expected).await;
+            return self.require_session(session_id, write.expected).await;
         }
         let mut set = Document::new();
         for (path, value) in &fields {
             set.insert(format!("metadata.{path}"), parse_value(value)?);
         }
         let adds = checked_size(&set)?;
-        let update = doc! { "$set": set, "$max": { "updated_at": date(updated_at) }, "$inc": { "revision": 1_i64 } };
+        let update = doc! { "$set": set, "$max": { "updated_at": date(write.at) }, "$inc": { "revision": 1_i64 } };
         let mut state = self.sessions.turn(session_id).await;
-        match self.update_session(&mut state, session_id, update, expected, adds, false).await {
+        match self.update_session(&mut state, session_id, update, write.expected, adds, false).await {
             Err(Failure::Refused) => {
                 let metadata = self.find(session_id, doc! { "_id": 0, "metadata": 1, "revision": 1 }, None).await?;
                 // Metadata that is no object, or a revision that is none, is not the path's fault.
@@ -300,26 +281,26 @@ impl Store for MongoStore {
         self.find(session_id, doc! { "_id": 0, "metadata": 1 }, None).await?.map(|found| read::metadata(&found)).transpose()
     }
 
-    async fn unset_metadata(&self, session_id: &str, paths: Vec<String>, updated_at: Timestamp, expected: Option<u64>) -> Result<()> {
+    async fn unset_metadata(&self, session_id: &str, paths: Vec<String>, write: Write) -> Result<()> {
         if paths.is_empty() {
-            return self.require_session(session_id, expected).await;
+            return self.require_session(session_id, write.expected).await;
         }
         let unset: Document = paths.into_iter().map(|path| (format!("metadata.{path}"), Bson::from(""))).collect();
-        let update = doc! { "$unset": unset, "$max": { "updated_at": date(updated_at) }, "$inc": { "revision": 1_i64 } };
+        let update = doc! { "$unset": unset, "$max": { "updated_at": date(write.at) }, "$inc": { "revision": 1_i64 } };
         let mut state = self.sessions.turn(session_id).await;
-        self.update_session(&mut state, session_id, update, expected, 0, false).await.map_err(Failure::into_error)
+        self.update_session(&mut state, session_id, update, write.expected, 0, false).await.map_err(Failure::into_error)
     }
 
-    async fn append_feedback(&self, session_id: &str, feedback: Feedback, expected: Option<u64>) -> Result<()> {
+    async fn append_feedback(&self, session_id: &str, feedback: Feedback, write: Write) -> Result<()> {
         let entry = build::feedback(&feedback)?;
         let adds = checked_size(&entry)?;
         let update = doc! {
             "$push": { "feedbacks": { "$each": [entry] } },
-            "$max": { "updated_at": date(feedback.created_at) },
+            "$max": { "updated_at": date(write.at) },
             "$inc": { "revision": 1_i64 },
         };
         let mut state = self.sessions.turn(session_id).await;
-        self.update_session(&mut state, session_id, update, expected, adds, true).await.map_err(Failure::into_error)
+        self.update_session(&mut state, session_id, update, write.expected, adds, true).await.map_err(Failure::into_error)
     }
 
     async fn list_feedback(&self, session_id: &str, _: usize) -> Result<Vec<Feedback>> {

@@ -1,9 +1,9 @@
 //! A store that refuses writes.
 
 use crate::error::{Error, Result};
-use crate::overdue::Overdue;
-use crate::store::{Appended, NewMessages, Page, Replacement, Store};
-use crate::types::{Agent, Feedback, Json, Message, Session, Timestamp};
+use crate::store::overdue::Overdue;
+use crate::store::{AgentRef, Appended, NewMessages, Page, Replacement, Store, Write};
+use crate::types::{Agent, Feedback, Json, Message, Session};
 use async_trait::async_trait;
 
 /// A store for reading only: every write is refused as `access-denied`, before it reaches the store behind.
@@ -33,39 +33,39 @@ impl<S: Store> Store for ReadOnly<S> {
         self.0.find_session(session_id).await
     }
 
-    async fn insert_agent(&self, _: &str, _: Agent, _: Option<u64>) -> Result<()> {
+    async fn insert_agent(&self, _: &str, _: Agent, _: Write) -> Result<()> {
         Err(Error::read_only())
     }
 
-    async fn find_agent(&self, session_id: &str, agent_id: &str) -> Result<Option<Agent>> {
-        self.0.find_agent(session_id, agent_id).await
+    async fn find_agent(&self, agent: &AgentRef) -> Result<Option<Agent>> {
+        self.0.find_agent(agent).await
     }
 
-    async fn replace_agent(&self, _: &str, _: &str, _: Replacement, _: Option<u64>) -> Result<()> {
+    async fn replace_agent(&self, _: &AgentRef, _: Replacement, _: Write) -> Result<()> {
         Err(Error::read_only())
     }
 
-    async fn append_message(&self, _: &str, _: &str, _: Message, _: &[String], _: Option<u64>) -> Result<Appended> {
+    async fn append_message(&self, _: &AgentRef, _: Message, _: &[String], _: Write) -> Result<Appended> {
         Err(Error::read_only())
     }
 
-    async fn append_messages(&self, _: &str, _: &str, _: NewMessages, _: Option<u64>) -> Result<i64> {
+    async fn append_messages(&self, _: &AgentRef, _: NewMessages, _: Write) -> Result<i64> {
         Err(Error::read_only())
     }
 
-    async fn find_message(&self, session_id: &str, agent_id: &str, message_id: i64, omit: &[String]) -> Result<Option<Message>> {
-        self.0.find_message(session_id, agent_id, message_id, omit).await
+    async fn find_message(&self, agent: &AgentRef, message_id: i64, omit: &[String]) -> Result<Option<Message>> {
+        self.0.find_message(agent, message_id, omit).await
     }
 
-    async fn replace_message(&self, _: &str, _: &str, _: i64, _: Replacement, _: Option<u64>) -> Result<()> {
+    async fn replace_message(&self, _: &AgentRef, _: i64, _: Replacement, _: Write) -> Result<()> {
         Err(Error::read_only())
     }
 
-    async fn list_messages(&self, session_id: &str, agent_id: &str, page: Page, omit: &[String]) -> Result<Vec<Message>> {
-        self.0.list_messages(session_id, agent_id, page, omit).await
+    async fn list_messages(&self, agent: &AgentRef, page: Page, omit: &[String]) -> Result<Vec<Message>> {
+        self.0.list_messages(agent, page, omit).await
     }
 
-    async fn set_metadata(&self, _: &str, _: Vec<(String, Json)>, _: Timestamp, _: Option<u64>) -> Result<()> {
+    async fn set_metadata(&self, _: &str, _: Vec<(String, Json)>, _: Write) -> Result<()> {
         Err(Error::read_only())
     }
 
@@ -73,11 +73,11 @@ impl<S: Store> Store for ReadOnly<S> {
         self.0.get_metadata(session_id).await
     }
 
-    async fn unset_metadata(&self, _: &str, _: Vec<String>, _: Timestamp, _: Option<u64>) -> Result<()> {
+    async fn unset_metadata(&self, _: &str, _: Vec<String>, _: Write) -> Result<()> {
         Err(Error::read_only())
     }
 
-    async fn append_feedback(&self, _: &str, _: Feedback, _: Option<u64>) -> Result<()> {
+    async fn append_feedback(&self, _: &str, _: Feedback, _: Write) -> Result<()> {
         Err(Error::read_only())
     }
 

@@ -6,38 +6,31 @@ use super::write::{advance, make_room};
 use crate::error::{Entity, Error};
 use crate::store::schema::json::date;
 use crate::store::schema::{build, read};
-use crate::store::{AppendKey, REMEMBERED_APPENDS, no_next_id};
+use crate::store::{AgentRef, AppendKey, REMEMBERED_APPENDS, Write, no_next_id};
 use crate::types::Timestamp;
 use bson::{Array, Bson, Document, doc};
 use redb::ReadableTable;
 
-/// Messages that are ready to be stored, but for their ids.
-pub(super) struct NewMessages {
-    /// The own fields of each.
-    pub(super) bodies: Vec<Document>,
-    pub(super) created_at: Timestamp,
-    pub(super) key: Option<AppendKey>,
-    pub(super) expected: Option<u64>,
-}
-
 impl WriteTables<'_> {
+    /// Appends messages, each by its own fields, under the next ids; returns the first.
     pub(super) fn append_messages(
         &mut self,
         collection: Number,
-        session_id: &str,
-        agent_id: &str,
-        NewMessages { bodies, created_at, key, expected }: NewMessages,
+        agent: &AgentRef,
+        bodies: Vec<Document>,
+        key: Option<AppendKey>,
+        write: Write,
     ) -> Result<i64> {
-        let (mut session, mut agent) = self.require_agent(collection, session_id, agent_id)?;
+        let (mut session, mut row) = self.require_agent(collection, agent)?;
         if let Some(key) = &key
-            && let Some(first) = self.remembered(&agent, key)?
+            && let Some(first) = self.remembered(&row, key)?
         {
             return Ok(first);
         }
-        advance(&mut session, expected)?;
-        let (first, last) = following(self.highest_id(&agent)?, bodies.len())?;
+        advance(&mut session, write.expected)?;
+        let (first, last) = following(self.highest_id(&row)?, bodies.len())?;
         // Whatever the clock says, the order of the ids is that of the times.
-        let now = Timestamp(created_at.0.max(self.newest(&agent)?));
+        let now = Timestamp(write.at.0.max(self.newest(&row)?));
         let mut messages = Vec::with_capacity(bodies.len());
         for (id, body) in (first..=last).zip(bodies) {
             let mut message = build::message_fields(id, body);
@@ -46,16 +39,16 @@ impl WriteTables<'_> {
             messages.push((id, build::bounded(&message)?));
         }
         for (id, message) in &messages {
-            self.add_dated(&mut agent, *id, message.as_bytes(), now)?;
+            self.add_dated(&mut row, *id, message.as_bytes(), now)?;
         }
-        make_room(&mut agent.document, "messages", Array::new());
-        self.note_highest_id(&agent, last)?;
+        make_room(&mut row.document, "messages", Array::new());
+        self.note_highest_id(&row, last)?;
         if let Some(AppendKey { key, digest }) = key {
-            make_room(&mut agent.document, "appends", Array::new());
-            self.remember(agent.number, bytes(&doc! { "key": key, "first": first, "digest": digest })?.as_bytes())?;
-            self.forget_old_appends(agent.number)?;
+            make_room(&mut row.document, "appends", Array::new());
+            self.remember(row.number, bytes(&doc! { "key": key, "first": first, "digest": digest })?.as_bytes())?;
+            self.forget_old_appends(row.number)?;
         }
-        self.written_agent((collection, session_id, agent_id), session, agent, now)?;
+        self.written_agent(collection, agent, session, row, now)?;
         Ok(first)
     }
 

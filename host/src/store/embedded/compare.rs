@@ -3,7 +3,7 @@
 use super::append::are_remembered;
 use super::fault::Result;
 use super::tables::{AgentRow, Number, SessionRow, WriteTables, agents_of, bytes, raw};
-use crate::transfer::parts::Part;
+use crate::store::transfer::parts::Part;
 use bson::{Array, Bson, Document};
 use redb::ReadableTable;
 

@@ -6,7 +6,7 @@ use super::tables::{AgentRow, Bytes, Number, ReadTables, SessionRow, agents_of, 
 use crate::error;
 use crate::store::schema::extended::{self, write_members, write_name};
 use crate::store::schema::json::put;
-use crate::transfer::out::Out;
+use crate::store::transfer::out::Out;
 use bson::raw::RawBsonRef;
 
 impl EmbeddedStore {

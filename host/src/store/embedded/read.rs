@@ -6,11 +6,11 @@ use super::tables::{
     AgentRow, NEXT, Number, ReadTables, SessionRow, agents_of, bytes, damaged, find_agent, find_session, positions, raw, split,
 };
 use crate::error::Error;
-use crate::store::Page;
 use crate::store::schema::json::write_object;
 use crate::store::schema::read::{self, Undated};
+use crate::store::weigh::in_list;
+use crate::store::{AgentRef, Page};
 use crate::types::{Agent, Feedback, Json, Message, Session};
-use crate::weigh::in_list;
 
 impl ReadTables {
     /// The number of a collection. One that was never written to has none yet, and gets one that nothing has.
@@ -25,9 +25,9 @@ impl ReadTables {
         find_session(&self.sessions()?, collection, session_id)
     }
 
-    fn agent_row(&self, collection: Number, session_id: &str, agent_id: &str) -> Result<Option<(SessionRow, AgentRow)>> {
-        let Some(session) = self.session_row(collection, session_id)? else { return Ok(None) };
-        Ok(find_agent(&self.agents()?, session.number, agent_id)?.map(|agent| (session, agent)))
+    fn agent_row(&self, collection: Number, agent: &AgentRef) -> Result<Option<(SessionRow, AgentRow)>> {
+        let Some(session) = self.session_row(collection, &agent.session)? else { return Ok(None) };
+        Ok(find_agent(&self.agents()?, session.number, &agent.agent)?.map(|agent| (session, agent)))
     }
 
     /// Gives messages without a time that of their agent.
@@ -50,26 +50,19 @@ impl ReadTables {
         Ok(Some(read::session(session_id, document)?))
     }
 
-    pub(super) fn find_agent(&self, collection: Number, session_id: &str, agent_id: &str) -> Result<Option<Agent>> {
-        let Some((session, agent)) = self.agent_row(collection, session_id, agent_id)? else { return Ok(None) };
-        let document = bytes(&agent.document)?;
-        let data = self.agent_data()?.get(agent.number)?;
+    pub(super) fn find_agent(&self, collection: Number, agent: &AgentRef) -> Result<Option<Agent>> {
+        let Some((session, row)) = self.agent_row(collection, agent)? else { return Ok(None) };
+        let document = bytes(&row.document)?;
+        let data = self.agent_data()?.get(row.number)?;
         let data = match &data {
             Some(data) => Some(raw(data.value())?),
             None => None,
         };
-        Ok(Some(read::agent(agent_id, &bytes(&session.document)?, &document, data)?))
+        Ok(Some(read::agent(&agent.agent, &bytes(&session.document)?, &document, data)?))
     }
 
-    pub(super) fn find_message(
-        &self,
-        collection: Number,
-        session_id: &str,
-        agent_id: &str,
-        message_id: i64,
-        omit: &[String],
-    ) -> Result<Option<Message>> {
-        let Some((session, agent)) = self.agent_row(collection, session_id, agent_id)? else { return Ok(None) };
+    pub(super) fn find_message(&self, collection: Number, agent: &AgentRef, message_id: i64, omit: &[String]) -> Result<Option<Message>> {
+        let Some((session, agent)) = self.agent_row(collection, agent)? else { return Ok(None) };
         let messages = self.messages()?;
         let Some(position) = positions(&self.message_ids()?, &messages, &agent, message_id)?.first().copied() else { return Ok(None) };
         let stored = messages.get((agent.number, position))?.ok_or_else(damaged)?;
@@ -77,15 +70,8 @@ impl ReadTables {
         Ok(self.dated(vec![found], &session, &agent)?.pop())
     }
 
-    pub(super) fn list_messages(
-        &self,
-        collection: Number,
-        session_id: &str,
-        agent_id: &str,
-        page: Page,
-        omit: &[String],
-    ) -> Result<Vec<Message>> {
-        let Some((session, agent)) = self.agent_row(collection, session_id, agent_id)? else { return Ok(Vec::new()) };
+    pub(super) fn list_messages(&self, collection: Number, agent: &AgentRef, page: Page, omit: &[String]) -> Result<Vec<Message>> {
+        let Some((session, agent)) = self.agent_row(collection, agent)? else { return Ok(Vec::new()) };
         let Page { offset, limit, max_bytes } = page;
         let end = limit.map_or(agent.messages, |limit| offset.saturating_add(limit).min(agent.messages));
         if offset >= end {

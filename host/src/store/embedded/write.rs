@@ -4,11 +4,11 @@
 use super::fault::{Fault, Result};
 use super::tables::{AgentRow, Number, SessionRow, WriteTables, bytes, damaged, find_agent, find_session, owned, positions, raw};
 use crate::error::{Entity, Error};
-use crate::store::Appended;
 use crate::store::schema::build::{self, MAX_DOCUMENT};
 use crate::store::schema::json::date;
 use crate::store::schema::path::{self, Unfit};
 use crate::store::schema::read;
+use crate::store::{AgentRef, Appended, Write};
 use crate::types::{Json, Timestamp};
 use bson::{Array, Bson, Document, RawBson, RawDocumentBuf};
 use redb::ReadableTable;
@@ -17,9 +17,6 @@ use redb::ReadableTable;
 pub(super) struct Fields {
     pub(super) document: Document,
     pub(super) keep: Vec<String>,
-    pub(super) now: Timestamp,
-    /// The revision that the session must be at.
-    pub(super) expected: Option<u64>,
 }
 
 /// Moves a session's revision on by one, if it is the expected one. Counts once the row is stored.
@@ -60,9 +57,9 @@ impl WriteTables<'_> {
         find_session(&*self.sessions, collection, session_id)?.ok_or(Fault::Refused(Error::NotFound(Entity::Session)))
     }
 
-    pub(super) fn require_agent(&self, collection: Number, session_id: &str, agent_id: &str) -> Result<(SessionRow, AgentRow)> {
-        let session = self.require_session(collection, session_id)?;
-        let agent = find_agent(&*self.agents, session.number, agent_id)?.ok_or(Fault::Refused(Error::NotFound(Entity::Agent)))?;
+    pub(super) fn require_agent(&self, collection: Number, agent: &AgentRef) -> Result<(SessionRow, AgentRow)> {
+        let session = self.require_session(collection, &agent.session)?;
+        let agent = find_agent(&*self.agents, session.number, &agent.agent)?.ok_or(Fault::Refused(Error::NotFound(Entity::Agent)))?;
         Ok((session, agent))
     }
 
@@ -75,14 +72,15 @@ impl WriteTables<'_> {
     /// Stores the rows of an agent that was written to and of its session.
     pub(super) fn written_agent(
         &mut self,
-        (collection, session_id, agent_id): (Number, &str, &str),
+        collection: Number,
+        agent: &AgentRef,
         session: SessionRow,
-        mut agent: AgentRow,
+        mut row: AgentRow,
         now: Timestamp,
     ) -> Result<()> {
-        touch(&mut agent.document, now);
-        self.put_agent(session.number, agent_id, &agent)?;
-        self.written(collection, session_id, session, now)
+        touch(&mut row.document, now);
+        self.put_agent(session.number, &agent.agent, &row)?;
+        self.written(collection, &agent.session, session, now)
     }
 
     /// The number of a collection, given at its first use.
@@ -109,70 +107,68 @@ impl WriteTables<'_> {
         session_id: &str,
         agent_id: &str,
         mut document: Document,
-        now: Timestamp,
-        expected: Option<u64>,
+        write: Write,
     ) -> Result<()> {
         let mut session = self.require_session(collection, session_id)?;
         if self.agents.get((session.number, agent_id))?.is_some() {
             return Err(Error::AlreadyExists(Entity::Agent).into());
         }
-        advance(&mut session, expected)?;
+        advance(&mut session, write.expected)?;
         let data = bytes(&take_part(&mut document, "agent_data").unwrap_or_default())?;
         let agent = AgentRow { number: self.next_number()?, place: session.agents, messages: 0, latest: i64::MIN, base: 0, document };
         self.agent_data.insert(agent.number, data.as_bytes())?;
         self.put_agent(session.number, agent_id, &agent)?;
         session.agents += 1;
         make_room(&mut session.document, "agents", Document::new());
-        self.written(collection, session_id, session, now)
+        self.written(collection, session_id, session, write.at)
     }
 
     pub(super) fn replace_agent(
         &mut self,
         collection: Number,
-        session_id: &str,
-        agent_id: &str,
-        Fields { mut document, keep, now, expected }: Fields,
+        agent: &AgentRef,
+        Fields { mut document, keep }: Fields,
+        write: Write,
     ) -> Result<()> {
-        let (mut session, mut agent) = self.require_agent(collection, session_id, agent_id)?;
-        advance(&mut session, expected)?;
-        let stored = self.agent_data.get(agent.number)?.map(|data| owned(raw(data.value())?)).transpose()?.unwrap_or_default();
-        let created = match (stored.get("created_at"), agent.document.get("created_at")) {
+        let (mut session, mut row) = self.require_agent(collection, agent)?;
+        advance(&mut session, write.expected)?;
+        let stored = self.agent_data.get(row.number)?.map(|data| owned(raw(data.value())?)).transpose()?.unwrap_or_default();
+        let created = match (stored.get("created_at"), row.document.get("created_at")) {
             (Some(created), _) if *created != Bson::Null => created.clone(),
             // An agent of the reference can be without data; its own creation counts.
             (_, Some(Bson::DateTime(created))) => Bson::String(build::text(Timestamp(created.timestamp_millis()))?),
-            _ => Bson::String(build::text(now)?),
+            _ => Bson::String(build::text(write.at)?),
         };
         document.insert("created_at", created);
-        document.insert("updated_at", build::text(now)?);
+        document.insert("updated_at", build::text(write.at)?);
         keep_fields(&mut document, &stored, &keep);
         let data = build::bounded(&document)?;
-        self.agent_data.insert(agent.number, data.as_bytes())?;
-        make_room(&mut agent.document, "agent_data", Document::new());
-        if matches!(agent.document.get("created_at"), None | Some(Bson::Null)) {
-            agent.document.insert("created_at", date(now));
+        self.agent_data.insert(row.number, data.as_bytes())?;
+        make_room(&mut row.document, "agent_data", Document::new());
+        if matches!(row.document.get("created_at"), None | Some(Bson::Null)) {
+            row.document.insert("created_at", date(write.at));
         }
-        self.written_agent((collection, session_id, agent_id), session, agent, now)
+        self.written_agent(collection, agent, session, row, write.at)
     }
 
     pub(super) fn append_message(
         &mut self,
         collection: Number,
-        session_id: &str,
-        agent_id: &str,
-        message: &NewMessage,
+        agent: &AgentRef,
+        (id, message): (i64, &RawDocumentBuf),
         omit: &[String],
+        write: Write,
     ) -> Result<Appended> {
-        let (mut session, mut agent) = self.require_agent(collection, session_id, agent_id)?;
-        if let Some(taken) = positions(&*self.message_ids, &*self.messages, &agent, message.id)?.first() {
-            let stored = self.messages.get((agent.number, *taken))?.ok_or_else(damaged)?;
+        let (mut session, mut row) = self.require_agent(collection, agent)?;
+        if let Some(taken) = positions(&*self.message_ids, &*self.messages, &row, id)?.first() {
+            let stored = self.messages.get((row.number, *taken))?.ok_or_else(damaged)?;
             // Only its content counts, so any time will do.
             return Ok(Appended::Taken(read::message(raw(stored.value())?, omit)?.dated(None)));
         }
-        advance(&mut session, message.expected)?;
-        let now = message.created_at;
-        self.add_dated(&mut agent, message.id, message.stored.as_bytes(), now)?;
-        make_room(&mut agent.document, "messages", Array::new());
-        self.written_agent((collection, session_id, agent_id), session, agent, now)?;
+        advance(&mut session, write.expected)?;
+        self.add_dated(&mut row, id, message.as_bytes(), write.at)?;
+        make_room(&mut row.document, "messages", Array::new());
+        self.written_agent(collection, agent, session, row, write.at)?;
         Ok(Appended::New)
     }
 
@@ -205,16 +201,16 @@ impl WriteTables<'_> {
     pub(super) fn replace_message(
         &mut self,
         collection: Number,
-        session_id: &str,
-        agent_id: &str,
+        agent: &AgentRef,
         message_id: i64,
-        Fields { document, keep, now, expected }: Fields,
+        Fields { document, keep }: Fields,
+        write: Write,
     ) -> Result<()> {
-        let (mut session, agent) = self.require_agent(collection, session_id, agent_id)?;
+        let (mut session, row) = self.require_agent(collection, agent)?;
         let mut replaced: Vec<(u64, Document)> = Vec::new();
         let mut first = None;
-        for position in positions(&*self.message_ids, &*self.messages, &agent, message_id)? {
-            let stored = self.messages.get((agent.number, position))?.ok_or_else(damaged)?;
+        for position in positions(&*self.message_ids, &*self.messages, &row, message_id)? {
+            let stored = self.messages.get((row.number, position))?.ok_or_else(damaged)?;
             let stored = owned(raw(stored.value())?)?;
             // Programs that retry by hand may have stored it twice: each copy is replaced, so that a redaction leaves none behind. Another
             // message that took the same id by mistake stays.
@@ -226,20 +222,20 @@ impl WriteTables<'_> {
             if let Some(created) = stored.get("created_at") {
                 new.insert("created_at", created.clone());
             }
-            new.insert("updated_at", later(stored.get("updated_at"), now));
+            new.insert("updated_at", later(stored.get("updated_at"), write.at));
             keep_fields(&mut new, &stored, &keep);
             replaced.push((position, new));
         }
         if replaced.is_empty() {
             return Err(Error::NotFound(Entity::Message).into());
         }
-        advance(&mut session, expected)?;
+        advance(&mut session, write.expected)?;
         let bounded = |(position, new): (u64, Document)| Ok((position, build::bounded(&new)?));
         let replaced = replaced.into_iter().map(bounded).collect::<Result<Vec<_>>>()?;
         for (position, new) in replaced {
-            self.messages.insert((agent.number, position), new.as_bytes())?;
+            self.messages.insert((row.number, position), new.as_bytes())?;
         }
-        self.written_agent((collection, session_id, agent_id), session, agent, now)
+        self.written_agent(collection, agent, session, row, write.at)
     }
 
     pub(super) fn set_metadata(
@@ -248,11 +244,10 @@ impl WriteTables<'_> {
         session_id: &str,
         fields: Vec<(String, Json)>,
         values: Vec<(String, Bson)>,
-        now: Timestamp,
-        expected: Option<u64>,
+        write: Write,
     ) -> Result<()> {
         let mut session = self.require_session(collection, session_id)?;
-        advance(&mut session, expected)?;
+        advance(&mut session, write.expected)?;
         if values.is_empty() {
             return Ok(());
         }
@@ -264,19 +259,12 @@ impl WriteTables<'_> {
         let stored = build::bounded(&metadata)?;
         self.metadata.insert(session.number, stored.as_bytes())?;
         make_room(&mut session.document, "metadata", Document::new());
-        self.written(collection, session_id, session, now)
+        self.written(collection, session_id, session, write.at)
     }
 
-    pub(super) fn unset_metadata(
-        &mut self,
-        collection: Number,
-        session_id: &str,
-        paths: &[String],
-        now: Timestamp,
-        expected: Option<u64>,
-    ) -> Result<()> {
+    pub(super) fn unset_metadata(&mut self, collection: Number, session_id: &str, paths: &[String], write: Write) -> Result<()> {
         let mut session = self.require_session(collection, session_id)?;
-        advance(&mut session, expected)?;
+        advance(&mut session, write.expected)?;
         if paths.is_empty() {
             return Ok(());
         }
@@ -287,37 +275,21 @@ impl WriteTables<'_> {
         if session.document.contains_key("metadata") {
             self.metadata.insert(session.number, bytes(&metadata)?.as_bytes())?;
         }
-        self.written(collection, session_id, session, now)
+        self.written(collection, session_id, session, write.at)
     }
 
     fn stored_metadata(&self, session: &SessionRow) -> Result<Document> {
         self.metadata.get(session.number)?.map(|metadata| owned(raw(metadata.value())?)).transpose().map(Option::unwrap_or_default)
     }
 
-    pub(super) fn append_feedback(
-        &mut self,
-        collection: Number,
-        session_id: &str,
-        entry: &[u8],
-        now: Timestamp,
-        expected: Option<u64>,
-    ) -> Result<()> {
+    pub(super) fn append_feedback(&mut self, collection: Number, session_id: &str, entry: &[u8], write: Write) -> Result<()> {
         let mut session = self.require_session(collection, session_id)?;
-        advance(&mut session, expected)?;
+        advance(&mut session, write.expected)?;
         self.feedback.insert((session.number, session.feedback), entry)?;
         session.feedback += 1;
         make_room(&mut session.document, "feedbacks", Array::new());
-        self.written(collection, session_id, session, now)
+        self.written(collection, session_id, session, write.at)
     }
-}
-
-/// A message that is ready to be stored.
-pub(super) struct NewMessage {
-    pub(super) id: i64,
-    pub(super) created_at: Timestamp,
-    pub(super) stored: RawDocumentBuf,
-    /// The revision that the session must be at.
-    pub(super) expected: Option<u64>,
 }
 
 /// Takes the document out of a field and leaves an empty one in its place.

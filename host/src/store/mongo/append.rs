@@ -20,7 +20,7 @@ use crate::store::mongo::error::Failure;
 use crate::store::schema::build::MAX_DOCUMENT;
 use crate::store::schema::json::{date, integer, parse_object};
 use crate::store::schema::read::{self, member};
-use crate::store::{AppendKey, Appended, NewMessages, no_next_id};
+use crate::store::{AgentRef, AppendKey, Appended, NewMessages, Write, no_next_id};
 use crate::types::{Message, Timestamp};
 use mongodb::bson::raw::{RawBsonRef, RawDocument};
 use mongodb::bson::{Document, doc};
@@ -116,20 +116,14 @@ impl Append {
 
 impl MongoStore {
     /// Appends a message unless its id is taken, in the session's document or in the archive.
-    pub(super) async fn append_one(
-        &self,
-        session_id: &str,
-        agent_id: &str,
-        message: Message,
-        omit: &[String],
-        expected: Option<u64>,
-    ) -> Result<Appended> {
+    pub(super) async fn append_one(&self, agent: &AgentRef, message: Message, omit: &[String], write: Write) -> Result<Appended> {
+        let AgentRef { session: session_id, agent: agent_id } = agent;
         let (path, id) = (AgentPath::new(agent_id), message.message_id);
         let fields = vec![parse_object(&message.body)?];
-        let mut append = Append { ids: Ids::Given(id), fields, now: message.created_at, key: None };
+        let mut append = Append { ids: Ids::Given(id), fields, now: write.at, key: None };
         let adds = append.size()?;
         let mut state = self.sessions.turn(session_id).await;
-        if self.append_known(&mut state, session_id, &path, &append, expected, adds).await.map_err(Failure::into_error)?.is_some() {
+        if self.append_known(&mut state, session_id, &path, &append, write.expected, adds).await.map_err(Failure::into_error)?.is_some() {
             return Ok(Appended::New);
         }
         // An archive in which the id is not, whatever ids it has.
@@ -140,7 +134,7 @@ impl MongoStore {
                 Some(archive) => archive,
                 None => on(path.field("archive.top"), doc! { "$not": { "$gte": id } }),
             };
-            if self.append_in_any_state(&mut state, session_id, &path, &append, expected, adds, is_free).await?.is_some() {
+            if self.append_in_any_state(&mut state, session_id, &path, &append, write.expected, adds, is_free).await?.is_some() {
                 return Ok(Appended::New);
             }
             let question = Question { message_id: Some(id), grows: true, ..Question::default() };
@@ -153,7 +147,7 @@ impl MongoStore {
                 // Only its content counts, so any time will do.
                 return Ok(Appended::Taken(read::message(&taken, omit)?.dated(None)));
             }
-            self.settle(session_id, &look, expected, adds).await?;
+            self.settle(session_id, &look, write.expected, adds).await?;
             if let Some(archive) = found.archive {
                 append.now = append.now.max(archive.latest.unwrap_or(append.now));
                 searched = (id <= archive.top).then(|| is_as_searched(&path, &archive));
@@ -163,22 +157,25 @@ impl MongoStore {
     }
 
     /// Appends messages under the next ids.
-    pub(super) async fn append_next(&self, session_id: &str, agent_id: &str, new: NewMessages, expected: Option<u64>) -> Result<i64> {
+    pub(super) async fn append_next(&self, agent: &AgentRef, new: NewMessages, write: Write) -> Result<i64> {
+        let AgentRef { session: session_id, agent: agent_id } = agent;
         let path = AgentPath::new(agent_id);
-        let NewMessages { bodies, created_at, key } = new;
+        let NewMessages { bodies, key } = new;
         if bodies.is_empty() {
             return Err(Error::InvalidArgument(String::from("messages: must not be empty")));
         }
         let fields = bodies.iter().map(parse_object).collect::<Result<Vec<_>>>()?;
-        let append = Append { ids: Ids::Next, fields, now: created_at, key };
+        let append = Append { ids: Ids::Next, fields, now: write.at, key };
         let adds = append.size()?;
         let mut state = self.sessions.turn(session_id).await;
-        if let Some(first) = self.append_known(&mut state, session_id, &path, &append, expected, adds).await.map_err(Failure::into_error)? {
+        if let Some(first) =
+            self.append_known(&mut state, session_id, &path, &append, write.expected, adds).await.map_err(Failure::into_error)?
+        {
             return Ok(first);
         }
         for attempt in 0..ATTEMPTS {
             make_way(attempt).await;
-            let left = self.append_in_any_state(&mut state, session_id, &path, &append, expected, adds, Document::new()).await?;
+            let left = self.append_in_any_state(&mut state, session_id, &path, &append, write.expected, adds, Document::new()).await?;
             if let Some(highest) = left {
                 return Ok(highest - (append.count() - 1));
             }
@@ -188,7 +185,7 @@ impl MongoStore {
             if let (Some(repeat), Some(key)) = (&look.repeat, &append.key) {
                 return repeat.answer(key);
             }
-            self.settle(session_id, &look, expected, adds).await?;
+            self.settle(session_id, &look, write.expected, adds).await?;
             if look.highest > append.last_free() {
                 return Err(no_next_id());
             }

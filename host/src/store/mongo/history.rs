@@ -13,7 +13,7 @@ use super::write::{ATTEMPTS, contended, make_way};
 use super::{MongoStore, primary};
 use crate::error::{Error, Result};
 use crate::store::schema::read::{self, Undated, member};
-use crate::weigh::Weigh;
+use crate::store::weigh::Weigh;
 use mongodb::bson::raw::{RawArray, RawBson, RawBsonRef, RawDocument};
 use mongodb::bson::{Document, RawDocumentBuf};
 use std::ops::Range;

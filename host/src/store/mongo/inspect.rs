@@ -4,7 +4,7 @@ use super::damage::{Finding, Mend};
 use super::error::Failure;
 use super::{MongoStore, index, questions};
 use crate::error::{Error, Result};
-use crate::inspect::{Index, Landmark, Repair, Report};
+use crate::store::report::{Index, Landmark, Repair, Report};
 use crate::store::schema::build::MAX_DOCUMENT;
 use crate::store::schema::read;
 use crate::store::{Store, StoreOptions};
@@ -22,7 +22,7 @@ const COUNTED: u64 = 100_000;
 /// A session that has more of the server's limit than this, in percent, will soon be refused writes.
 const NEARLY_FULL: u64 = 80;
 
-fn failed(error: DriverError) -> crate::Error {
+fn failed(error: DriverError) -> crate::error::Error {
     Failure::of(error).into_error()
 }
 

@@ -4,13 +4,14 @@ use super::expressions::AgentPath;
 use super::history::{Reading, Wanted};
 use super::{MongoStore, questions};
 use crate::error::Result;
-use crate::store::Page;
 use crate::store::schema::read::{self, Undated, object};
+use crate::store::{AgentRef, Page};
 use crate::types::{Message, Timestamp};
 
 impl MongoStore {
     /// Finds the message with an id.
-    pub(super) async fn find_one(&self, session_id: &str, agent_id: &str, message_id: i64, omit: &[String]) -> Result<Option<Message>> {
+    pub(super) async fn find_one(&self, agent: &AgentRef, message_id: i64, omit: &[String]) -> Result<Option<Message>> {
+        let AgentRef { session: session_id, agent: agent_id } = agent;
         let path = AgentPath::new(agent_id);
         let reading = Reading { session_id, path: &path, wanted: Wanted::Message { id: message_id, omit } };
         let Some(state) = self.read(&reading).await? else { return Ok(None) };
@@ -29,7 +30,8 @@ impl MongoStore {
     }
 
     /// Lists a page of the history.
-    pub(super) async fn list_page(&self, session_id: &str, agent_id: &str, page: Page, omit: &[String]) -> Result<Vec<Message>> {
+    pub(super) async fn list_page(&self, agent: &AgentRef, page: Page, omit: &[String]) -> Result<Vec<Message>> {
+        let AgentRef { session: session_id, agent: agent_id } = agent;
         let path = AgentPath::new(agent_id);
         let Page { offset, limit, max_bytes } = page;
         let reading = Reading { session_id, path: &path, wanted: Wanted::Page { offset, limit, omit, max_bytes } };

@@ -9,12 +9,13 @@ use super::updates::{self, First};
 use super::write::{ATTEMPTS, checked_size, contended, make_way, require_revision, session};
 use super::{MongoStore, answer};
 use crate::error::{Entity, Error, Result};
-use crate::store::Replacement;
 use crate::store::mongo::error::Failure;
 use crate::store::schema::build::{self, MAX_DOCUMENT};
 use crate::store::schema::json::{broken, date, integer, parse_object};
+use crate::store::{AgentRef, Replacement, Write};
+use crate::types::Timestamp;
 use mongodb::bson::oid::ObjectId;
-use mongodb::bson::{Bson, DateTime, Document, RawDocumentBuf, doc};
+use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 use mongodb::options::UpdateModifications;
 use std::collections::HashMap;
 
@@ -26,23 +27,17 @@ struct New<'a> {
     /// The new own fields, after the id.
     fields: Document,
     body: &'a Replacement,
-    expected: Option<u64>,
+    write: Write,
 }
 
 impl MongoStore {
     /// Replaces the own fields of a message.
-    pub(super) async fn replace(
-        &self,
-        session_id: &str,
-        agent_id: &str,
-        message_id: i64,
-        body: Replacement,
-        expected: Option<u64>,
-    ) -> Result<()> {
+    pub(super) async fn replace(&self, agent: &AgentRef, message_id: i64, body: Replacement, write: Write) -> Result<()> {
+        let AgentRef { session: session_id, agent: agent_id } = agent;
         let path = AgentPath::new(agent_id);
         let fields = build::message_fields(message_id, parse_object(&body.fields)?);
         let adds = checked_size(&fields)?;
-        let new = New { session_id, path: &path, message_id, fields, body: &body, expected };
+        let new = New { session_id, path: &path, message_id, fields, body: &body, write };
         let mut state = self.sessions.turn(session_id).await;
         // Where this process has seen the message's archive, it looks there at once.
         let seen = self.memory.seen(session_id, agent_id).archive;
@@ -75,7 +70,7 @@ impl MongoStore {
                 // Nobody changes what is on its way, so it gets there first.
                 (Some(_), Some(_)) if look.is_sealed => self.finish_move(session_id, &path).await?,
                 (Some(archive), message) if !blocks.archived.is_empty() => {
-                    require_revision(expected, look.revision)?;
+                    require_revision(write.expected, look.revision)?;
                     // The update before this one makes way for it only when the blocks have it; then their sizes are what counts.
                     let update = Some((archive.id, archive.writes));
                     let are_current = redone == update || self.memory.blocks_are_current(session_id, agent_id, archive);
@@ -91,7 +86,7 @@ impl MongoStore {
                     }
                 }
                 (archive, Some(_)) => {
-                    require_revision(expected, look.revision)?;
+                    require_revision(write.expected, look.revision)?;
                     let as_found = archive.as_ref().filter(|archive| message_id <= archive.top);
                     in_document = Some(as_found.map_or_else(|| not_archived(&path, message_id), |archive| unmoved(&path, archive)));
                 }
@@ -103,11 +98,11 @@ impl MongoStore {
 
     /// Replaces the message among the recent ones, if a condition on the archive holds; tells whether it did.
     async fn replace_in_document(&self, new: &New<'_>, condition: Document) -> Result<bool, Failure> {
-        let New { session_id, path, message_id, fields, body, expected } = new;
-        let mut filter = session(session_id, *expected);
+        let New { session_id, path, message_id, fields, body, write } = new;
+        let mut filter = session(session_id, write.expected);
         filter.extend(on(path.field("messages.message_id"), doc! { "$eq": integer(*message_id) }));
         filter.extend(condition);
-        let update = updates::replace_message(path, *message_id, fields.clone(), body.updated_at, &body.keep, First::Stored);
+        let update = updates::replace_message(path, *message_id, fields.clone(), write.at, &body.keep, First::Stored);
         let (replaced, blocks) = tokio::join!(self.update(filter, update), self.with_id(session_id, None, *message_id, &[]));
         if !replaced? {
             return Ok(false);
@@ -130,9 +125,9 @@ impl MongoStore {
     /// Replaces messages in the archive, and their copies among the recent ones if there can be any; tells whether it did, or the archive
     /// has changed.
     async fn replace_archived(&self, new: &New<'_>, archive: &Archive, blocks: WithId, copies: bool) -> Result<bool> {
-        let New { session_id, path, message_id, fields, body, expected } = new;
-        let redo = new_versions(blocks.archived, fields, body)?;
-        let mut filter = session(session_id, *expected);
+        let New { session_id, path, message_id, fields, body, write } = new;
+        let redo = new_versions(blocks.archived, fields, &body.keep, write.at)?;
+        let mut filter = session(session_id, write.expected);
         // A copy among the recent ones must not have been sealed since.
         filter.extend(if copies { unmoved(path, archive) } else { unwritten(path, archive) });
         let mut archive = archive.clone();
@@ -142,7 +137,7 @@ impl MongoStore {
         let update: UpdateModifications = match redo.first().filter(|_| copies) {
             Some((first, _)) => {
                 let first = First::Archived(first.clone());
-                let mut update = updates::replace_message(path, *message_id, fields.clone(), body.updated_at, &body.keep, first);
+                let mut update = updates::replace_message(path, *message_id, fields.clone(), write.at, &body.keep, first);
                 let mut set = on(path.field("archive.writes"), archive.writes);
                 set.extend(on(path.field("archive.redo"), doc! { "$literal": patches }));
                 update.push(doc! { "$set": set });
@@ -151,8 +146,8 @@ impl MongoStore {
             None => {
                 let mut set = on(path.field("archive.writes"), archive.writes);
                 set.extend(on(path.field("archive.redo"), patches));
-                let mut latest = doc! { "updated_at": date(body.updated_at) };
-                latest.insert(path.field("updated_at"), date(body.updated_at));
+                let mut latest = doc! { "updated_at": date(write.at) };
+                latest.insert(path.field("updated_at"), date(write.at));
                 doc! { "$set": set, "$max": latest, "$inc": { "revision": 1_i64 } }.into()
             }
         };
@@ -215,7 +210,7 @@ fn unwritten(path: &AgentPath, archive: &Archive) -> Document {
 }
 
 /// The new version of an archived message and of each exact copy of it, with the message as it is stored.
-fn new_versions(archived: Vec<Archived>, fields: &Document, body: &Replacement) -> Result<Vec<(Document, Patch)>> {
+fn new_versions(archived: Vec<Archived>, fields: &Document, keep: &[String], now: Timestamp) -> Result<Vec<(Document, Patch)>> {
     let mut versions: Vec<(Document, Patch)> = Vec::new();
     // What each block has more by then.
     let mut grown: HashMap<u64, u64> = HashMap::new();
@@ -235,13 +230,13 @@ fn new_versions(archived: Vec<Archived>, fields: &Document, body: &Replacement) 
         if let Some(created) = stored.get("created_at") {
             new.insert("created_at", created.clone());
         }
-        let now = DateTime::from_millis(body.updated_at.0);
+        let now = date(now);
         let updated = match stored.get("updated_at") {
             Some(Bson::DateTime(updated)) => (*updated).max(now),
             _ => now,
         };
         new.insert("updated_at", updated);
-        for name in &body.keep {
+        for name in keep {
             if let Some(value) = stored.get(name) {
                 new.insert(name, value.clone());
             }

@@ -21,8 +21,8 @@
 
 use super::json::{time, write_members_of, write_object};
 use crate::error::{Error, Result};
+use crate::store::weigh::Weigh;
 use crate::types::{Agent, Feedback, Json, Message, Session, Timestamp};
-use crate::weigh::Weigh;
 use bson::raw::{RawBsonRef, RawDocument};
 
 pub(crate) fn corrupt(what: &str) -> Error {

@@ -109,7 +109,7 @@ impl Archive {
     }
 }
 
-fn failed(error: mongodb::error::Error) -> crate::Error {
+fn failed(error: mongodb::error::Error) -> crate::error::Error {
     Failure::of(error).into_error()
 }
 
@@ -296,13 +296,15 @@ pub(super) fn writable(archive: ObjectId, first: u64, session_id: &str, fence: i
 }
 
 /// The error of those who need all blocks.
-pub(in crate::store::mongo) fn incomplete(session_id: &str) -> crate::Error {
-    crate::Error::Corrupt(format!("blocks of the archive of session {session_id:?} are missing"))
+pub(in crate::store::mongo) fn incomplete(session_id: &str) -> crate::error::Error {
+    crate::error::Error::Corrupt(format!("blocks of the archive of session {session_id:?} are missing"))
 }
 
 /// The error of writes to an archive whose blocks have updates that the session's document does not tell of.
-pub(in crate::store::mongo) fn behind(session_id: &str) -> crate::Error {
-    crate::Error::Corrupt(format!("the document of session {session_id:?} is behind the blocks of its archive; `check --repair` mends it"))
+pub(in crate::store::mongo) fn behind(session_id: &str) -> crate::error::Error {
+    crate::error::Error::Corrupt(format!(
+        "the document of session {session_id:?} is behind the blocks of its archive; `check --repair` mends it"
+    ))
 }
 
 /// The items that are documents.

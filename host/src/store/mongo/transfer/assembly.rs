@@ -5,7 +5,7 @@ use crate::store::mongo::archive::blocks::{BLOCK_BYTES, BLOCK_MESSAGES, block};
 use crate::store::mongo::archive::{number, position};
 use crate::store::schema::build::{MAX_DOCUMENT, serialized};
 use crate::store::schema::read::{self, corrupt};
-use crate::transfer::parts::Part;
+use crate::store::transfer::parts::Part;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::raw::{CString, RawBson, RawBsonRef, RawDocument};
 use mongodb::bson::{Bson, DateTime, RawArrayBuf, RawDocumentBuf, doc};

@@ -8,7 +8,7 @@ use crate::store::mongo::{MongoStore, primary};
 use crate::store::schema::extended::{write_members, write_name, write_value};
 use crate::store::schema::json::{broken, put};
 use crate::store::schema::read::{corrupt, member, object};
-use crate::transfer::out::Out;
+use crate::store::transfer::out::Out;
 use mongodb::bson::raw::{RawArray, RawBson, RawBsonRef, RawDocument};
 use mongodb::bson::{RawDocumentBuf, doc};
 use std::borrow::Cow;

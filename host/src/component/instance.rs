@@ -1,9 +1,9 @@
 //! Runs the component: instances that each serve many calls at once, and that are replaced when they trap or make no progress.
 
-use crate::bindings::{Instance, InstancePre, wit};
-use crate::calls::{Brought, Calls};
-use crate::ctx::{self, SessionCtx, SessionCtxView, SessionView};
-use crate::epoch::{self, Stall};
+use crate::component::bindings::{Instance, InstancePre, wit};
+use crate::component::calls::{Brought, Calls};
+use crate::component::ctx::{self, SessionCtx, SessionCtxView, SessionView};
+use crate::component::epoch::{self, Stall};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use futures_util::StreamExt;
@@ -172,6 +172,3 @@ async fn serve_calls(
     }
     Ok(())
 }
-
-#[cfg(all(test, feature = "embedded"))]
-mod tests;

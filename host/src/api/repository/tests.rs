@@ -1,7 +1,8 @@
 //! Components that misbehave: ours, with the code of `messages.list` replaced.
 
-use super::{COMPONENT, component};
-use crate::{EmbeddedStore, Error, Limits, Repository, StoreOptions};
+use super::Repository;
+use crate::component::instance::{COMPONENT, component};
+use crate::{EmbeddedStore, Error, Limits, StoreOptions};
 use anyhow::Context as _;
 use std::time::Duration;
 use tokio::task::yield_now;

@@ -1,13 +1,13 @@
 //! The `storage` import: bounds each call, hands it to the [`Store`] and bounds the answer.
 
-use crate::bindings::storage::{AppendKey, AppendOutcome, Host, HostWithStore, MetadataField};
-use crate::bindings::wit;
-use crate::ctx::{SessionCtx, SessionCtxView, SessionHost};
+use crate::component::bindings::storage::{AppendKey, AppendOutcome, Host, HostWithStore, MetadataField};
+use crate::component::bindings::wit;
+use crate::component::ctx::{SessionCtx, SessionCtxView, SessionHost};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
-use crate::store::{self, Appended, NewMessages, Page, Replacement, Store};
+use crate::store::weigh::Weigh;
+use crate::store::{self, AgentRef, Appended, NewMessages, Page, Replacement, Store, Write};
 use crate::types::{Json, Timestamp};
-use crate::weigh::Weigh;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -97,14 +97,15 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
 
     async fn insert_agent(accessor: &Accessor<T, Self>, session_id: String, agent: wit::Agent, expected: Option<u64>) -> Answer<()> {
         let brought = agent.data.len();
+        let write = Write::at(Timestamp(agent.created_at)).expecting(expected);
         let id = session_id.clone();
-        let call = async move |store: Arc<dyn Store>| store.insert_agent(&session_id, agent.into(), expected).await;
+        let call = async move |store: Arc<dyn Store>| store.insert_agent(&session_id, agent.into(), write).await;
         run(accessor, &id, brought, call).await
     }
 
     async fn find_agent(accessor: &Accessor<T, Self>, session_id: String, agent_id: String) -> Answer<Option<wit::Agent>> {
-        let id = session_id.clone();
-        let call = async move |store: Arc<dyn Store>| store.find_agent(&session_id, &agent_id).await;
+        let (id, agent) = (session_id.clone(), AgentRef::new(session_id, agent_id));
+        let call = async move |store: Arc<dyn Store>| store.find_agent(&agent).await;
         Ok(run(accessor, &id, 0, call).await?.map(Into::into))
     }
 
@@ -118,9 +119,10 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
         expected: Option<u64>,
     ) -> Answer<()> {
         let brought = data.len();
-        let data = Replacement { fields: Json::from(data), keep, updated_at: Timestamp(updated_at) };
-        let id = session_id.clone();
-        let call = async move |store: Arc<dyn Store>| store.replace_agent(&session_id, &agent_id, data, expected).await;
+        let data = Replacement { fields: Json::from(data), keep };
+        let write = Write::at(Timestamp(updated_at)).expecting(expected);
+        let (id, agent) = (session_id.clone(), AgentRef::new(session_id, agent_id));
+        let call = async move |store: Arc<dyn Store>| store.replace_agent(&agent, data, write).await;
         run(accessor, &id, brought, call).await
     }
 
@@ -133,8 +135,9 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
         expected: Option<u64>,
     ) -> Answer<AppendOutcome> {
         let brought = message.body.len();
-        let id = session_id.clone();
-        let call = async move |store: Arc<dyn Store>| store.append_message(&session_id, &agent_id, message.into(), &omit, expected).await;
+        let write = Write::at(Timestamp(message.created_at)).expecting(expected);
+        let (id, agent) = (session_id.clone(), AgentRef::new(session_id, agent_id));
+        let call = async move |store: Arc<dyn Store>| store.append_message(&agent, message.into(), &omit, write).await;
         Ok(match run(accessor, &id, brought, call).await? {
             Appended::New => AppendOutcome::Appended,
             Appended::Taken(message) => AppendOutcome::Taken(message.into()),
@@ -151,11 +154,12 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
         expected: Option<u64>,
     ) -> Answer<i64> {
         let brought = bodies.iter().map(String::len).sum();
-        let id = session_id.clone();
+        let write = Write::at(Timestamp(created_at)).expecting(expected);
+        let (id, agent) = (session_id.clone(), AgentRef::new(session_id, agent_id));
         let bodies = bodies.into_iter().map(Json::from).collect();
         let key = key.map(|AppendKey { key, digest }| store::AppendKey { key, digest });
-        let new = NewMessages { bodies, created_at: Timestamp(created_at), key };
-        let call = async move |store: Arc<dyn Store>| store.append_messages(&session_id, &agent_id, new, expected).await;
+        let new = NewMessages { bodies, key };
+        let call = async move |store: Arc<dyn Store>| store.append_messages(&agent, new, write).await;
         run(accessor, &id, brought, call).await
     }
 
@@ -166,8 +170,8 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
         message_id: i64,
         omit: Vec<String>,
     ) -> Answer<Option<wit::Message>> {
-        let id = session_id.clone();
-        let call = async move |store: Arc<dyn Store>| store.find_message(&session_id, &agent_id, message_id, &omit).await;
+        let (id, agent) = (session_id.clone(), AgentRef::new(session_id, agent_id));
+        let call = async move |store: Arc<dyn Store>| store.find_message(&agent, message_id, &omit).await;
         Ok(run(accessor, &id, 0, call).await?.map(Into::into))
     }
 
@@ -182,9 +186,10 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
         expected: Option<u64>,
     ) -> Answer<()> {
         let brought = body.len();
-        let body = Replacement { fields: Json::from(body), keep, updated_at: Timestamp(updated_at) };
-        let id = session_id.clone();
-        let call = async move |store: Arc<dyn Store>| store.replace_message(&session_id, &agent_id, message_id, body, expected).await;
+        let body = Replacement { fields: Json::from(body), keep };
+        let write = Write::at(Timestamp(updated_at)).expecting(expected);
+        let (id, agent) = (session_id.clone(), AgentRef::new(session_id, agent_id));
+        let call = async move |store: Arc<dyn Store>| store.replace_message(&agent, message_id, body, write).await;
         run(accessor, &id, brought, call).await
     }
 
@@ -196,9 +201,9 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
         limit: Option<u64>,
         omit: Vec<String>,
     ) -> Answer<Vec<wit::Message>> {
-        let id = session_id.clone();
+        let (id, agent) = (session_id.clone(), AgentRef::new(session_id, agent_id));
         let page = Page { offset, limit, max_bytes: max_bytes(accessor) };
-        let call = async move |store: Arc<dyn Store>| store.list_messages(&session_id, &agent_id, page, &omit).await;
+        let call = async move |store: Arc<dyn Store>| store.list_messages(&agent, page, &omit).await;
         Ok(run(accessor, &id, 0, call).await?.into_iter().map(Into::into).collect())
     }
 
@@ -211,8 +216,9 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
     ) -> Answer<()> {
         let brought = fields.iter().map(|field| field.path.len() + field.value.len()).sum();
         let fields = fields.into_iter().map(|field| (field.path, Json::from(field.value))).collect();
+        let write = Write::at(Timestamp(updated_at)).expecting(expected);
         let id = session_id.clone();
-        let call = async move |store: Arc<dyn Store>| store.set_metadata(&session_id, fields, Timestamp(updated_at), expected).await;
+        let call = async move |store: Arc<dyn Store>| store.set_metadata(&session_id, fields, write).await;
         run(accessor, &id, brought, call).await
     }
 
@@ -230,8 +236,9 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
         expected: Option<u64>,
     ) -> Answer<()> {
         let brought = paths.iter().map(String::len).sum();
+        let write = Write::at(Timestamp(updated_at)).expecting(expected);
         let id = session_id.clone();
-        let call = async move |store: Arc<dyn Store>| store.unset_metadata(&session_id, paths, Timestamp(updated_at), expected).await;
+        let call = async move |store: Arc<dyn Store>| store.unset_metadata(&session_id, paths, write).await;
         run(accessor, &id, brought, call).await
     }
 
@@ -242,8 +249,9 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
         expected: Option<u64>,
     ) -> Answer<()> {
         let brought = feedback.body.len();
+        let write = Write::at(Timestamp(feedback.created_at)).expecting(expected);
         let id = session_id.clone();
-        let call = async move |store: Arc<dyn Store>| store.append_feedback(&session_id, feedback.into(), expected).await;
+        let call = async move |store: Arc<dyn Store>| store.append_feedback(&session_id, feedback.into(), write).await;
         run(accessor, &id, brought, call).await
     }
 

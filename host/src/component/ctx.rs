@@ -1,11 +1,11 @@
 //! The host interface, in the shape of Wasmtime's own: a context, a view on it, a marker and `add_to_linker`.
 
-use crate::bindings::{storage, wall_clock, wit};
-use crate::calls::Calls;
-use crate::clock;
+use crate::component::bindings::{storage, wall_clock, wit};
+use crate::component::calls::Calls;
+use crate::component::clock;
 use crate::limits::Limits;
-use crate::overdue::Overdue;
 use crate::store::Store;
+use crate::store::overdue::Overdue;
 use std::fmt;
 use std::sync::Arc;
 use wasmtime::component::{HasData, Linker};

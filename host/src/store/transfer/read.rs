@@ -22,7 +22,7 @@ const LONGEST_VALUE: u64 = 128 * 1024 * 1024;
 
 /// Reads line by line and hands all parts to `send`, some at a time, until the end or until nobody takes them. What is no session document
 /// is a broken one; the next line is read all the same. Of a long line there is never more in memory than of a batch and a value.
-pub(super) fn lines(mut input: impl BufRead, send: impl FnMut(Vec<Part>) -> Result<(), Gone>) -> io::Result<()> {
+pub(crate) fn lines(mut input: impl BufRead, send: impl FnMut(Vec<Part>) -> Result<(), Gone>) -> io::Result<()> {
     let place = Place::default();
     let mut batches = Batches { parts: Vec::new(), began: 0, place: &place, send, gone: false };
     let mut line = Vec::new();

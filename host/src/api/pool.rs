@@ -1,0 +1,121 @@
+//! The instances that share the calls of a repository, and the store behind them.
+
+use crate::component::bindings::Instance;
+use crate::component::calls::Brought;
+use crate::component::ctx::SessionCtx;
+use crate::component::instance::{Job, Runner, State};
+use crate::error::{Error, Result};
+use crate::limits::{Limits, SMALL_ARGUMENTS};
+use crate::store::Store;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::time::timeout;
+use wasmtime::component::{Accessor, Component};
+
+/// How much longer than the store and code that makes no progress an instance may take to answer, before it counts as stuck.
+const ANSWER_GRACE: Duration = Duration::from_secs(10);
+
+/// Instances of the component that serve calls on one store.
+pub(crate) struct Pool {
+    store: Arc<dyn Store>,
+    limits: Limits,
+    jobs: async_channel::Sender<Job>,
+    /// Each serving task holds a receiver: none is left when all have ended.
+    serving: watch::Sender<()>,
+    bytes: Arc<Semaphore>,
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+impl Pool {
+    /// Starts so many instances of a component in the current Tokio runtime.
+    pub(crate) fn start(component: &Component, store: Arc<dyn Store>, limits: Limits, instances: usize) -> Result<Self> {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return Err(Error::Internal(String::from("a repository needs a Tokio runtime around it")));
+        };
+        let limits = limits.within_memory()?;
+        let runner = Arc::new(Runner::new(component, SessionCtx::new(Arc::clone(&store)).with_limits(limits))?);
+        let (jobs, queue) = async_channel::bounded(instances);
+        let serving = watch::Sender::new(());
+        for _ in 0..instances {
+            let (runner, queue, serves) = (Arc::clone(&runner), queue.clone(), serving.subscribe());
+            runtime.spawn(async move {
+                runner.serve(queue).await;
+                drop(serves);
+            });
+        }
+        let bytes = limits.bytes_in_flight.min(Semaphore::MAX_PERMITS);
+        Ok(Self { store, limits, jobs, serving, bytes: Arc::new(Semaphore::new(bytes)) })
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Waits until all calls are answered, then closes the store. Later calls return `unavailable`.
+    pub(crate) async fn close(&self) {
+        self.jobs.close();
+        self.serving.closed().await;
+        self.store.close().await;
+    }
+
+    /// Has an instance run a call that brings `size` bytes, and waits for its answer.
+    pub(crate) async fn call<R, C>(&self, size: usize, call: C) -> Result<R>
+    where
+        R: Send + 'static,
+        C: for<'a> FnOnce(
+                &'a Accessor<State>,
+                &'a Instance,
+                Brought,
+            ) -> Pin<Box<dyn Future<Output = wasmtime::Result<Result<R>>> + Send + 'a>>
+            + Send
+            + 'static,
+    {
+        let limits = &self.limits;
+        if size > limits.message_bytes.saturating_add(SMALL_ARGUMENTS) {
+            return Err(Error::TooLarge { size: size as u64, limit: limits.message_bytes as u64 });
+        }
+        let (begin, begun) = oneshot::channel();
+        let (answer, answered) = oneshot::channel();
+        let taken = async {
+            let closed = || Error::Unavailable(String::from("the repository is closed"));
+            // Held until the call and what it began in the store have ended: it bounds what both hold.
+            let permit = Arc::clone(&self.bytes).acquire_many_owned(u32::try_from(size).unwrap_or(u32::MAX)).await;
+            let brought = Arc::new(permit.map_err(|_| closed())?);
+            let job: Job = Box::new(move |accessor, instance, alive| {
+                Box::pin(async move {
+                    // A caller that is gone before its call has begun gets none made.
+                    if begin.send(alive).is_ok() {
+                        // Nobody may be listening any more; the call has run to its end all the same.
+                        drop(answer.send(call(accessor, instance, brought).await?));
+                    }
+                    Ok(())
+                })
+            });
+            self.jobs.send(job).await.map_err(|_| closed())?;
+            begun.await.map_err(|_| lost())
+        };
+        let mut alive = timeout(limits.call_deadline, taken).await.unwrap_or(Err(Error::Timeout))?;
+        // The storage answers within the deadline, and code of the component that runs on for as long is stopped.
+        match timeout(limits.call_deadline.saturating_mul(2).saturating_add(ANSWER_GRACE), answered).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => {
+                // What the instance had under way is known to be overdue once it is gone, so a retry comes after it.
+                while alive.changed().await.is_ok() {}
+                Err(lost())
+            }
+            Err(_) => Err(Error::Timeout),
+        }
+    }
+}
+
+fn lost() -> Error {
+    Error::Unavailable(String::from("the component instance was lost during the call"))
+}

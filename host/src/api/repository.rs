@@ -1,0 +1,141 @@
+//! The repository for those who want no Wasmtime in sight.
+
+use super::calls::{Agents, Feedbacks, Messages, Metadata, Sessions};
+use super::pool::Pool;
+use crate::component::instance;
+use crate::error::Result;
+use crate::limits::Limits;
+use crate::store::Store;
+use std::fmt;
+use std::sync::Arc;
+use wasmtime::component::Component;
+
+/// The session repository: runs the component in a few instances on top of a [`Store`].
+///
+/// Cheap to clone; all clones share the instances, so one serves any number of tasks. Dropping a call's future does not stop a write that
+/// is under way.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), session_repository::Error> {
+/// use session_repository::{StoreOptions, MongoStore, Repository};
+/// use serde_json::json;
+///
+/// let store = MongoStore::connect("mongodb://localhost:27017", StoreOptions::default()).await?;
+/// let repo = Repository::builder(store).build()?;
+/// repo.sessions().create("user-123", None).await?;
+/// repo.agents().create("user-123", "assistant-1", json!({"model": "claude-3-sonnet"})).await?;
+/// repo.messages().create("user-123", "assistant-1", 1, json!({"role": "user", "content": "Hello!"})).await?;
+/// repo.close().await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Repository {
+    pool: Arc<Pool>,
+}
+
+impl fmt::Debug for Repository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Repository").field("limits", self.pool.limits()).finish_non_exhaustive()
+    }
+}
+
+/// Builds a [`Repository`].
+pub struct RepositoryBuilder {
+    store: Arc<dyn Store>,
+    limits: Limits,
+    instances: usize,
+}
+
+impl fmt::Debug for RepositoryBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RepositoryBuilder").field("limits", &self.limits).field("instances", &self.instances).finish_non_exhaustive()
+    }
+}
+
+impl RepositoryBuilder {
+    /// Sets the bounds.
+    #[must_use]
+    pub fn limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Sets how many instances of the component share the calls, at least 1. Default: one for each core, at most 4.
+    #[must_use]
+    pub fn instances(self, instances: usize) -> Self {
+        Self { instances: instances.max(1), ..self }
+    }
+
+    /// Compiles the component, if no repository of this process has done so, and starts to serve calls in the current Tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// `invalid-argument` for instances that have too little memory; `internal` outside a Tokio runtime, or if the component does not fit
+    /// this host.
+    pub fn build(self) -> Result<Repository> {
+        self.build_on(instance::component()?)
+    }
+
+    /// Builds a repository on a component, for tests: one that has the imports and exports of ours.
+    pub(crate) fn build_on(self, component: &Component) -> Result<Repository> {
+        let pool = Pool::start(component, self.store, self.limits, self.instances)?;
+        Ok(Repository { pool: Arc::new(pool) })
+    }
+}
+
+impl Repository {
+    /// Starts to build a repository on a store.
+    pub fn builder(store: impl Store) -> RepositoryBuilder {
+        Self::builder_on(Arc::new(store))
+    }
+
+    /// Starts to build a repository on a store that others hold as well. Closing the repository closes it.
+    pub fn builder_on(store: Arc<dyn Store>) -> RepositoryBuilder {
+        let instances = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4));
+        RepositoryBuilder { store, limits: Limits::default(), instances }
+    }
+
+    /// Compiles the component now, which takes some tenths of a second, so that building a repository does not have to: before a store is
+    /// opened that others wait for.
+    ///
+    /// # Errors
+    ///
+    /// `internal` if the component does not fit this host.
+    pub fn prepare() -> Result<()> {
+        instance::component().map(drop)
+    }
+
+    /// Calls on sessions.
+    pub fn sessions(&self) -> Sessions<'_> {
+        Sessions::new(&self.pool)
+    }
+
+    /// Calls on agents.
+    pub fn agents(&self) -> Agents<'_> {
+        Agents::new(&self.pool)
+    }
+
+    /// Calls on messages.
+    pub fn messages(&self) -> Messages<'_> {
+        Messages::new(&self.pool)
+    }
+
+    /// Calls on metadata.
+    pub fn metadata(&self) -> Metadata<'_> {
+        Metadata::new(&self.pool)
+    }
+
+    /// Calls on feedback.
+    pub fn feedback(&self) -> Feedbacks<'_> {
+        Feedbacks::new(&self.pool)
+    }
+
+    /// Waits until all calls are answered, then closes the store: a client that the store owns is shut down, a borrowed one keeps working.
+    /// Later calls of any clone return `unavailable`.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+#[cfg(all(test, feature = "embedded"))]
+mod tests;

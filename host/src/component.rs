@@ -1,0 +1,9 @@
+//! The component and what it runs on: its bindings, its imports, its instances.
+
+pub(crate) mod bindings;
+pub(crate) mod calls;
+mod clock;
+pub(crate) mod ctx;
+mod epoch;
+pub(crate) mod instance;
+mod storage;
