@@ -1,6 +1,8 @@
 //! The component and what it runs on: its bindings, its imports, its instances.
 
 pub(crate) mod bindings;
+#[cfg(feature = "cache")]
+mod cache;
 pub(crate) mod calls;
 mod clock;
 pub(crate) mod ctx;

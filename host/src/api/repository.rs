@@ -105,6 +105,20 @@ impl Repository {
         instance::component().map(drop)
     }
 
+    /// The same, in some milliseconds if an earlier process of this version has done it with this folder: what is compiled is kept there.
+    ///
+    /// The folder is made if it is not there. It holds at most some 32 MiB. It is left alone, and the component is compiled, where it cannot
+    /// be used: if it cannot be made, read or written, and on Unix if it belongs to another user or others may write to it, because the code
+    /// in it is run as it is found.
+    ///
+    /// # Errors
+    ///
+    /// `internal` if the component does not fit this host.
+    #[cfg(feature = "cache")]
+    pub fn prepare_cached(folder: impl AsRef<std::path::Path>) -> Result<()> {
+        instance::cached_component(folder.as_ref()).map(drop)
+    }
+
     /// Calls on sessions.
     pub fn sessions(&self) -> Sessions<'_> {
         Sessions::new(&self.pool)

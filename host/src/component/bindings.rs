@@ -10,7 +10,7 @@ use crate::types::{Agent, Feedback, Json, Message, Session, Timestamp};
 mod generated {
     #![allow(clippy::all, missing_docs, unreachable_pub, reason = "generated from the WIT package, which has the docs")]
 
-    wasmtime::component::bindgen!({ path: "../wit", world: "repository" });
+    wasmtime::component::bindgen!({ path: "wit", world: "repository" });
 }
 
 macro_rules! convert {

@@ -71,7 +71,15 @@ pub(crate) struct Runner {
 
 /// The component, compiled once for all of the process.
 pub(crate) fn component() -> Result<&'static Component> {
-    compiled().map_err(unfit)
+    compiled(&Config::new()).map_err(unfit)
+}
+
+/// The same, if there is none yet, as an earlier process compiled it and left it in a folder; else it is left there for the next.
+#[cfg(feature = "cache")]
+pub(crate) fn cached_component(folder: &std::path::Path) -> Result<&'static Component> {
+    let mut config = Config::new();
+    config.cache(super::cache::open(folder));
+    compiled(&config).map_err(unfit)
 }
 
 /// Mostly the component and the host are of two versions of the WIT.
@@ -83,12 +91,12 @@ fn unfit(error: wasmtime::Error) -> Error {
     ))
 }
 
-fn compiled() -> wasmtime::Result<&'static Component> {
+fn compiled(config: &Config) -> wasmtime::Result<&'static Component> {
     static COMPILED: OnceLock<Component> = OnceLock::new();
     if let Some(component) = COMPILED.get() {
         return Ok(component);
     }
-    let mut config = Config::new();
+    let mut config = config.clone();
     config.wasm_component_model_async(true).epoch_interruption(true);
     let component = Component::new(&Engine::new(&config)?, COMPONENT)?;
     // Another thread may have been faster.

@@ -14,6 +14,7 @@ mod json;
 mod log;
 mod output;
 mod place;
+mod prepare;
 mod refusal;
 mod show;
 mod terminal;
@@ -103,7 +104,7 @@ async fn on(
     work: impl AsyncFnOnce(&Repository) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     // Before the store is opened, because others may wait for it.
-    Repository::prepare().map_err(|error| failed(&error))?;
+    prepare::component()?;
     let repository = open.await?.repository()?;
     let done = work(&repository).await;
     // Before the store is closed, which may wait for what is under way.

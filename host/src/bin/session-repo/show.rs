@@ -9,9 +9,9 @@ mod reader;
 mod style;
 
 use crate::command::Failure;
-use crate::failed;
 use crate::output;
 use crate::place::{self, Opened, Place};
+use crate::prepare;
 use crate::terminal::tell;
 use crate::wire::Subject;
 use anyhow::Context;
@@ -31,7 +31,7 @@ const TRUST: Duration = Duration::from_secs(5);
 /// Prints a conversation, and with `follow` what is new in it until Ctrl-C.
 pub(crate) async fn run(place: &Place, session_id: &str, follow: bool) -> anyhow::Result<()> {
     // Before the store is opened, because others may wait for it.
-    Repository::prepare().map_err(|error| failed(&error))?;
+    prepare::component()?;
     let mut open = None;
     let done = tokio::select! {
         shown = show(place, &mut open, session_id, follow) => match shown {

@@ -9,7 +9,7 @@ use crate::store::StoreOptions;
 use crate::store::read_only::ReadOnly;
 use mongodb::bson::{RawDocumentBuf, doc};
 use mongodb::error::ErrorKind;
-use mongodb::options::{Acknowledgment, ClientOptions, CollectionOptions, WriteConcern};
+use mongodb::options::{Acknowledgment, ClientOptions, CollectionOptions, DriverInfo, WriteConcern};
 use mongodb::{Client, Collection};
 use std::time::Duration;
 use uri::ConnectionString;
@@ -19,7 +19,7 @@ impl MongoStore {
     ///
     /// The connection string may come from a program with another driver. Its options of the MongoDB specifications are honoured: pool sizes,
     /// TLS, read and write concern, retries, compressors, timeouts. Options that have no effect here are named in a warning. A value that
-    /// does not fit is an error, as are proxies, encrypted key files and revocation lists. The sessions are in the database that the options
+    /// does not fit is an error, as are encrypted key files and revocation lists, and proxies without the feature `socks5-proxy`. The sessions are in the database that the options
     /// name; if they name none, in the connection string's; if that names none, in `database_name`. The server's own databases (`admin`,
     /// `config`, `local`) hold credentials only.
     ///
@@ -77,6 +77,7 @@ impl MongoStore {
         let mut client_options = ClientOptions::parse(&read.driver).await.map_err(|error| unusable(uri, &error))?;
         check_acknowledged(client_options.write_concern.as_ref())?;
         client_options.app_name.get_or_insert_with(|| String::from("session-repository"));
+        client_options.driver_info = Some(library());
         let hosts: Vec<String> = client_options.hosts.iter().map(ToString::to_string).collect();
         let patience = client_options.server_selection_timeout.unwrap_or(Duration::from_secs(30));
         let patience = read.timeout.map_or(patience, |timeout| timeout.min(patience));
@@ -117,10 +118,18 @@ impl MongoStore {
     /// shows with the first call.
     pub async fn with_client(client: &Client, options: StoreOptions) -> Result<Self> {
         let (options, collection) = collection(client, options)?;
+        if let Err(error) = client.append_metadata(library()) {
+            tracing::debug!(%error, "the server is not told which library uses the client");
+        }
         let store = Self::new(&client.database(options.database()), collection, &options, None);
         index::ensure(&store.collection, options.metadata_fields).await;
         Ok(store)
     }
+}
+
+/// What the server's log and its list of connections say of who connects.
+fn library() -> DriverInfo {
+    DriverInfo::builder().name(env!("CARGO_PKG_NAME")).version(String::from(env!("CARGO_PKG_VERSION"))).build()
 }
 
 /// The collection, whose writes a majority acknowledges unless the client wants it otherwise, and the options with its database.

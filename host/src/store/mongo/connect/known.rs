@@ -48,17 +48,35 @@ const fn count(least: i64) -> Takes {
     Takes::Number(least, i32::MAX as i64, "a number")
 }
 
-const NO_PROXY: Takes = Takes::Refused("is not supported: this program connects to its servers directly");
+const NO_PROXY: Takes = Takes::Refused("is not supported: without the feature `socks5-proxy` servers are connected to directly");
+
+/// A part of what names a proxy, if the driver is built for one.
+const fn proxy(takes: Takes) -> Takes {
+    if cfg!(feature = "socks5-proxy") { takes } else { NO_PROXY }
+}
 
 pub(super) const SOCKET_TIMEOUT: &str = "socketTimeoutMS";
 pub(super) const TIMEOUT: &str = "timeoutMS";
 pub(super) const COMPRESSORS: [&str; 3] = ["snappy", "zlib", "zstd"];
 
+/// Ways to authenticate, as far as the driver is built for them.
+const MECHANISMS: &[&str] = &[
+    "SCRAM-SHA-1",
+    "SCRAM-SHA-256",
+    "MONGODB-X509",
+    "MONGODB-OIDC",
+    "PLAIN",
+    #[cfg(feature = "aws-auth")]
+    "MONGODB-AWS",
+    #[cfg(feature = "gssapi-auth")]
+    "GSSAPI",
+];
+
 /// Options of the MongoDB specifications under their documented names, and those that are refused. Every other option has no effect.
 #[rustfmt::skip]
 const OPTIONS: [Known; 45] = [
     known("appName", Takes::Text(128)),
-    known("authMechanism", Takes::Word(&["SCRAM-SHA-1", "SCRAM-SHA-256", "MONGODB-X509", "MONGODB-OIDC", "PLAIN"])),
+    known("authMechanism", Takes::Word(MECHANISMS)),
     known("authMechanismProperties", Takes::Properties),
     known("authSource", Takes::Text(usize::MAX)),
     known("compressors", Takes::Compressors),
@@ -75,10 +93,10 @@ const OPTIONS: [Known; 45] = [
     known("maxPoolSize", count(0)),
     known("maxStalenessSeconds", Takes::Staleness),
     known("minPoolSize", count(0)),
-    known("proxyHost", NO_PROXY),
-    known("proxyPassword", NO_PROXY),
-    known("proxyPort", NO_PROXY),
-    known("proxyUsername", NO_PROXY),
+    known("proxyHost", proxy(Takes::Text(255))),
+    known("proxyPassword", proxy(Takes::Text(255))),
+    known("proxyPort", proxy(Takes::Number(1, 65535, "a port"))),
+    known("proxyUsername", proxy(Takes::Text(255))),
     known("readConcernLevel", Takes::Word(&["local", "available", "majority", "linearizable", "snapshot"])),
     known("readPreference", Takes::Word(&["primary", "primaryPreferred", "secondary", "secondaryPreferred", "nearest"])),
     known("readPreferenceTags", Takes::Tags),
