@@ -1,6 +1,6 @@
 //! Getting the component ready.
 
-use crate::failed;
+use crate::failure::failed;
 use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
 use session_repository::Repository;
 

@@ -8,7 +8,7 @@ mod entry;
 mod reader;
 mod style;
 
-use crate::command::Failure;
+use crate::failure::Failure;
 use crate::output;
 use crate::place::{self, Opened, Place};
 use crate::prepare;
