@@ -8,7 +8,7 @@ CARGO := cargo
 built     := $(abspath $(or $(CARGO_TARGET_DIR),target))
 committed := host/session-repository.wasm
 
-.PHONY: help demo demo-mongo bench bench-driver bench-embedded bench-history test component check-tools check-lints check-mongo
+.PHONY: help demo demo-mongo bench bench-driver bench-embedded bench-history bench-start test component check-tools check-lints check-mongo
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 24
@@ -27,6 +27,7 @@ bench: check-tools check-mongo ## Measure what calls cost: all of the following,
 	@$(MAKE) --no-print-directory bench-driver
 	@$(MAKE) --no-print-directory bench-embedded
 	@$(MAKE) --no-print-directory bench-history
+	@$(MAKE) --no-print-directory bench-start
 
 bench-driver: check-tools check-mongo ## Measure the MongoDB store against the plainest command of the driver, in turns
 	@$(CARGO) build --release --locked --workspace --bins
@@ -38,6 +39,9 @@ bench-embedded: check-tools ## Measure the embedded store: many writers against 
 bench-history: check-tools check-mongo ## Measure long histories against short ones, in the embedded store and on a real MongoDB
 	@$(CARGO) build --release --locked --workspace --bins
 	@$(built)/release/with-mongod $(CARGO) bench --locked --workspace --bench history
+
+bench-start: check-tools ## Measure how long a command takes from its start, beside sqlite3
+	@$(CARGO) bench --locked --workspace --bench start
 
 test: check-tools check-lints check-mongo ## Run all that must pass: format, lints, docs, freshness of the component, tests
 	@tests/scripts/test.sh

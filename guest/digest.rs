@@ -1,17 +1,13 @@
-//! The digest of everything that decides what the component is. Shared by the guest's build script, which puts it into the component,
-//! and by the test that finds a committed component out of date.
+//! The digest of everything that decides what the component is. Shared by the program that puts it into the component and by the test that
+//! finds a committed component out of date.
 
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-/// The name of the custom section that holds the digest, in hexadecimal.
-#[allow(dead_code, reason = "the build script only computes")]
-pub(crate) const SECTION: &str = "session-repository-sources";
-
 /// Files and folders that decide, below the workspace's root; folders count as a whole.
-pub(crate) const INPUTS: [&str; 6] = ["guest/Cargo.toml", "guest/build.rs", "guest/digest.rs", "guest/src", "wit", ".cargo/config.toml"];
+pub(crate) const INPUTS: [&str; 6] = ["guest/Cargo.toml", "guest/describe.rs", "guest/digest.rs", "guest/src", "wit", ".cargo/config.toml"];
 
 /// The digest of the guest's sources, the WIT package, the build profile and the guest's part of the lock file.
 pub(crate) fn digest(root: &Path) -> io::Result<String> {

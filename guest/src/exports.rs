@@ -19,12 +19,6 @@ mod bindings {
     export!(Component);
 }
 
-/// What this component was built from, for the test that finds a committed component out of date.
-#[allow(unsafe_code, reason = "a custom section; its name collides with none that a linker gives a meaning")]
-#[unsafe(link_section = "session-repository-sources")]
-#[used]
-static SOURCES: [u8; 64] = *include_bytes!(concat!(env!("OUT_DIR"), "/sources"));
-
 struct Component;
 
 impl From<Invalid> for Error {

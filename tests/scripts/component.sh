@@ -19,4 +19,7 @@ remap+=" --remap-path-prefix=$library=rust --remap-path-prefix=$PWD=."
 
 CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="$remap" \
     $cargo build --locked --package session-repository-component --lib --profile component --target $target >&2
-echo "${CARGO_TARGET_DIR:-$PWD/target}/$target/component/session_repository_component.wasm"
+built=${CARGO_TARGET_DIR:-$PWD/target}/$target/component
+$cargo run --quiet --locked --package session-repository-component --bin describe -- \
+    "$built/session_repository_component.wasm" "$built/session-repository.wasm" >&2
+echo "$built/session-repository.wasm"

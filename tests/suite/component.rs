@@ -3,6 +3,7 @@
 #[path = "../../guest/digest.rs"]
 mod digest;
 
+use crate::parity::exported;
 use anyhow::Context;
 use session_repository::COMPONENT;
 use std::collections::BTreeSet;
@@ -77,14 +78,41 @@ fn it_says_nothing_of_where_it_was_built() {
     }
 }
 
+/// The content of the component's own custom sections of a name.
+fn sections(wanted: &str) -> anyhow::Result<BTreeSet<String>> {
+    names(|payload, names| {
+        if let Payload::CustomSection(section) = payload
+            && section.name() == wanted
+        {
+            names.insert(String::from_utf8_lossy(section.data()).into_owned());
+        }
+        Ok(())
+    })
+}
+
+fn section(wanted: &str) -> anyhow::Result<String> {
+    sections(wanted)?.pop_last().with_context(|| format!("the component has no section {wanted}: run `make component`"))
+}
+
 #[test]
 fn it_was_built_from_these_sources() -> anyhow::Result<()> {
-    let built_from = Parser::new(0).parse_all(COMPONENT).find_map(|payload| match payload {
-        Ok(Payload::CustomSection(section)) if section.name() == digest::SECTION => Some(section.data().to_owned()),
-        _ => None,
-    });
-    let built_from = String::from_utf8(built_from.context("the component carries no digest of its sources")?)?;
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    assert_eq!(built_from, digest::digest(&root)?, "host/session-repository.wasm is out of date: run `make component`");
+    let sources = format!("sha256:{}", digest::digest(&root)?);
+    assert_eq!(section("revision")?, sources, "host/session-repository.wasm is out of date: run `make component`");
+    Ok(())
+}
+
+#[test]
+fn it_says_what_it_is() -> anyhow::Result<()> {
+    assert_eq!(section("version")?, env!("CARGO_PKG_VERSION"));
+    assert_eq!(section("licenses")?, "Apache-2.0");
+    assert!(section("source")?.starts_with("https://"));
+    assert!(sections("component-name")?.contains("\0\u{13}\u{12}session:repository"));
+    let docs: serde_json::Value = serde_json::from_str(section("package-docs")?.trim_start_matches('\0'))?;
+    let docs = docs["worlds"]["root"]["docs"].as_str().context("no docs")?.to_owned();
+    for function in exported()? {
+        let (_, rest) = docs.split_once(&format!("\n## {function}\n\n")).with_context(|| format!("{function} has no docs"))?;
+        assert!(rest.split("\n## ").next().is_some_and(|text| text.contains("Errors: ")), "{function}: {rest}");
+    }
     Ok(())
 }

@@ -54,6 +54,38 @@ async fn close_shuts_an_owned_client_down() -> anyhow::Result<()> {
     database.drop().await
 }
 
+/// The drivers that the server says an application connects with.
+async fn drivers(database: &Database, application: &str) -> anyhow::Result<Vec<String>> {
+    let all = doc! { "$currentOp": { "allUsers": true, "idleConnections": true } };
+    let ours = doc! { "$match": { "clientMetadata.application.name": application } };
+    let mut found = database.client.database("admin").aggregate([all, ours]).await?;
+    let mut drivers = Vec::new();
+    while found.advance().await? {
+        let driver = found.deserialize_current()?.get_document("clientMetadata")?.get_document("driver")?.clone();
+        drivers.push(format!("{} {}", driver.get_str("name")?, driver.get_str("version")?));
+    }
+    Ok(drivers)
+}
+
+#[tokio::test]
+async fn the_server_is_told_which_library_connects() -> anyhow::Result<()> {
+    let database = Database::fresh().await?;
+    let names_us = |driver: &String| driver.contains("|session-repository ") && driver.ends_with(concat!("|", env!("CARGO_PKG_VERSION")));
+    let own = format!("own-{}", database.name);
+    let store = MongoStore::connect(&format!("{}/?appName={own}", mongodb_uri()?), database.options()).await?;
+    let told = drivers(&database, &own).await?;
+    assert!(!told.is_empty() && told.iter().all(names_us), "{told:?}");
+    store.close().await;
+    let borrowed = format!("borrowed-{}", database.name);
+    let client = Client::with_uri_str(format!("{}/?appName={borrowed}", mongodb_uri()?)).await?;
+    let store = MongoStore::with_client(&client, database.options()).await?;
+    assert_eq!(store.find_session("s").await?, None);
+    let told = drivers(&database, &borrowed).await?;
+    assert!(told.iter().any(names_us), "{told:?}");
+    store.close().await;
+    database.drop().await
+}
+
 #[tokio::test]
 async fn close_leaves_a_borrowed_client_working() -> anyhow::Result<()> {
     let database = Database::fresh().await?;

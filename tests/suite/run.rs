@@ -87,6 +87,8 @@ impl Desk {
         command.args(arguments).env_remove("RUST_LOG").current_dir(self.0.path());
         command.env_remove("SESSION_REPO_STORE").env_remove("SESSION_REPO_ARCHIVE_AFTER");
         command.env("HOME", self.path("home")).env("XDG_DATA_HOME", self.path("home/data"));
+        // One for all, or each test would compile the component.
+        command.env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         Ok(command)
     }

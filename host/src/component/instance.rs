@@ -77,9 +77,14 @@ pub(crate) fn component() -> Result<&'static Component> {
 /// The same, if there is none yet, as an earlier process compiled it and left it in a folder; else it is left there for the next.
 #[cfg(feature = "cache")]
 pub(crate) fn cached_component(folder: &std::path::Path) -> Result<&'static Component> {
+    let cache = super::cache::open(folder);
     let mut config = Config::new();
-    config.cache(super::cache::open(folder));
-    compiled(&config).map_err(unfit)
+    config.cache(cache.clone());
+    let component = compiled(&config).map_err(unfit)?;
+    if let Some(cache) = cache {
+        tracing::debug!(folder = %folder.display(), was_there = cache.cache_hits() > 0, "compiled code is kept");
+    }
+    Ok(component)
 }
 
 /// Mostly the component and the host are of two versions of the WIT.
