@@ -4,19 +4,20 @@
 //! is one update that works in any state and tells how it left the session; that costs the server about half as much again. For a large
 //! append it is cheaper to look first.
 
+use super::answer::{self, Repeat};
 use super::archive::blocks::BLOCK_BYTES;
-use super::archive::moving::same_mover;
-use super::archive::{Archive, is_moving};
+use super::archive::conditions::{is_as_searched, last_mover, not_archived};
+use super::archive::{Archive, count, is_moving, number, position};
+use super::attempts::{ATTEMPTS, contended, make_way};
+use super::conditions::{RESERVE, checked_size, has_room, known_session, session};
+use super::error::Failure;
 use super::expressions::{AgentPath, is_object, on};
 use super::history::{Reading, Wanted};
 use super::known::{self, KnownAgent, Mover};
 use super::questions::{self, Question};
+use super::store::{MongoStore, primary};
 use super::updates::{Append, Ids};
-use super::write::{ATTEMPTS, RESERVE, Repeat, checked_size, contended, has_room, known_session, make_way, session};
-use super::{MongoStore, answer, primary};
 use crate::error::{Entity, Error, Result};
-use crate::store::mongo::archive::{count, number, position};
-use crate::store::mongo::error::Failure;
 use crate::store::schema::build::MAX_DOCUMENT;
 use crate::store::schema::json::{date, integer, parse_object};
 use crate::store::schema::read::{self, member};
@@ -116,7 +117,7 @@ impl Append {
 
 impl MongoStore {
     /// Appends a message unless its id is taken, in the session's document or in the archive.
-    pub(super) async fn append_one(&self, agent: &AgentRef, message: Message, omit: &[String], write: Write) -> Result<Appended> {
+    pub(crate) async fn append_one(&self, agent: &AgentRef, message: Message, omit: &[String], write: Write) -> Result<Appended> {
         let AgentRef { session: session_id, agent: agent_id } = agent;
         let (path, id) = (AgentPath::new(agent_id), message.message_id);
         let fields = vec![parse_object(&message.body)?];
@@ -132,7 +133,7 @@ impl MongoStore {
             make_way(attempt).await;
             let is_free = match searched.take() {
                 Some(archive) => archive,
-                None => on(path.field("archive.top"), doc! { "$not": { "$gte": id } }),
+                None => not_archived(&path, id),
             };
             if self.append_in_any_state(&mut state, session_id, &path, &append, write.expected, adds, is_free).await?.is_some() {
                 return Ok(Appended::New);
@@ -157,7 +158,7 @@ impl MongoStore {
     }
 
     /// Appends messages under the next ids.
-    pub(super) async fn append_next(&self, agent: &AgentRef, new: NewMessages, write: Write) -> Result<i64> {
+    pub(crate) async fn append_next(&self, agent: &AgentRef, new: NewMessages, write: Write) -> Result<i64> {
         let AgentRef { session: session_id, agent: agent_id } = agent;
         let path = AgentPath::new(agent_id);
         let NewMessages { bodies, key } = new;
@@ -318,19 +319,4 @@ impl Repeat {
         }
         Ok(self.first)
     }
-}
-
-/// Matches if nothing has moved since a mover; since there was no archive, if there is none.
-fn last_mover(path: &AgentPath, mover: Option<Mover>) -> Document {
-    match mover {
-        Some(Mover { archive, fence }) => same_mover(path, archive, fence),
-        None => on(path.field("archive.fence"), doc! { "$exists": false }),
-    }
-}
-
-/// Matches if an archive has the same messages as when it was searched.
-fn is_as_searched(path: &AgentPath, archive: &Archive) -> Document {
-    let mut same = same_mover(path, archive.id, archive.fence);
-    same.extend(on(path.field("archive.count"), position(archive.count)));
-    same
 }

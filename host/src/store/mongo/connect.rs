@@ -3,7 +3,9 @@
 mod known;
 mod uri;
 
-use super::{MongoStore, index};
+use super::error::failed;
+use super::index;
+use super::store::MongoStore;
 use crate::error::{Error, Result};
 use crate::store::StoreOptions;
 use crate::store::read_only::ReadOnly;
@@ -71,7 +73,7 @@ impl MongoStore {
     }
 
     /// Connects and ensures nothing.
-    pub(super) async fn connect_only(uri: &str, options: StoreOptions) -> Result<Self> {
+    pub(crate) async fn connect_only(uri: &str, options: StoreOptions) -> Result<Self> {
         options.check()?;
         let read = ConnectionString::read(uri)?;
         let mut client_options = ClientOptions::parse(&read.driver).await.map_err(|error| unusable(uri, &error))?;
@@ -92,7 +94,7 @@ impl MongoStore {
             ping = ping.selection_criteria(criteria.clone());
         }
         if let Err(error) = ping.await {
-            let error = match super::Failure::of(error).into_error() {
+            let error = match failed(error) {
                 Error::Unavailable(_) => {
                     Error::Unavailable(format!("no MongoDB server answered at {} within {patience:?}", hosts.join(", ")))
                 }
@@ -148,7 +150,7 @@ async fn check_read_concern(client: &Client, collection: &Collection<RawDocument
     if client.read_concern().is_none() {
         return Ok(());
     }
-    match collection.find_one(doc! { "_id": "" }).await.map_err(|error| super::Failure::of(error).into_error()) {
+    match collection.find_one(doc! { "_id": "" }).await.map_err(failed) {
         Err(Error::Internal(_)) => {
             let why = "the server does not have the `readConcernLevel` of the connection string; some levels need a replica set";
             Err(Error::InvalidArgument(String::from(why)))

@@ -3,14 +3,14 @@
 //! What the session's document says and what the blocks hold are two reads. If this process has seen the archive before, both are made at
 //! the same time. The blocks' answer counts only if the document then tells the same of the archive.
 
+use super::archive::Archive;
 use super::archive::blocks::{Outcome, WithId, behind};
-use super::archive::manage::Told;
 use super::archive::memory::Seen;
-use super::archive::{Archive, is_moving};
+use super::archive::told::Told;
+use super::attempts::{ATTEMPTS, contended, make_way};
 use super::expressions::AgentPath;
 use super::questions::{self, Hidden, Layout, Question};
-use super::write::{ATTEMPTS, contended, make_way};
-use super::{MongoStore, primary};
+use super::store::{MongoStore, primary};
 use crate::error::{Error, Result};
 use crate::store::schema::read::{self, Undated, member};
 use crate::store::weigh::Weigh;
@@ -19,14 +19,14 @@ use mongodb::bson::{Document, RawDocumentBuf};
 use std::ops::Range;
 
 /// What is to be read of a history.
-pub(super) struct Reading<'a> {
-    pub(super) session_id: &'a str,
-    pub(super) path: &'a AgentPath,
-    pub(super) wanted: Wanted<'a>,
+pub(crate) struct Reading<'a> {
+    pub(crate) session_id: &'a str,
+    pub(crate) path: &'a AgentPath,
+    pub(crate) wanted: Wanted<'a>,
 }
 
 #[derive(Clone, Copy)]
-pub(super) enum Wanted<'a> {
+pub(crate) enum Wanted<'a> {
     /// A page, of at most `max_bytes` as JSON.
     Page { offset: u64, limit: Option<u64>, omit: &'a [String], max_bytes: usize },
     /// The message with an id.
@@ -37,16 +37,16 @@ pub(super) enum Wanted<'a> {
 
 /// A history in one state.
 #[derive(Debug)]
-pub(super) struct State {
+pub(crate) struct State {
     /// What the document says.
-    pub(super) found: RawDocumentBuf,
-    pub(super) archive: Option<Archive>,
-    pub(super) blocks: Blocks,
+    pub(crate) found: RawDocumentBuf,
+    pub(crate) archive: Option<Archive>,
+    pub(crate) blocks: Blocks,
 }
 
 impl State {
     /// What of a page is not archived, as the document has it.
-    pub(super) fn recent(&self, offset: u64, limit: Option<u64>) -> Result<Option<&RawArray>> {
+    pub(crate) fn recent(&self, offset: u64, limit: Option<u64>) -> Result<Option<&RawArray>> {
         if Wanted::behind(offset, limit, self.archive.as_ref()).1 == Some(0) {
             return Ok(None);
         }
@@ -60,7 +60,7 @@ impl State {
 
 /// What the blocks hold of what is wanted.
 #[derive(Debug)]
-pub(super) enum Blocks {
+pub(crate) enum Blocks {
     /// The readable messages of a page. Those in missing blocks are missing here.
     Page(Vec<Undated>),
     /// The messages with an id.
@@ -68,14 +68,14 @@ pub(super) enum Blocks {
 }
 
 impl Blocks {
-    pub(super) fn page(self) -> Vec<Undated> {
+    pub(crate) fn page(self) -> Vec<Undated> {
         match self {
             Self::Page(messages) => messages,
             Self::Id(_) => Vec::new(),
         }
     }
 
-    pub(super) fn with_id(self) -> WithId {
+    pub(crate) fn with_id(self) -> WithId {
         match self {
             Self::Id(found) => found,
             Self::Page(_) => WithId::default(),
@@ -148,10 +148,6 @@ impl Wanted<'_> {
 }
 
 impl Told {
-    fn of(found: &RawDocument) -> Result<Self> {
-        Ok(Self { archive: Archive::of(found)?, is_moving: is_moving(found)? })
-    }
-
     /// How the agent lies, as far as the answer to a question tells; else as it was seen.
     fn layout(&self, found: &RawDocument, seen: Layout) -> Layout {
         match found.get("page") {
@@ -165,7 +161,7 @@ impl Told {
 
 impl MongoStore {
     /// Reads a history. None if there is no such session.
-    pub(super) async fn read(&self, reading: &Reading<'_>) -> Result<Option<State>> {
+    pub(crate) async fn read(&self, reading: &Reading<'_>) -> Result<Option<State>> {
         let Reading { session_id, path, wanted } = reading;
         let is_look = matches!(wanted, Wanted::Look { .. });
         let mut last: Option<Told> = None;

@@ -2,7 +2,8 @@
 
 use super::expressions::AgentPath;
 use super::history::{Reading, Wanted};
-use super::{MongoStore, questions};
+use super::questions;
+use super::store::MongoStore;
 use crate::error::Result;
 use crate::store::schema::read::{self, Undated, object};
 use crate::store::{AgentRef, Page};
@@ -10,7 +11,7 @@ use crate::types::{Message, Timestamp};
 
 impl MongoStore {
     /// Finds the message with an id.
-    pub(super) async fn find_one(&self, agent: &AgentRef, message_id: i64, omit: &[String]) -> Result<Option<Message>> {
+    pub(crate) async fn find_one(&self, agent: &AgentRef, message_id: i64, omit: &[String]) -> Result<Option<Message>> {
         let AgentRef { session: session_id, agent: agent_id } = agent;
         let path = AgentPath::new(agent_id);
         let reading = Reading { session_id, path: &path, wanted: Wanted::Message { id: message_id, omit } };
@@ -30,7 +31,7 @@ impl MongoStore {
     }
 
     /// Lists a page of the history.
-    pub(super) async fn list_page(&self, agent: &AgentRef, page: Page, omit: &[String]) -> Result<Vec<Message>> {
+    pub(crate) async fn list_page(&self, agent: &AgentRef, page: Page, omit: &[String]) -> Result<Vec<Message>> {
         let AgentRef { session: session_id, agent: agent_id } = agent;
         let path = AgentPath::new(agent_id);
         let Page { offset, limit, max_bytes } = page;
@@ -47,7 +48,7 @@ impl MongoStore {
     }
 
     /// Gives messages without a time that of their agent.
-    pub(super) async fn dated(&self, session_id: &str, path: &AgentPath, messages: Vec<Undated>) -> Result<Vec<Message>> {
+    pub(crate) async fn dated(&self, session_id: &str, path: &AgentPath, messages: Vec<Undated>) -> Result<Vec<Message>> {
         let otherwise = if messages.iter().all(Undated::has_time) { None } else { self.time_of_agent(session_id, path).await? };
         Ok(messages.into_iter().map(|message| message.dated(otherwise)).collect())
     }

@@ -1,15 +1,19 @@
 //! Replacing a message, wherever it lies. When it is acknowledged, no block of the session holds what was replaced.
 
+use super::answer;
 use super::archive::blocks::{Archived, WithId};
-use super::archive::{Archive, Patch, position};
+use super::archive::conditions::{not_archived, unmoved, unwritten};
+use super::archive::{Archive, Patch};
+use super::attempts::{ATTEMPTS, contended, make_way};
+use super::conditions::{checked_size, session};
+use super::error::Failure;
 use super::expressions::{AgentPath, on};
 use super::history::{Reading, Wanted};
 use super::questions::Question;
+use super::store::MongoStore;
 use super::updates::{self, First};
-use super::write::{ATTEMPTS, checked_size, contended, make_way, require_revision, session};
-use super::{MongoStore, answer};
+use super::write::require_revision;
 use crate::error::{Entity, Error, Result};
-use crate::store::mongo::error::Failure;
 use crate::store::schema::build::{self, MAX_DOCUMENT};
 use crate::store::schema::json::{broken, date, integer, parse_object};
 use crate::store::{AgentRef, Replacement, Write};
@@ -32,7 +36,7 @@ struct New<'a> {
 
 impl MongoStore {
     /// Replaces the own fields of a message.
-    pub(super) async fn replace(&self, agent: &AgentRef, message_id: i64, body: Replacement, write: Write) -> Result<()> {
+    pub(crate) async fn replace(&self, agent: &AgentRef, message_id: i64, body: Replacement, write: Write) -> Result<()> {
         let AgentRef { session: session_id, agent: agent_id } = agent;
         let path = AgentPath::new(agent_id);
         let fields = build::message_fields(message_id, parse_object(&body.fields)?);
@@ -171,42 +175,6 @@ impl MongoStore {
         }
         Ok(true)
     }
-
-    /// Brings the blocks up to date and takes the last update of an archive out of the session's document.
-    pub(super) async fn forget_pending(&self, session_id: &str, path: &AgentPath) -> Result<()> {
-        let told = self.read_archive(session_id, path).await?;
-        let Some(archive) = told.archive.filter(|archive| !archive.redo.is_empty()) else { return Ok(()) };
-        self.redo(session_id, &archive).await?;
-        self.forget_redo(session_id, path, &archive).await
-    }
-
-    /// Takes an update that the blocks have out of the session's document.
-    async fn forget_redo(&self, session_id: &str, path: &AgentPath, archive: &Archive) -> Result<()> {
-        let mut filter = session(session_id, None);
-        filter.extend(unwritten(path, archive));
-        let unset = doc! { "$unset": on(path.field("archive.redo"), "") };
-        self.update(filter, unset).await.map(drop).map_err(Failure::into_error)
-    }
-}
-
-/// Matches if no archived message has the id, by the highest one.
-fn not_archived(path: &AgentPath, message_id: i64) -> Document {
-    on(path.field("archive.top"), doc! { "$not": { "$gte": message_id } })
-}
-
-/// Matches if an archive has had no update and no move since it was found.
-fn unmoved(path: &AgentPath, archive: &Archive) -> Document {
-    let mut same = unwritten(path, archive);
-    same.extend(on(path.field("archive.count"), position(archive.count)));
-    same.extend(on(path.field("archive.fence"), archive.fence));
-    same
-}
-
-/// Matches if the archive has had no update since it was found.
-fn unwritten(path: &AgentPath, archive: &Archive) -> Document {
-    let mut same = on(path.field("archive.id"), archive.id);
-    same.extend(on(path.field("archive.writes"), archive.writes));
-    same
 }
 
 /// The new version of an archived message and of each exact copy of it, with the message as it is stored.
