@@ -4,7 +4,7 @@
 //! is one update that works in any state and tells how it left the session; that costs the server about half as much again. For a large
 //! append it is cheaper to look first.
 
-use super::answer::{self, Repeat};
+use super::answer::Repeat;
 use super::archive::blocks::BLOCK_BYTES;
 use super::archive::conditions::{is_as_searched, last_mover, not_archived};
 use super::archive::{Archive, count, is_moving, number, position};
@@ -12,7 +12,6 @@ use super::attempts::{ATTEMPTS, contended, make_way};
 use super::conditions::{RESERVE, checked_size, has_room, known_session, session};
 use super::error::Failure;
 use super::expressions::{AgentPath, is_object, on};
-use super::history::{Reading, Wanted};
 use super::known::{self, KnownAgent, Mover};
 use super::questions::{self, Question};
 use super::store::{MongoStore, primary};
@@ -139,16 +138,12 @@ impl MongoStore {
                 return Ok(Appended::New);
             }
             let question = Question { message_id: Some(id), grows: true, ..Question::default() };
-            let reading = Reading { session_id, path: &path, wanted: Wanted::Look { id, question: &question } };
-            let found = self.read(&reading).await?.ok_or(Error::NotFound(Entity::Session))?;
-            let look = answer::look(&found.found)?;
-            look.require_agent()?;
-            let archived = found.blocks.with_id().archived.into_iter().next().map(|archived| archived.message);
-            if let Some(taken) = archived.or(look.message.clone()) {
+            let found = self.sight(session_id, &path, id, &question).await?;
+            if let Some(taken) = found.message() {
                 // Only its content counts, so any time will do.
-                return Ok(Appended::Taken(read::message(&taken, omit)?.dated(None)));
+                return Ok(Appended::Taken(read::message(taken, omit)?.dated(None)));
             }
-            self.settle(session_id, &look, write.expected, adds).await?;
+            self.settle(session_id, &found.look, write.expected, adds).await?;
             if let Some(archive) = found.archive {
                 append.now = append.now.max(archive.latest.unwrap_or(append.now));
                 searched = (id <= archive.top).then(|| is_as_searched(&path, &archive));

@@ -16,14 +16,8 @@ impl MongoStore {
         let path = AgentPath::new(agent_id);
         let reading = Reading { session_id, path: &path, wanted: Wanted::Message { id: message_id, omit } };
         let Some(state) = self.read(&reading).await? else { return Ok(None) };
-        // The first one, where another program has stored it twice.
-        let found = match state.blocks.with_id().archived.first() {
-            Some(archived) => read::message(&archived.message, omit)?,
-            None => match object(&state.found, "message")? {
-                Some(message) => read::message(message, omit)?,
-                None => return Ok(None),
-            },
-        };
+        let Some(message) = state.message()? else { return Ok(None) };
+        let found = read::message(message, omit)?;
         if found.has_omitted() {
             self.memory.saw_hidden(session_id, agent_id);
         }

@@ -1,6 +1,5 @@
 //! Replacing a message, wherever it lies. When it is acknowledged, no block of the session holds what was replaced.
 
-use super::answer;
 use super::archive::blocks::{Archived, WithId};
 use super::archive::conditions::{not_archived, unmoved, unwritten};
 use super::archive::{Archive, Patch};
@@ -8,7 +7,7 @@ use super::attempts::{ATTEMPTS, contended, make_way};
 use super::conditions::{checked_size, session};
 use super::error::Failure;
 use super::expressions::{AgentPath, on};
-use super::history::{Reading, Wanted};
+use super::history::Sighting;
 use super::questions::Question;
 use super::store::MongoStore;
 use super::updates::{self, First};
@@ -65,12 +64,8 @@ impl MongoStore {
                 }
             }
             let question = Question { message_id: Some(message_id), ..Question::default() };
-            let reading = Reading { session_id, path: &path, wanted: Wanted::Look { id: message_id, question: &question } };
-            let found = self.read(&reading).await?.ok_or(Error::NotFound(Entity::Session))?;
-            let look = answer::look(&found.found)?;
-            look.require_agent()?;
-            let blocks = found.blocks.with_id();
-            match (&found.archive, look.message) {
+            let Sighting { look, archive, blocks } = self.sight(session_id, &path, message_id, &question).await?;
+            match (&archive, look.message) {
                 // Nobody changes what is on its way, so it gets there first.
                 (Some(_), Some(_)) if look.is_sealed => self.finish_move(session_id, &path).await?,
                 (Some(archive), message) if !blocks.archived.is_empty() => {
