@@ -126,14 +126,9 @@ impl MongoStore {
         if self.append_known(&mut state, session_id, &path, &append, write.expected, adds).await.map_err(Failure::into_error)?.is_some() {
             return Ok(Appended::New);
         }
-        // An archive in which the id is not, whatever ids it has.
-        let mut searched: Option<Document> = None;
+        let mut is_free = not_archived(&path, id);
         for attempt in 0..ATTEMPTS {
             make_way(attempt).await;
-            let is_free = match searched.take() {
-                Some(archive) => archive,
-                None => not_archived(&path, id),
-            };
             if self.append_in_any_state(&mut state, session_id, &path, &append, write.expected, adds, is_free).await?.is_some() {
                 return Ok(Appended::New);
             }
@@ -144,10 +139,13 @@ impl MongoStore {
                 return Ok(Appended::Taken(read::message(taken, omit)?.dated(None)));
             }
             self.settle(session_id, &found.look, write.expected, adds).await?;
-            if let Some(archive) = found.archive {
-                append.now = append.now.max(archive.latest.unwrap_or(append.now));
-                searched = (id <= archive.top).then(|| is_as_searched(&path, &archive));
-            }
+            // Nothing is older than the archive.
+            append.now = append.now.max(found.archive.as_ref().and_then(|archive| archive.latest).unwrap_or(append.now));
+            is_free = match found.archive {
+                // It has such ids, and this one is none of them.
+                Some(archive) if id <= archive.top => is_as_searched(&path, &archive),
+                _ => not_archived(&path, id),
+            };
         }
         Err(contended())
     }
