@@ -8,7 +8,7 @@ use super::answer::Repeat;
 use super::archive::blocks::BLOCK_BYTES;
 use super::archive::conditions::{is_as_searched, last_mover, not_archived};
 use super::archive::{Archive, count, is_moving, number, position};
-use super::attempts::{ATTEMPTS, contended, make_way};
+use super::attempts::{ATTEMPTS, back_off, contended};
 use super::conditions::{RESERVE, checked_size, has_room, known_session, session};
 use super::error::Failure;
 use super::expressions::{AgentPath, is_object, on};
@@ -73,7 +73,7 @@ impl Append {
     }
 
     /// The first id and the time that the messages get behind those that are known; none if they do not belong there.
-    fn behind(&self, agent: &KnownAgent) -> Option<(i64, Timestamp)> {
+    fn follows(&self, agent: &KnownAgent) -> Option<(i64, Timestamp)> {
         match self.ids {
             Ids::Given(id) => (id > agent.highest && self.now >= agent.latest).then_some((id, self.now)),
             Ids::Next => {
@@ -128,7 +128,7 @@ impl MongoStore {
         }
         let mut is_free = not_archived(&path, id);
         for attempt in 0..ATTEMPTS {
-            make_way(attempt).await;
+            back_off(attempt).await;
             if self.append_in_any_state(&mut state, session_id, &path, &append, write.expected, adds, is_free).await?.is_some() {
                 return Ok(Appended::New);
             }
@@ -138,7 +138,7 @@ impl MongoStore {
                 // Only its content counts, so any time will do.
                 return Ok(Appended::Taken(read::message(taken, omit)?.dated(None)));
             }
-            self.settle(session_id, &found.look, write.expected, adds).await?;
+            self.check_and_make_room(session_id, &found.look, write.expected, adds).await?;
             // Nothing is older than the archive.
             append.now = append.now.max(found.archive.as_ref().and_then(|archive| archive.latest).unwrap_or(append.now));
             is_free = match found.archive {
@@ -168,7 +168,7 @@ impl MongoStore {
             return Ok(first);
         }
         for attempt in 0..ATTEMPTS {
-            make_way(attempt).await;
+            back_off(attempt).await;
             let left = self.append_in_any_state(&mut state, session_id, &path, &append, write.expected, adds, Document::new()).await?;
             if let Some(highest) = left {
                 return Ok(highest - (append.count() - 1));
@@ -179,7 +179,7 @@ impl MongoStore {
             if let (Some(repeat), Some(key)) = (&look.repeat, &append.key) {
                 return repeat.answer(key);
             }
-            self.settle(session_id, &look, write.expected, adds).await?;
+            self.check_and_make_room(session_id, &look, write.expected, adds).await?;
             if look.highest > append.last_free() {
                 return Err(no_next_id());
             }
@@ -203,7 +203,7 @@ impl MongoStore {
         let Some((known, agent)) = state.known(path.agent_id()) else { return Ok(None) };
         let is_expected = expected.is_none_or(|expected| expected == known.revision);
         let size = known.size.saturating_add(adds);
-        let Some((first, now)) = append.behind(&agent).filter(|_| is_expected && size.saturating_add(RESERVE) <= MAX_DOCUMENT) else {
+        let Some((first, now)) = append.follows(&agent).filter(|_| is_expected && size.saturating_add(RESERVE) <= MAX_DOCUMENT) else {
             return Ok(None);
         };
         let mut filter = known_session(session_id, known.revision);

@@ -13,7 +13,7 @@ pub(crate) fn contended() -> Error {
 }
 
 /// Waits before another attempt, the longer the more there have been, so that those who are in each other's way get out of it.
-pub(crate) async fn make_way(attempt: usize) {
+pub(crate) async fn back_off(attempt: usize) {
     const FREE: usize = 2;
     if let Some(more) = attempt.checked_sub(FREE) {
         tokio::time::sleep(Duration::from_micros(500).saturating_mul(u32::try_from(more).unwrap_or(u32::MAX))).await;

@@ -1,7 +1,7 @@
 //! The calls of a store, each put together from the parts of this module.
 
 use super::answer;
-use super::attempts::{ATTEMPTS, contended, make_way};
+use super::attempts::{ATTEMPTS, back_off, contended};
 use super::conditions::{self, checked_size};
 use super::error::Failure;
 use super::expressions::{AgentPath, is_object, on};
@@ -49,7 +49,7 @@ impl Store for MongoStore {
         let update = doc! { "$set": set, "$max": { "updated_at": date(write.at) }, "$inc": { "revision": 1_i64 } };
         let mut state = self.sessions.turn(session_id).await;
         for attempt in 0..ATTEMPTS {
-            make_way(attempt).await;
+            back_off(attempt).await;
             let mut filter = conditions::session(session_id, write.expected);
             filter.extend(on(path.agent(), doc! { "$exists": false }));
             filter.insert("$expr", conditions::has_room(adds));
@@ -63,7 +63,7 @@ impl Store for MongoStore {
                     if look.agent {
                         return Err(Error::AlreadyExists(Entity::Agent));
                     }
-                    self.settle(session_id, &look, write.expected, adds).await?;
+                    self.check_and_make_room(session_id, &look, write.expected, adds).await?;
                 }
                 Err(failure) => self.relieve(failure, session_id, adds).await.map_err(Failure::into_error)?,
             }
@@ -91,7 +91,7 @@ impl Store for MongoStore {
         let update = updates::replace_agent(&path, fields, build::text(write.at)?, write.at, &data.keep);
         let mut state = self.sessions.turn(session_id).await;
         for attempt in 0..ATTEMPTS {
-            make_way(attempt).await;
+            back_off(attempt).await;
             let mut filter = conditions::session(session_id, write.expected);
             filter.extend(on(path.agent(), is_object()));
             match self.update(filter, update.clone()).await {
@@ -102,7 +102,7 @@ impl Store for MongoStore {
                 Ok(false) => {
                     let look = self.look(session_id, Some(&path), &Question::default()).await?;
                     look.require_agent()?;
-                    self.settle(session_id, &look, write.expected, 0).await?;
+                    self.check_and_make_room(session_id, &look, write.expected, 0).await?;
                 }
                 Err(failure) => self.relieve(failure, session_id, adds).await.map_err(Failure::into_error)?,
             }

@@ -1,6 +1,6 @@
 //! Opening a store: where it is, whose client it uses, what it ensures.
 
-mod known;
+mod option;
 mod uri;
 
 use super::error::failed;
@@ -187,7 +187,7 @@ fn unusable(uri: &str, error: &mongodb::error::Error) -> Error {
     let text = error.to_string().to_lowercase();
     let words: Vec<_> = text.split(|c: char| !c.is_ascii_alphanumeric()).collect();
     let options = uri.split_once('?').map_or("", |(_, options)| options).split(['&', ';']);
-    let named = options.filter_map(|option| known::find(option.split('=').next()?));
+    let named = options.filter_map(|option| option::find(option.split('=').next()?));
     let option = named.map(|known| known.name).find(|name| words.contains(&name.to_lowercase().as_str()));
     let why = match option {
         Some(option) => format!("its option `{option}` does not go together with the rest of it"),

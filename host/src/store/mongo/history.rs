@@ -13,14 +13,14 @@ use super::archive::Archive;
 use super::archive::blocks::{Outcome, WithId, behind};
 use super::archive::memory::Seen;
 use super::archive::told::Told;
-use super::attempts::{ATTEMPTS, contended, make_way};
+use super::attempts::{ATTEMPTS, back_off, contended};
 use super::expressions::AgentPath;
 use super::questions::Question;
 use super::store::{MongoStore, primary};
 use crate::error::{Entity, Error, Result};
 use crate::store::schema::read::{self, member, object};
 use crate::store::weigh::Weigh;
-use attempt::{Attempt, Blocks, Verdict};
+use attempt::{Attempt, InBlocks, Verdict};
 use mongodb::bson::RawDocumentBuf;
 use mongodb::bson::raw::{RawArray, RawBson, RawBsonRef, RawDocument};
 use wanted::Part;
@@ -34,11 +34,11 @@ pub(crate) struct Reading<'a> {
 
 /// A history in one state.
 #[derive(Debug)]
-pub(crate) struct State {
+pub(crate) struct History {
     /// What the document says.
     found: RawDocumentBuf,
     archive: Option<Archive>,
-    pub(crate) blocks: Blocks,
+    pub(crate) blocks: InBlocks,
 }
 
 /// A message and all that a write that stands on it must know.
@@ -50,7 +50,7 @@ pub(crate) struct Sighting {
     pub(crate) blocks: WithId,
 }
 
-impl State {
+impl History {
     fn of(attempt: Attempt) -> Self {
         Self { found: attempt.found, archive: attempt.told.archive, blocks: attempt.blocks }
     }
@@ -70,7 +70,7 @@ impl State {
     /// The message with the wanted id: the first one, where another program has stored it twice.
     pub(crate) fn message(&self) -> Result<Option<&RawDocument>> {
         match &self.blocks {
-            Blocks::Id(WithId { archived, .. }) if !archived.is_empty() => Ok(archived.first().map(|archived| &*archived.message)),
+            InBlocks::Id(WithId { archived, .. }) if !archived.is_empty() => Ok(archived.first().map(|archived| &*archived.message)),
             _ => object(&self.found, "message"),
         }
     }
@@ -86,12 +86,12 @@ impl Sighting {
 
 impl MongoStore {
     /// Reads a history. None if there is no such session.
-    pub(crate) async fn read(&self, reading: &Reading<'_>) -> Result<Option<State>> {
+    pub(crate) async fn read(&self, reading: &Reading<'_>) -> Result<Option<History>> {
         let Reading { session_id, path, wanted } = reading;
         let mut guess = self.memory.seen(session_id, path.agent_id());
         let mut unfit: Option<Told> = None;
         for attempt in 0..ATTEMPTS {
-            make_way(attempt).await;
+            back_off(attempt).await;
             // What a secondary says can be older than the blocks.
             let is_primary = wanted.is_look() || attempt > 0;
             let Some(mut attempt) = self.attempt(reading, guess, is_primary).await? else { return Ok(None) };
@@ -101,13 +101,13 @@ impl MongoStore {
                 verdict = attempt.judge(wanted, unfit.as_ref());
             }
             match verdict {
-                Verdict::Answer => return Ok(Some(State::of(attempt))),
+                Verdict::Answer => return Ok(Some(History::of(attempt))),
                 Verdict::AnswerWithGaps => {
                     tracing::warn!(session_id, agent_id = path.agent_id(), "blocks of the archive are missing; `check` names them");
-                    return Ok(Some(State::of(attempt)));
+                    return Ok(Some(History::of(attempt)));
                 }
                 Verdict::AnswerIfUnmoved if self.read_archive(session_id, path).await? == attempt.told => {
-                    return Ok(Some(State::of(attempt)));
+                    return Ok(Some(History::of(attempt)));
                 }
                 Verdict::Refuse => return Err(behind(session_id)),
                 Verdict::ReadAgain => unfit = Some(attempt.told),
@@ -122,7 +122,7 @@ impl MongoStore {
     /// Looks at the message with an id and at its agent, on the primary, because no write has gone through.
     pub(crate) async fn sight(&self, session_id: &str, path: &AgentPath, id: i64, question: &Question<'_>) -> Result<Sighting> {
         let reading = Reading { session_id, path, wanted: Wanted::Look { id, question } };
-        let State { found, archive, blocks } = self.read(&reading).await?.ok_or(Error::NotFound(Entity::Session))?;
+        let History { found, archive, blocks } = self.read(&reading).await?.ok_or(Error::NotFound(Entity::Session))?;
         let look = answer::look(&found)?;
         look.require_agent()?;
         Ok(Sighting { look, archive, blocks: blocks.with_id() })
@@ -162,12 +162,12 @@ impl MongoStore {
         Ok(())
     }
 
-    async fn read_part(&self, reading: &Reading<'_>, archive: &Archive, part: &Part) -> Result<(Blocks, Outcome)> {
+    async fn read_part(&self, reading: &Reading<'_>, archive: &Archive, part: &Part) -> Result<(InBlocks, Outcome)> {
         let Reading { session_id, wanted, .. } = reading;
         match part {
             Part::Id(id) => match self.with_id(session_id, Some(archive), *id, wanted.omit()).await? {
-                Some(found) => Ok((Blocks::Id(found), Outcome::Complete)),
-                None => Ok((Blocks::Id(WithId::default()), Outcome::Newer)),
+                Some(found) => Ok((InBlocks::Id(found), Outcome::Complete)),
+                None => Ok((InBlocks::Id(WithId::default()), Outcome::Newer)),
             },
             Part::Places(places) => {
                 let limit = match wanted {
@@ -182,7 +182,7 @@ impl MongoStore {
                     if taken > limit { Err(Error::TooLarge { size: taken as u64, limit: limit as u64 }) } else { Ok(()) }
                 };
                 let outcome = self.archived_at(session_id, archive, places.clone(), wanted.omit(), take).await?;
-                Ok((Blocks::Page(parts.into_iter().rev().flatten().collect()), outcome))
+                Ok((InBlocks::Page(parts.into_iter().rev().flatten().collect()), outcome))
             }
         }
     }

@@ -9,14 +9,14 @@ use mongodb::{Collection, IndexModel};
 use std::time::Duration;
 
 /// How long opening a store waits for its indexes. They go on being built after that.
-const PATIENCE: Duration = Duration::from_secs(10);
+const INDEX_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Ensures the indexes on `created_at`, `updated_at` and each metadata field. The repository works without them, so an index that cannot
 /// be made is logged and does not stop anything.
 pub(crate) async fn ensure(collection: &Collection<RawDocumentBuf>, metadata_fields: Vec<String>) {
     // A task of its own, because a driver call must not be dropped midway.
     let ensuring = tokio::spawn(ensure_all(collection.clone(), metadata_fields));
-    if tokio::time::timeout(PATIENCE, ensuring).await.is_err() {
+    if tokio::time::timeout(INDEX_PATIENCE, ensuring).await.is_err() {
         tracing::warn!("the indexes are not there yet; they are ensured in the background");
     }
 }

@@ -20,7 +20,7 @@ use tokio::sync::OwnedMutexGuard;
 const SESSIONS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 
 /// Agents of one session that are remembered; then the one is forgotten that was used least recently.
-const AGENTS: usize = 256;
+const AGENTS_OF_SESSION: usize = 256;
 
 /// How many appends go without trying the known state after it was wrong often. Each miss doubles the number.
 const MOST_SKIPPED: u32 = 64;
@@ -117,7 +117,7 @@ impl State {
             Some(agent) => drop(agents.put(agent_id.to_owned(), agent)),
             None => drop(agents.pop(agent_id)),
         }
-        if agents.len() > AGENTS {
+        if agents.len() > AGENTS_OF_SESSION {
             agents.pop_lru();
         }
         self.known = Some(Known { revision, size, agents });

@@ -15,8 +15,8 @@ impl MongoStore {
         let AgentRef { session: session_id, agent: agent_id } = agent;
         let path = AgentPath::new(agent_id);
         let reading = Reading { session_id, path: &path, wanted: Wanted::Message { id: message_id, omit } };
-        let Some(state) = self.read(&reading).await? else { return Ok(None) };
-        let Some(message) = state.message()? else { return Ok(None) };
+        let Some(history) = self.read(&reading).await? else { return Ok(None) };
+        let Some(message) = history.message()? else { return Ok(None) };
         let found = read::message(message, omit)?;
         if found.has_omitted() {
             self.memory.saw_hidden(session_id, agent_id);
@@ -30,13 +30,13 @@ impl MongoStore {
         let path = AgentPath::new(agent_id);
         let Page { offset, limit, max_bytes } = page;
         let reading = Reading { session_id, path: &path, wanted: Wanted::Page { offset, limit, omit, max_bytes } };
-        let Some(state) = self.read(&reading).await? else { return Ok(Vec::new()) };
-        let recent = state.recent(offset, limit)?.into_iter().flatten().filter_map(Result::ok);
+        let Some(history) = self.read(&reading).await? else { return Ok(Vec::new()) };
+        let recent = history.recent(offset, limit)?.into_iter().flatten().filter_map(Result::ok);
         let recent = read::messages(recent, omit);
         if recent.iter().any(Undated::has_omitted) {
             self.memory.saw_hidden(session_id, agent_id);
         }
-        let mut page = state.blocks.page();
+        let mut page = history.blocks.page();
         page.extend(recent);
         self.dated(session_id, &path, page).await
     }

@@ -9,7 +9,7 @@ fn moving(path: &AgentPath) -> Document {
 }
 
 /// The recent messages behind those that are on their way to the archive.
-fn not_archived(path: &AgentPath) -> Document {
+fn messages_in_document(path: &AgentPath) -> Document {
     doc! { "$concatArrays": [moving(path), array(path.value("messages"))] }
 }
 
@@ -42,7 +42,7 @@ pub(crate) fn archive(path: &AgentPath) -> Document {
 pub(crate) fn message(path: &AgentPath, message_id: i64, omit: &[String], (layout, hidden): (Layout, Hidden)) -> Document {
     let messages = match layout {
         Layout::Plain => array(path.value("messages")),
-        Layout::Any => not_archived(path),
+        Layout::Any => messages_in_document(path),
     };
     let mut question = archive(path);
     let omit = ask_for_hidden(&mut question, path, omit, hidden);
@@ -122,7 +122,7 @@ pub(crate) fn look(path: Option<&AgentPath>, question: &Question<'_>) -> Documen
             project.insert("highest", doc! { "$cond": [is_agent, highest_id(path), -1] });
         }
         if let Some(message_id) = message_id {
-            project.insert("message", without_fields(first_message(not_archived(path), message_id), omit));
+            project.insert("message", without_fields(first_message(messages_in_document(path), message_id), omit));
             project.insert("sealed", doc! { "$type": first_message(moving(path), message_id) });
         }
         if let Some(key) = key {
@@ -158,13 +158,13 @@ pub(crate) fn to_move(path: &AgentPath) -> Document {
     let size = doc! { "$cond": [{ "$eq": [{ "$type": "$$this" }, "object"] }, { "$bsonSize": "$$this" }, 1] };
     let claimed = path.value("archive.claimed");
     // By the server's clock, which has set the time, too.
-    let claimed = doc! { "$cond": [{ "$eq": [{ "$type": &claimed }, "date"] }, { "$subtract": ["$$NOW", &claimed] }, Bson::Null] };
+    let claim_age = doc! { "$cond": [{ "$eq": [{ "$type": &claimed }, "date"] }, { "$subtract": ["$$NOW", &claimed] }, Bson::Null] };
     let mut question = archive(path);
     question.extend(doc! {
         "agent": { "$type": format!("${}", path.agent()) },
         // Also what is no archive of ours.
         "kind": { "$type": path.value("archive") },
-        "claimed": claimed,
+        "claim_age": claim_age,
         "bytes": messages_size(path),
         "sizes": { "$map": { "input": in_order(array(path.value("messages")), |all| Bson::from(all)), "in": size } },
     });
@@ -172,7 +172,7 @@ pub(crate) fn to_move(path: &AgentPath) -> Document {
 }
 
 /// How many messages each agent has in the document, how large they are, and what is on its way to the archive.
-pub(crate) fn layout() -> Document {
+pub(crate) fn sizes() -> Document {
     let (messages, moving) = ("$$this.v.messages", "$$this.v.moving.messages");
     let count = |array: &str| doc! { "$cond": [{ "$isArray": [array] }, { "$size": array }, 0] };
     let of_moving = |figure: Document| doc! { "$cond": [{ "$isArray": ["$$this.v.moving.cuts"] }, figure, 0] };

@@ -3,7 +3,7 @@
 use super::archive::blocks::{Archived, WithId};
 use super::archive::conditions::{not_archived, unmoved, unwritten};
 use super::archive::{Archive, Patch};
-use super::attempts::{ATTEMPTS, contended, make_way};
+use super::attempts::{ATTEMPTS, back_off, contended};
 use super::conditions::{checked_size, session};
 use super::error::Failure;
 use super::expressions::{AgentPath, on};
@@ -90,7 +90,7 @@ impl MongoStore {
             _ => Next::InDocument(not_archived(path, message_id)),
         };
         for attempt in 0..ATTEMPTS {
-            make_way(attempt).await;
+            back_off(attempt).await;
             if let Next::InDocument(condition) = next {
                 next = self.replace_in_document(&new, condition, adds).await?;
             }

@@ -13,7 +13,7 @@ use crate::store::schema::read::{self, corrupt};
 use crate::store::transfer::Imported;
 use crate::store::transfer::out::Out;
 use crate::store::transfer::parts::Part;
-use assembly::{Assembled, Assembly, Blocks};
+use assembly::{Assembled, Assembly, NewBlocks};
 use mongodb::bson::raw::RawBsonRef;
 use mongodb::bson::{RawDocumentBuf, doc};
 use mongodb::error::ErrorKind;
@@ -157,7 +157,7 @@ impl MongoStore {
     }
 
     /// Removes the blocks of a session that was not stored.
-    async fn forget_blocks(&self, blocks: &Blocks) -> Result<()> {
+    async fn forget_blocks(&self, blocks: &NewBlocks) -> Result<()> {
         self.remove_blocks(&blocks.session_id, &blocks.archives).await.map(drop)
     }
 

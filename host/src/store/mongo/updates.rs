@@ -173,16 +173,16 @@ impl Append {
         appended.insert(path.field("messages"), all);
         let messages = path.value("messages");
         let sorted = in_order(messages.as_str(), |all| Bson::from(all));
-        let mut settled = doc! { "updated_at": latest(String::from("$updated_at"), of("now")), "revision": next_revision() };
-        settled.insert(path.field("updated_at"), latest(path.value("updated_at"), of("now")));
-        settled.insert(path.field("messages"), doc! { "$cond": [of("in_order"), &messages, sorted] });
-        settled.insert(path.field("in_order"), doc! { "$size": &messages });
+        let mut completed = doc! { "updated_at": latest(String::from("$updated_at"), of("now")), "revision": next_revision() };
+        completed.insert(path.field("updated_at"), latest(path.value("updated_at"), of("now")));
+        completed.insert(path.field("messages"), doc! { "$cond": [of("in_order"), &messages, sorted] });
+        completed.insert(path.field("in_order"), doc! { "$size": &messages });
         if let Some(key) = &self.key {
             let append = remembered(key, doc! { "$toLong": of("first") });
             let appends = doc! { "$concatArrays": [{ "$ifNull": [path.value("appends"), []] }, [append]] };
-            settled.insert(path.field("appends"), doc! { "$slice": [appends, -remembered_appends()] });
+            completed.insert(path.field("appends"), doc! { "$slice": [appends, -remembered_appends()] });
         }
-        vec![doc! { "$set": { APPEND: begun } }, doc! { "$set": appended }, doc! { "$set": settled }, doc! { "$unset": APPEND }]
+        vec![doc! { "$set": { APPEND: begun } }, doc! { "$set": appended }, doc! { "$set": completed }, doc! { "$unset": APPEND }]
     }
 }
 

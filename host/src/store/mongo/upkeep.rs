@@ -17,7 +17,7 @@ const MOVERS: usize = 2;
 const WAITING: usize = 1024;
 
 /// How long `close` lets the upkeep come to its end. A move that takes longer stops at its next step, and a later one completes it.
-const PATIENCE: Duration = Duration::from_secs(10);
+const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
 
 type Agents = Mutex<HashMap<AgentRef, Waiting>>;
 
@@ -141,9 +141,9 @@ impl Upkeep {
     /// Waits for what is under way. Nothing begins any more.
     pub(crate) async fn end(&self) {
         self.is_closing.store(true, Ordering::Relaxed);
-        if tokio::time::timeout(PATIENCE, self.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(CLOSE_PATIENCE, self.tasks.wait()).await.is_err() {
             self.over.cancel();
-            if tokio::time::timeout(PATIENCE, self.tasks.wait()).await.is_err() {
+            if tokio::time::timeout(CLOSE_PATIENCE, self.tasks.wait()).await.is_err() {
                 tracing::warn!("messages were still on their way to the archive when the store was closed; a later move completes it");
             }
         }

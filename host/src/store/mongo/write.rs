@@ -1,7 +1,7 @@
 //! What all writes share: the look at a session when an attempt has matched nothing, and what can be done about what it finds.
 
 use super::answer::{self, Look};
-use super::attempts::{ATTEMPTS, contended, make_way};
+use super::attempts::{ATTEMPTS, back_off, contended};
 use super::conditions::{RESERVE, has_room, session};
 use super::error::Failure;
 use super::expressions::{AgentPath, on};
@@ -32,12 +32,12 @@ impl MongoStore {
     /// Checks that the session is there, at the revision that a write which changes nothing expects.
     pub(crate) async fn require_session(&self, session_id: &str, expected: Option<u64>) -> Result<()> {
         let look = self.look(session_id, None, &Question::default()).await?;
-        self.settle(session_id, &look, expected, 0).await
+        self.check_and_make_room(session_id, &look, expected, 0).await
     }
 
     /// Judges by a look what else stands in the way of a write that adds so many bytes; makes room for it where that is possible. If it
     /// returns, the write could go through now.
-    pub(crate) async fn settle(&self, session_id: &str, look: &Look, expected: Option<u64>, adds: u64) -> Result<()> {
+    pub(crate) async fn check_and_make_room(&self, session_id: &str, look: &Look, expected: Option<u64>, adds: u64) -> Result<()> {
         require_revision(expected, look.revision)?;
         let needs = adds.saturating_add(RESERVE);
         if adds > 0 && look.size.saturating_add(needs) > MAX_DOCUMENT { self.make_room(session_id, needs, adds).await } else { Ok(()) }
@@ -54,7 +54,7 @@ impl MongoStore {
         is_append: bool,
     ) -> Result<(), Failure> {
         for attempt in 0..ATTEMPTS {
-            make_way(attempt).await;
+            back_off(attempt).await;
             let mut filter = session(session_id, expected);
             if is_append {
                 filter.insert("$expr", has_room(adds));
@@ -67,7 +67,9 @@ impl MongoStore {
                 Ok(false) => {
                     let question = Question { grows: true, ..Question::default() };
                     let look = self.look(session_id, None, &question).await.map_err(Failure::Other)?;
-                    self.settle(session_id, &look, expected, if is_append { adds } else { 0 }).await.map_err(Failure::Other)?;
+                    self.check_and_make_room(session_id, &look, expected, if is_append { adds } else { 0 })
+                        .await
+                        .map_err(Failure::Other)?;
                 }
                 Err(failure) => self.relieve(failure, session_id, adds).await?,
             }

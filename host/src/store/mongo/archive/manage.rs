@@ -2,10 +2,10 @@
 
 use super::blocks::{Outcome, behind, incomplete};
 use super::moving::{Down, Haste};
-use super::room::{ArchivedAgent, Layout};
+use super::room::{ArchivedAgent, Sizes};
 use super::{Archive, position};
 use crate::error::{Error, Result};
-use crate::store::mongo::attempts::{ATTEMPTS, contended, make_way};
+use crate::store::mongo::attempts::{ATTEMPTS, back_off, contended};
 use crate::store::mongo::conditions::RESERVE;
 use crate::store::mongo::expressions::{AgentPath, array, in_order, on};
 use crate::store::mongo::questions::Question;
@@ -33,7 +33,7 @@ impl MongoStore {
     ///
     /// Those that any call can end in.
     pub async fn archive_status(&self, session_id: &str) -> Result<Option<Vec<ArchivedAgent>>> {
-        let Some(Layout { mut agents, .. }) = self.layout(session_id).await? else { return Ok(None) };
+        let Some(Sizes { mut agents, .. }) = self.sizes(session_id).await? else { return Ok(None) };
         for agent in &mut agents {
             let path = AgentPath::new(&agent.agent_id);
             let Some(archive) = self.read_archive(session_id, &path).await?.archive.filter(|archive| archive.count > 0) else { continue };
@@ -53,7 +53,7 @@ impl MongoStore {
         let Some(after) = self.archive_after else {
             return Err(Error::InvalidArgument(String::from("archive after: is never, so there is nothing to move")));
         };
-        let Some(Layout { agents, .. }) = self.layout(session_id).await? else { return Ok(None) };
+        let Some(Sizes { agents, .. }) = self.sizes(session_id).await? else { return Ok(None) };
         let mut moved = 0;
         for agent in agents.into_iter().filter(|agent| agent.bytes > after || agent.moving_bytes > 0) {
             moved += self.archive_down_to(session_id, &agent.agent_id, Down::to(after), Haste::Now).await?;
@@ -91,7 +91,7 @@ impl MongoStore {
     async fn fold_back(&self, session_id: &str, path: &AgentPath) -> Result<u64> {
         let mut last: Option<Archive> = None;
         for attempt in 0..ATTEMPTS {
-            make_way(attempt).await;
+            back_off(attempt).await;
             let Some(archive) = self.read_archive(session_id, path).await?.archive else { return Ok(0) };
             let mut parts: Vec<Vec<RawBson>> = Vec::new();
             let take = |_, part| {

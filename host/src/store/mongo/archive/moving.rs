@@ -5,7 +5,7 @@ use super::conditions::same_mover;
 use super::{Archive, count, is_moving, number};
 use crate::error::{Error, Result};
 use crate::store::AgentRef;
-use crate::store::mongo::attempts::{ATTEMPTS, contended, make_way};
+use crate::store::mongo::attempts::{ATTEMPTS, back_off, contended};
 use crate::store::mongo::expressions::{AgentPath, on};
 use crate::store::mongo::questions;
 use crate::store::mongo::store::{MongoStore, primary};
@@ -20,7 +20,7 @@ const TURN: Duration = Duration::from_secs(5);
 const SHORT_TURN: Duration = Duration::from_millis(250);
 
 /// How often who waits for a mover looks whether it has come to its end.
-const LOOK: Duration = Duration::from_millis(10);
+const POLL: Duration = Duration::from_millis(10);
 
 /// How much one move seals, in bytes, unless one message alone is more: a mover holds it in memory.
 const SEALED_BYTES: u64 = 8 * 1024 * 1024;
@@ -53,8 +53,8 @@ impl Down {
 struct Sight {
     archive: Option<Archive>,
     is_moving: bool,
-    /// How long ago the last mover took its number, if it has not come to an end.
-    claimed: Option<Duration>,
+    /// How long ago the last mover took its number; none if that one has come to its end.
+    claim_age: Option<Duration>,
     /// The size of the recent messages, in bytes.
     bytes: u64,
     /// The size of each of them, in the order of their times.
@@ -78,16 +78,16 @@ impl MongoStore {
         let (mut moved, mut misses) = (0, 0);
         let turn = if haste == Haste::Polite { TURN } else { SHORT_TURN };
         while !self.upkeep.is_over() {
-            make_way(misses).await;
+            back_off(misses).await;
             let Some(sight) = self.look_to_move(session_id, &path).await? else { break };
             let enough = if moved == 0 { beyond } else { target };
             if !sight.is_moving && sight.bytes <= enough {
                 break;
             }
-            if sight.claimed.is_some_and(|claimed| claimed < turn) {
+            if sight.claim_age.is_some_and(|age| age < turn) {
                 match haste {
                     Haste::Polite => break,
-                    Haste::Now => tokio::time::sleep(LOOK).await,
+                    Haste::Now => tokio::time::sleep(POLL).await,
                 }
                 continue;
             }
@@ -153,7 +153,7 @@ impl MongoStore {
         Ok(Some(Sight {
             is_moving: archive.is_some() && is_moving(&found)?,
             // A claim from the future is that of a server whose clock was ahead: no turn, or it would last until the clocks agree.
-            claimed: number(&found, "claimed")?.and_then(|millis| u64::try_from(millis).ok()).map(Duration::from_millis),
+            claim_age: number(&found, "claim_age")?.and_then(|millis| u64::try_from(millis).ok()).map(Duration::from_millis),
             bytes: count(&found, "bytes")?,
             sizes: sizes.into_iter().map(size).collect::<Result<_>>()?,
             archive,

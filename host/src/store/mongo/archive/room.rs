@@ -38,7 +38,7 @@ pub struct ArchivedAgent {
 }
 
 /// What a session's document holds.
-pub(super) struct Layout {
+pub(super) struct Sizes {
     pub(super) agents: Vec<ArchivedAgent>,
     /// The size of the document, in bytes.
     pub(super) size: u64,
@@ -48,7 +48,7 @@ impl MongoStore {
     /// Frees room in a session's document for a write that adds some bytes and needs some more than the document has.
     pub(crate) async fn make_room(&self, session_id: &str, needs: u64, adds: u64) -> Result<()> {
         // The size is that of now: a move that has come to its end since the write was refused has made room.
-        let Some(Layout { mut agents, size }) = self.layout(session_id).await? else { return Ok(()) };
+        let Some(Sizes { mut agents, size }) = self.sizes(session_id).await? else { return Ok(()) };
         let size = size.saturating_add(needs);
         let too_large = || Error::TooLarge { size, limit: MAX_DOCUMENT };
         if self.archive_after.is_none() || adds.saturating_add(RESERVE) > MAX_DOCUMENT {
@@ -82,8 +82,8 @@ impl MongoStore {
     }
 
     /// How many messages each agent of a session has in its document, and how large they are.
-    pub(super) async fn layout(&self, session_id: &str) -> Result<Option<Layout>> {
-        let Some(found) = self.find(session_id, questions::layout(), Some(primary())).await? else { return Ok(None) };
+    pub(super) async fn sizes(&self, session_id: &str) -> Result<Option<Sizes>> {
+        let Some(found) = self.find(session_id, questions::sizes(), Some(primary())).await? else { return Ok(None) };
         let agents = read::documents(&found, "agents", "agent", |agent| {
             let Some(RawBsonRef::String(agent_id)) = member(agent, "agent_id")? else { return Err(corrupt("agent")) };
             Ok(ArchivedAgent {
@@ -95,6 +95,6 @@ impl MongoStore {
                 ..ArchivedAgent::default()
             })
         });
-        Ok(Some(Layout { agents: agents?, size: count(&found, "size")? }))
+        Ok(Some(Sizes { agents: agents?, size: count(&found, "size")? }))
     }
 }

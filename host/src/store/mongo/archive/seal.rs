@@ -53,9 +53,9 @@ impl MongoStore {
             // Null is no archive either.
             None => on(path.field("archive"), Bson::Null),
         });
-        let before = self.find_and_update(filter, seal(path, cuts), path).await?;
+        let before = self.find_and_update(filter, sealing(path, cuts), path).await?;
         let Some(found) = before else { return Ok(None) };
-        let sealed = sealed(&found)?;
+        let sealed = read_sealed(&found)?;
         let bytes = documents(&sealed.messages).map(|message| message.as_bytes().len() as u64).sum();
         self.sessions.moved(session_id, path.agent_id(), Move { messages: messages as u64, bytes, freed: 0, mover: Some(sealed.mover()) });
         Ok(Some(sealed))
@@ -70,7 +70,7 @@ impl MongoStore {
         update.insert("$inc", on(path.field("archive.fence"), 1_i64));
         update.insert("$currentDate", on(path.field("archive.claimed"), true));
         let Some(found) = self.find_and_update(filter, update, path).await? else { return Ok(None) };
-        let sealed = sealed(&found)?;
+        let sealed = read_sealed(&found)?;
         self.sessions.moved(session_id, path.agent_id(), Move { mover: Some(sealed.mover()), ..Move::default() });
         Ok(Some(sealed))
     }
@@ -96,7 +96,7 @@ impl MongoStore {
 }
 
 /// Reads what a mover got.
-fn sealed(found: &RawDocument) -> Result<Sealed> {
+fn read_sealed(found: &RawDocument) -> Result<Sealed> {
     let archive = Archive::of(found)?.ok_or_else(|| corrupt("archive"))?;
     let Some(RawBsonRef::Document(moving)) = member(found, "moving")? else { return Err(corrupt("archive")) };
     let (Some(RawBsonRef::Array(messages)), Some(RawBsonRef::Array(cuts))) = (member(moving, "messages")?, member(moving, "cuts")?) else {
@@ -112,7 +112,7 @@ fn sealed(found: &RawDocument) -> Result<Sealed> {
 }
 
 /// Takes the oldest messages out of the recent ones, for the mover with the next number. Makes the archive where there is none.
-fn seal(path: &AgentPath, cuts: &[usize]) -> Vec<Document> {
+fn sealing(path: &AgentPath, cuts: &[usize]) -> Vec<Document> {
     let count = i32::try_from(cuts.iter().sum::<usize>()).unwrap_or(i32::MAX);
     let cuts: Vec<i32> = cuts.iter().map(|cut| i32::try_from(*cut).unwrap_or(i32::MAX)).collect();
     let messages = path.value("messages");

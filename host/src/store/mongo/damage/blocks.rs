@@ -16,14 +16,14 @@ use std::ops::Range;
 use std::time::Duration;
 
 /// Missing positions that one finding names.
-const NAMED: usize = 5;
+const NAMED_PLACES: usize = 5;
 
 /// How often, and how far apart, `check` looks for an update that is not in its block: the writer of it needs some milliseconds.
 const LOOKS: u32 = 5;
-const LOOK: Duration = Duration::from_millis(100);
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// The blocks of one archive, as they were read.
-struct Blocks {
+struct ArchiveBlocks {
     archive: ObjectId,
     session_id: String,
     /// The positions of each block, in their order.
@@ -53,7 +53,7 @@ impl MongoStore {
         let find = self.archive.find(doc! {}).projection(figures).sort(doc! { "_id": 1 }).hint(Hint::Keys(doc! { "_id": 1 }));
         let mut cursor = find.selection_criteria(primary()).await.map_err(failed)?;
         let mut seen = HashSet::new();
-        let mut blocks: Option<Blocks> = None;
+        let mut blocks: Option<ArchiveBlocks> = None;
         while cursor.advance().await.map_err(failed)? {
             let block = cursor.current();
             let place = object(block, "_id").ok().flatten().map(|id| (id.get_object_id("archive"), count(id, "first")));
@@ -66,7 +66,7 @@ impl MongoStore {
                 self.damage_in_archive(done, found).await?;
             }
             seen.insert(archive);
-            let blocks = blocks.get_or_insert_with(|| Blocks {
+            let blocks = blocks.get_or_insert_with(|| ArchiveBlocks {
                 archive,
                 session_id: session_id.to_owned(),
                 places: Vec::new(),
@@ -90,8 +90,8 @@ impl MongoStore {
     }
 
     /// Compares an archive's blocks with what the session's document tells of them.
-    async fn damage_in_archive(&self, blocks: Blocks, found: &mut impl FnMut(Finding)) -> Result<()> {
-        let Blocks { archive, session_id, places, top, latest, writes, unreadable } = blocks;
+    async fn damage_in_archive(&self, blocks: ArchiveBlocks, found: &mut impl FnMut(Finding)) -> Result<()> {
+        let ArchiveBlocks { archive, session_id, places, top, latest, writes, unreadable } = blocks;
         let owner = match self.owner(&session_id, archive).await {
             // What the agent tells of it cannot be read, which is found with the agent.
             Err(Error::Corrupt(_)) => return Ok(()),
@@ -140,7 +140,7 @@ impl MongoStore {
             if self.has_redo(session_id, told).await? {
                 return Ok(false);
             }
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(PAUSE).await;
             // An update in between was at work, and the next one may be.
             match self.owner(session_id, told.id).await? {
                 Some(Owner { archive, .. }) if archive == *told => {}
@@ -184,8 +184,8 @@ fn described(missing: &[Range<u64>]) -> String {
     let range = |range: &Range<u64>| {
         if range.end - range.start == 1 { format!("{}", range.start) } else { format!("{} to {}", range.start, range.end - 1) }
     };
-    let mut text = format!("at the positions {}", missing.iter().take(NAMED).map(range).collect::<Vec<_>>().join(", "));
-    if missing.len() > NAMED {
+    let mut text = format!("at the positions {}", missing.iter().take(NAMED_PLACES).map(range).collect::<Vec<_>>().join(", "));
+    if missing.len() > NAMED_PLACES {
         text.push_str(", …");
     }
     text

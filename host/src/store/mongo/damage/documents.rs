@@ -104,7 +104,7 @@ impl MongoStore {
         {
             found(Finding::named(named(format!("all {} archived messages are missing: the archive has no blocks", archive.count))));
         }
-        let age = number(agent, "claimed")?.and_then(|millis| u64::try_from(millis).ok()).map(Duration::from_millis);
+        let age = number(agent, "claim_age")?.and_then(|millis| u64::try_from(millis).ok()).map(Duration::from_millis);
         if flag(agent, "moving")? && age.is_none_or(|age| age > MOVER) {
             let (session_id, agent_id) = ids();
             let text = named(String::from("a move to the archive was not completed"));
@@ -141,7 +141,7 @@ fn damaged() -> Vec<Document> {
         "unsorted": unsorted,
         "archive": "$$agent.v.archive",
         "moving": { "$isArray": ["$$agent.v.moving.cuts"] },
-        "claimed": { "$cond": [is(claimed, &["date"]), { "$subtract": ["$$NOW", claimed] }, Bson::Null] },
+        "claim_age": { "$cond": [is(claimed, &["date"]), { "$subtract": ["$$NOW", claimed] }, Bson::Null] },
     };
     let has_damage = doc! { "$or": [
         "$$this.no_agent",

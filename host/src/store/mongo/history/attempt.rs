@@ -13,7 +13,7 @@ use mongodb::bson::raw::{RawBsonRef, RawDocument};
 
 /// What the blocks hold of what is wanted.
 #[derive(Debug, Default)]
-pub(crate) enum Blocks {
+pub(crate) enum InBlocks {
     /// Nothing: none of it can be in a block.
     #[default]
     Nothing,
@@ -23,7 +23,7 @@ pub(crate) enum Blocks {
     Id(WithId),
 }
 
-impl Blocks {
+impl InBlocks {
     pub(crate) fn page(self) -> Vec<Undated> {
         match self {
             Self::Page(messages) => messages,
@@ -52,7 +52,7 @@ pub(super) struct Attempt {
     pub(super) found: RawDocumentBuf,
     /// Whether that is a message with the wanted id.
     pub(super) has_message: bool,
-    pub(super) blocks: Blocks,
+    pub(super) blocks: InBlocks,
     /// What became of the reading of blocks; none if there was none.
     pub(super) outcome: Option<Outcome>,
 }
@@ -84,7 +84,7 @@ impl Attempt {
         let told = Told::of(&found)?;
         let now = seen.renewed(&found, &told);
         let has_message = member(&found, "message")?.is_some();
-        Ok(Self { seen, now, told, is_primary, found, has_message, blocks: Blocks::Nothing, outcome: None })
+        Ok(Self { seen, now, told, is_primary, found, has_message, blocks: InBlocks::Nothing, outcome: None })
     }
 
     /// The part of the blocks that has to be read, now that it is known how the agent is.
@@ -108,10 +108,10 @@ impl Attempt {
             return Verdict::AskAgain;
         }
         // Twice the same, on the primary: nobody has changed anything in between, so it stays like that.
-        let is_settled = self.is_primary && unfit == Some(&self.told);
+        let is_final = self.is_primary && unfit == Some(&self.told);
         match self.outcome {
             None => Verdict::Answer,
-            Some(Outcome::Gaps | Outcome::Newer) if !is_settled => Verdict::ReadAgain,
+            Some(Outcome::Gaps | Outcome::Newer) if !is_final => Verdict::ReadAgain,
             Some(Outcome::Gaps) => Verdict::AnswerWithGaps,
             Some(Outcome::Newer) if wanted.is_look() => Verdict::Refuse,
             Some(Outcome::Newer) => Verdict::TakeNewer,
@@ -124,7 +124,7 @@ impl Attempt {
 
     /// Whether a message was wanted that neither the blocks nor the document's answer has.
     fn is_absent(&self) -> bool {
-        matches!(&self.blocks, Blocks::Id(found) if found.archived.is_empty()) && !self.has_message
+        matches!(&self.blocks, InBlocks::Id(found) if found.archived.is_empty()) && !self.has_message
     }
 }
 

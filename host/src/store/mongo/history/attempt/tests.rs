@@ -1,4 +1,4 @@
-use super::{Attempt, Blocks, Verdict, Wanted};
+use super::{Attempt, InBlocks, Verdict, Wanted};
 use crate::store::mongo::archive::blocks::{Archived, Outcome, WithId};
 use crate::store::mongo::archive::memory::Seen;
 use crate::store::mongo::archive::told::Told;
@@ -26,9 +26,9 @@ fn seen(archive: Option<Document>) -> Seen {
     Seen { archive: told(archive).archive, layout: Layout::Plain, hidden: Hidden::None }
 }
 
-fn with_id(found: bool) -> Blocks {
+fn with_id(found: bool) -> InBlocks {
     let archived = Archived { first: 0, at: 0, block_size: 0, message: RawDocumentBuf::new() };
-    Blocks::Id(WithId { archived: Vec::from_iter(found.then_some(archived)), elsewhere: Vec::new() })
+    InBlocks::Id(WithId { archived: Vec::from_iter(found.then_some(archived)), elsewhere: Vec::new() })
 }
 
 const PAGE: Wanted<'_> = Wanted::Page { offset: 5, limit: Some(10), omit: &[], max_bytes: usize::MAX };
@@ -45,7 +45,7 @@ struct Case {
     is_primary: bool,
     /// What the document told when its blocks did not fit it.
     unfit: Option<Told>,
-    blocks: Blocks,
+    blocks: InBlocks,
     outcome: Option<Outcome>,
 }
 
@@ -60,7 +60,7 @@ impl Default for Case {
             says: doc! { "page": [] },
             is_primary: false,
             unfit: None,
-            blocks: Blocks::Page(Vec::new()),
+            blocks: InBlocks::Page(Vec::new()),
             outcome: Some(Outcome::Complete),
         }
     }
@@ -76,7 +76,7 @@ impl Case {
         Self { name, wanted, says: doc! {}, blocks: with_id(false), ..Self::default() }
     }
 
-    /// Blocks that did not fit, on the primary, twice if so.
+    /// InBlocks that did not fit, on the primary, twice if so.
     fn unfit(self, outcome: Outcome, twice: bool) -> Self {
         let unfit = twice.then(|| told(self.told.clone()));
         Self { is_primary: true, unfit, outcome: Some(outcome), ..self }
@@ -96,13 +96,13 @@ fn each_attempt_is_judged_by_what_it_has_brought() -> crate::error::Result<()> {
     let other = Some(told(Some(archive(2))));
     let cases = [
         (Case::of("all blocks are there"), Answer),
-        (Case { blocks: Blocks::Nothing, outcome: None, seen: None, told: None, ..Case::of("nothing is archived") }, Answer),
+        (Case { blocks: InBlocks::Nothing, outcome: None, seen: None, told: None, ..Case::of("nothing is archived") }, Answer),
         // A question that was guessed wrong.
         (Case { seen: None, ..Case::of("an archive that was not known") }, AskAgain),
         (Case { told: None, outcome: None, ..Case::of("an archive that is gone") }, AskAgain),
         (Case { says: doc! { "page": Bson::Null }, ..Case::of("messages out of their order") }, AskAgain),
         (Case { says: doc! { "page": [], "moving": [1] }, ..Case::of("messages on their way") }, AskAgain),
-        // Blocks that do not fit.
+        // InBlocks that do not fit.
         (Case::of("missing blocks, once").unfit(Gaps, false), ReadAgain),
         (Case::of("missing blocks, twice").unfit(Gaps, true), AnswerWithGaps),
         (Case { is_primary: false, ..Case::of("missing blocks, by a secondary").unfit(Gaps, true) }, ReadAgain),
