@@ -1,6 +1,6 @@
 //! Which agents a session has.
 
-use super::MongoStore;
+use super::store::MongoStore;
 use crate::error::{Error, Result};
 use mongodb::bson::doc;
 use mongodb::bson::raw::RawBsonRef;

@@ -4,19 +4,19 @@
 //! is one update that works in any state and tells how it left the session; that costs the server about half as much again. For a large
 //! append it is cheaper to look first.
 
+use super::answer::Repeat;
 use super::archive::blocks::BLOCK_BYTES;
-use super::archive::moving::same_mover;
-use super::archive::{Archive, is_moving};
+use super::archive::conditions::{is_as_searched, last_mover, not_archived};
+use super::archive::{Archive, count, is_moving, number, position};
+use super::attempts::{ATTEMPTS, back_off, contended};
+use super::conditions::{RESERVE, checked_size, has_room, known_session, session};
+use super::error::Failure;
 use super::expressions::{AgentPath, is_object, on};
-use super::history::{Reading, Wanted};
 use super::known::{self, KnownAgent, Mover};
 use super::questions::{self, Question};
+use super::store::{MongoStore, primary};
 use super::updates::{Append, Ids};
-use super::write::{ATTEMPTS, RESERVE, Repeat, checked_size, contended, has_room, known_session, make_way, session};
-use super::{MongoStore, answer, primary};
 use crate::error::{Entity, Error, Result};
-use crate::store::mongo::archive::{count, number, position};
-use crate::store::mongo::error::Failure;
 use crate::store::schema::build::MAX_DOCUMENT;
 use crate::store::schema::json::{date, integer, parse_object};
 use crate::store::schema::read::{self, member};
@@ -73,7 +73,7 @@ impl Append {
     }
 
     /// The first id and the time that the messages get behind those that are known; none if they do not belong there.
-    fn behind(&self, agent: &KnownAgent) -> Option<(i64, Timestamp)> {
+    fn follows(&self, agent: &KnownAgent) -> Option<(i64, Timestamp)> {
         match self.ids {
             Ids::Given(id) => (id > agent.highest && self.now >= agent.latest).then_some((id, self.now)),
             Ids::Next => {
@@ -116,7 +116,7 @@ impl Append {
 
 impl MongoStore {
     /// Appends a message unless its id is taken, in the session's document or in the archive.
-    pub(super) async fn append_one(&self, agent: &AgentRef, message: Message, omit: &[String], write: Write) -> Result<Appended> {
+    pub(crate) async fn append_one(&self, agent: &AgentRef, message: Message, omit: &[String], write: Write) -> Result<Appended> {
         let AgentRef { session: session_id, agent: agent_id } = agent;
         let (path, id) = (AgentPath::new(agent_id), message.message_id);
         let fields = vec![parse_object(&message.body)?];
@@ -126,38 +126,32 @@ impl MongoStore {
         if self.append_known(&mut state, session_id, &path, &append, write.expected, adds).await.map_err(Failure::into_error)?.is_some() {
             return Ok(Appended::New);
         }
-        // An archive in which the id is not, whatever ids it has.
-        let mut searched: Option<Document> = None;
+        let mut is_free = not_archived(&path, id);
         for attempt in 0..ATTEMPTS {
-            make_way(attempt).await;
-            let is_free = match searched.take() {
-                Some(archive) => archive,
-                None => on(path.field("archive.top"), doc! { "$not": { "$gte": id } }),
-            };
+            back_off(attempt).await;
             if self.append_in_any_state(&mut state, session_id, &path, &append, write.expected, adds, is_free).await?.is_some() {
                 return Ok(Appended::New);
             }
             let question = Question { message_id: Some(id), grows: true, ..Question::default() };
-            let reading = Reading { session_id, path: &path, wanted: Wanted::Look { id, question: &question } };
-            let found = self.read(&reading).await?.ok_or(Error::NotFound(Entity::Session))?;
-            let look = answer::look(&found.found)?;
-            look.require_agent()?;
-            let archived = found.blocks.with_id().archived.into_iter().next().map(|archived| archived.message);
-            if let Some(taken) = archived.or(look.message.clone()) {
+            let found = self.sight(session_id, &path, id, &question).await?;
+            if let Some(taken) = found.message() {
                 // Only its content counts, so any time will do.
-                return Ok(Appended::Taken(read::message(&taken, omit)?.dated(None)));
+                return Ok(Appended::Taken(read::message(taken, omit)?.dated(None)));
             }
-            self.settle(session_id, &look, write.expected, adds).await?;
-            if let Some(archive) = found.archive {
-                append.now = append.now.max(archive.latest.unwrap_or(append.now));
-                searched = (id <= archive.top).then(|| is_as_searched(&path, &archive));
-            }
+            self.check_and_make_room(session_id, &found.look, write.expected, adds).await?;
+            // Nothing is older than the archive.
+            append.now = append.now.max(found.archive.as_ref().and_then(|archive| archive.latest).unwrap_or(append.now));
+            is_free = match found.archive {
+                // It has such ids, and this one is none of them.
+                Some(archive) if id <= archive.top => is_as_searched(&path, &archive),
+                _ => not_archived(&path, id),
+            };
         }
         Err(contended())
     }
 
     /// Appends messages under the next ids.
-    pub(super) async fn append_next(&self, agent: &AgentRef, new: NewMessages, write: Write) -> Result<i64> {
+    pub(crate) async fn append_next(&self, agent: &AgentRef, new: NewMessages, write: Write) -> Result<i64> {
         let AgentRef { session: session_id, agent: agent_id } = agent;
         let path = AgentPath::new(agent_id);
         let NewMessages { bodies, key } = new;
@@ -174,7 +168,7 @@ impl MongoStore {
             return Ok(first);
         }
         for attempt in 0..ATTEMPTS {
-            make_way(attempt).await;
+            back_off(attempt).await;
             let left = self.append_in_any_state(&mut state, session_id, &path, &append, write.expected, adds, Document::new()).await?;
             if let Some(highest) = left {
                 return Ok(highest - (append.count() - 1));
@@ -185,7 +179,7 @@ impl MongoStore {
             if let (Some(repeat), Some(key)) = (&look.repeat, &append.key) {
                 return repeat.answer(key);
             }
-            self.settle(session_id, &look, write.expected, adds).await?;
+            self.check_and_make_room(session_id, &look, write.expected, adds).await?;
             if look.highest > append.last_free() {
                 return Err(no_next_id());
             }
@@ -209,7 +203,7 @@ impl MongoStore {
         let Some((known, agent)) = state.known(path.agent_id()) else { return Ok(None) };
         let is_expected = expected.is_none_or(|expected| expected == known.revision);
         let size = known.size.saturating_add(adds);
-        let Some((first, now)) = append.behind(&agent).filter(|_| is_expected && size.saturating_add(RESERVE) <= MAX_DOCUMENT) else {
+        let Some((first, now)) = append.follows(&agent).filter(|_| is_expected && size.saturating_add(RESERVE) <= MAX_DOCUMENT) else {
             return Ok(None);
         };
         let mut filter = known_session(session_id, known.revision);
@@ -318,19 +312,4 @@ impl Repeat {
         }
         Ok(self.first)
     }
-}
-
-/// Matches if nothing has moved since a mover; since there was no archive, if there is none.
-fn last_mover(path: &AgentPath, mover: Option<Mover>) -> Document {
-    match mover {
-        Some(Mover { archive, fence }) => same_mover(path, archive, fence),
-        None => on(path.field("archive.fence"), doc! { "$exists": false }),
-    }
-}
-
-/// Matches if an archive has the same messages as when it was searched.
-fn is_as_searched(path: &AgentPath, archive: &Archive) -> Document {
-    let mut same = same_mover(path, archive.id, archive.fence);
-    same.extend(on(path.field("archive.count"), position(archive.count)));
-    same
 }

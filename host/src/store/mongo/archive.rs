@@ -23,10 +23,18 @@
 //! All these updates are acknowledged by a majority, so no failover takes back one of two documents that depend on each other.
 
 pub(super) mod blocks;
+mod commit;
+pub(super) mod conditions;
+mod index;
 pub(super) mod manage;
 pub(super) mod memory;
 pub(super) mod moving;
 pub(super) mod orphans;
+mod redo;
+mod request;
+pub(super) mod room;
+mod seal;
+pub(super) mod told;
 
 use crate::error::Result;
 use crate::store::schema::read::{self, corrupt, member, object};
@@ -37,38 +45,38 @@ use mongodb::bson::raw::{RawBsonRef, RawDocument};
 
 /// An agent's archive, as the session's document tells of it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Archive {
-    pub(super) id: ObjectId,
+pub(crate) struct Archive {
+    pub(crate) id: ObjectId,
     /// How many messages are in blocks: the first ones of the history.
-    pub(super) count: u64,
+    pub(crate) count: u64,
     /// The highest id of the messages in blocks or on their way.
-    pub(super) top: i64,
+    pub(crate) top: i64,
     /// The newest time of these. No recent message is older, unless another program wrote it.
-    pub(super) latest: Option<Timestamp>,
+    pub(crate) latest: Option<Timestamp>,
     /// How many updates its messages have had.
-    pub(super) writes: i64,
+    pub(crate) writes: i64,
     /// The highest number that a mover has taken.
-    pub(super) fence: i64,
+    pub(crate) fence: i64,
     /// The last update, if the blocks may lack it.
-    pub(super) redo: Vec<Patch>,
+    pub(crate) redo: Vec<Patch>,
     /// Whether blocks are known to have updates that the document does not tell of, because it was restored without them. Readers take
     /// such blocks as they are.
-    pub(super) is_behind: bool,
+    pub(crate) is_behind: bool,
 }
 
 /// A new version of a message in a block.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Patch {
+pub(crate) struct Patch {
     /// The position of the block's first message.
-    pub(super) first: u64,
+    pub(crate) first: u64,
     /// The message's place in the block.
-    pub(super) at: usize,
-    pub(super) message: RawDocumentBuf,
+    pub(crate) at: usize,
+    pub(crate) message: RawDocumentBuf,
 }
 
 impl Archive {
     /// Reads the field `archive`. A field of that name without an id is somebody else's.
-    pub(super) fn of(found: &RawDocument) -> Result<Option<Self>> {
+    pub(crate) fn of(found: &RawDocument) -> Result<Option<Self>> {
         let Some(RawBsonRef::Document(archive)) = member(found, "archive")? else { return Ok(None) };
         let Some(RawBsonRef::ObjectId(id)) = member(archive, "id")? else { return Ok(None) };
         let redo = read::documents(archive, "redo", "archive", |patch| {
@@ -89,17 +97,17 @@ impl Archive {
     }
 
     /// Whether a block can have a message with this id.
-    pub(super) fn may_hold(&self, message_id: i64) -> bool {
+    pub(crate) fn may_hold(&self, message_id: i64) -> bool {
         self.count > 0 && message_id <= self.top
     }
 
     /// Whether the blocks hold the same in both states of the archive.
-    pub(super) fn same_blocks(&self, other: &Self) -> bool {
+    pub(crate) fn same_blocks(&self, other: &Self) -> bool {
         self.id == other.id && self.writes == other.writes
     }
 
     /// Whether the last update may lie in the session's document until the next one.
-    pub(super) fn is_small(&self) -> bool {
+    pub(crate) fn is_small(&self) -> bool {
         /// The most that its new messages may have, in bytes.
         const SMALL: usize = 4096;
         self.redo.iter().map(|patch| patch.message.as_bytes().len()).sum::<usize>() <= SMALL
@@ -107,17 +115,17 @@ impl Archive {
 }
 
 /// Whether messages of the agent are on their way to the archive.
-pub(super) fn is_moving(found: &RawDocument) -> Result<bool> {
+pub(crate) fn is_moving(found: &RawDocument) -> Result<bool> {
     Ok(matches!(member(found, "moving")?, Some(RawBsonRef::Array(_))))
 }
 
 /// A position or a number of messages, as it is stored.
-pub(super) fn position(place: u64) -> i64 {
+pub(crate) fn position(place: u64) -> i64 {
     i64::try_from(place).unwrap_or(i64::MAX)
 }
 
 /// A whole number that is stored.
-pub(super) fn number(document: &RawDocument, name: &str) -> Result<Option<i64>> {
+pub(crate) fn number(document: &RawDocument, name: &str) -> Result<Option<i64>> {
     match member(document, name)? {
         Some(stored) => read::whole(stored).map(Some).ok_or_else(|| corrupt(name)),
         None => Ok(None),
@@ -125,6 +133,6 @@ pub(super) fn number(document: &RawDocument, name: &str) -> Result<Option<i64>> 
 }
 
 /// A stored number of things.
-pub(super) fn count(document: &RawDocument, name: &str) -> Result<u64> {
+pub(crate) fn count(document: &RawDocument, name: &str) -> Result<u64> {
     u64::try_from(number(document, name)?.unwrap_or(0)).map_err(|_| corrupt(name))
 }

@@ -1,9 +1,11 @@
 //! Opening a store: where it is, whose client it uses, what it ensures.
 
-mod known;
+mod option;
 mod uri;
 
-use super::{MongoStore, index};
+use super::error::failed;
+use super::index;
+use super::store::MongoStore;
 use crate::error::{Error, Result};
 use crate::store::StoreOptions;
 use crate::store::read_only::ReadOnly;
@@ -71,7 +73,7 @@ impl MongoStore {
     }
 
     /// Connects and ensures nothing.
-    pub(super) async fn connect_only(uri: &str, options: StoreOptions) -> Result<Self> {
+    pub(crate) async fn connect_only(uri: &str, options: StoreOptions) -> Result<Self> {
         options.check()?;
         let read = ConnectionString::read(uri)?;
         let mut client_options = ClientOptions::parse(&read.driver).await.map_err(|error| unusable(uri, &error))?;
@@ -93,7 +95,7 @@ impl MongoStore {
             ping = ping.selection_criteria(criteria.clone());
         }
         if let Err(error) = ping.await {
-            let error = match super::Failure::of(error).into_error() {
+            let error = match failed(error) {
                 Error::Unavailable(_) => {
                     Error::Unavailable(format!("no MongoDB server answered at {} within {patience:?}", hosts.join(", ")))
                 }
@@ -157,7 +159,7 @@ async fn check_read_concern(client: &Client, collection: &Collection<RawDocument
     if client.read_concern().is_none() {
         return Ok(());
     }
-    match collection.find_one(doc! { "_id": "" }).await.map_err(|error| super::Failure::of(error).into_error()) {
+    match collection.find_one(doc! { "_id": "" }).await.map_err(failed) {
         Err(Error::Internal(_)) => {
             let why = "the server does not have the `readConcernLevel` of the connection string; some levels need a replica set";
             Err(Error::InvalidArgument(String::from(why)))
@@ -194,7 +196,7 @@ fn unusable(uri: &str, error: &mongodb::error::Error) -> Error {
     let text = error.to_string().to_lowercase();
     let words: Vec<_> = text.split(|c: char| !c.is_ascii_alphanumeric()).collect();
     let options = uri.split_once('?').map_or("", |(_, options)| options).split(['&', ';']);
-    let named = options.filter_map(|option| known::find(option.split('=').next()?));
+    let named = options.filter_map(|option| option::find(option.split('=').next()?));
     let option = named.map(|known| known.name).find(|name| words.contains(&name.to_lowercase().as_str()));
     let why = match option {
         Some(option) => format!("its option `{option}` does not go together with the rest of it"),

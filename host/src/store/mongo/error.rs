@@ -5,7 +5,7 @@ use crate::store::schema::build::MAX_DOCUMENT;
 use mongodb::error::{Error as DriverError, ErrorKind, WriteFailure};
 
 /// What a driver error means to a store.
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// The document, or the command that carries it, would be larger than the server takes.
     TooLarge,
     /// The server refused the update itself: it does not fit the stored document.
@@ -21,7 +21,7 @@ const UNAUTHORIZED: i32 = 13;
 const AUTHENTICATION_FAILED: i32 = 18;
 const MAX_TIME_EXPIRED: i32 = 50;
 const WRITE_CONCERN_FAILED: i32 = 64;
-pub(super) const DUPLICATE_KEY: i32 = 11000;
+pub(crate) const DUPLICATE_KEY: i32 = 11000;
 const UNSATISFIABLE_WRITE_CONCERN: [i32; 2] = [79, 100];
 const DOCUMENT_TOO_LARGE: [i32; 3] = [10334, 17280, 17419];
 /// The server is stopping, changing its primary or busy: nothing to do with the update that met it.
@@ -30,13 +30,13 @@ const VALIDATION_FAILED: i32 = 121;
 const NAMESPACE_NOT_FOUND: i32 = 26;
 
 impl Failure {
-    pub(super) fn of(error: DriverError) -> Self {
+    pub(crate) fn of(error: DriverError) -> Self {
         Self::judge(error, false)
     }
 
     /// What an error of a command means that updates and answers with what it made: the server says in one way that it does not know the
     /// command and that the update does not fit.
-    pub(super) fn of_update(error: DriverError) -> Self {
+    pub(crate) fn of_update(error: DriverError) -> Self {
         Self::judge(error, true)
     }
 
@@ -78,7 +78,7 @@ impl Failure {
     }
 
     /// The error for the caller where none of the special cases has a meaning of its own.
-    pub(super) fn into_error(self) -> Error {
+    pub(crate) fn into_error(self) -> Error {
         match self {
             Failure::Other(error) => error,
             Failure::TooLarge => Error::TooLarge { size: MAX_DOCUMENT + 1, limit: MAX_DOCUMENT },
@@ -87,13 +87,18 @@ impl Failure {
     }
 }
 
+/// The error for the caller of a driver's error that has no special meaning.
+pub(crate) fn failed(error: DriverError) -> Error {
+    Failure::of(error).into_error()
+}
+
 /// Whether a server that answers so may do it later.
-pub(super) fn is_not_now(code: i32) -> bool {
+pub(crate) fn is_not_now(code: i32) -> bool {
     NOT_NOW.contains(&code)
 }
 
 /// Whether there is no such collection.
-pub(super) fn is_missing_namespace(error: &DriverError) -> bool {
+pub(crate) fn is_missing_namespace(error: &DriverError) -> bool {
     server_code(error) == Some(NAMESPACE_NOT_FOUND)
 }
 

@@ -4,59 +4,59 @@ use crate::store::schema::json::integer;
 use mongodb::bson::{Bson, DateTime, Document, doc};
 
 /// Names of the fields of an agent, below the session document.
-pub(super) struct AgentPath(String);
+pub(crate) struct AgentPath(String);
 
 impl AgentPath {
     /// `agent_id` is valid: no dot, no NUL, no leading `$`.
-    pub(super) fn new(agent_id: &str) -> Self {
+    pub(crate) fn new(agent_id: &str) -> Self {
         Self(format!("agents.{agent_id}"))
     }
 
     /// The agent's id.
-    pub(super) fn agent_id(&self) -> &str {
+    pub(crate) fn agent_id(&self) -> &str {
         self.0.strip_prefix("agents.").unwrap_or_default()
     }
 
     /// The agent itself.
-    pub(super) fn agent(&self) -> &str {
+    pub(crate) fn agent(&self) -> &str {
         &self.0
     }
 
     /// A field of the agent.
-    pub(super) fn field(&self, name: &str) -> String {
+    pub(crate) fn field(&self, name: &str) -> String {
         format!("{}.{name}", self.0)
     }
 
     /// A field of the agent, as an expression.
-    pub(super) fn value(&self, name: &str) -> String {
+    pub(crate) fn value(&self, name: &str) -> String {
         format!("${}.{name}", self.0)
     }
 }
 
 /// A condition on a field; the type alone would also match an array that holds an object.
-pub(super) fn is_object() -> Document {
+pub(crate) fn is_object() -> Document {
     doc! { "$type": "object", "$not": { "$type": "array" } }
 }
 
 /// A condition on one field.
-pub(super) fn on(field: impl Into<String>, condition: impl Into<Bson>) -> Document {
+pub(crate) fn on(field: impl Into<String>, condition: impl Into<Bson>) -> Document {
     Document::from_iter([(field.into(), condition.into())])
 }
 
 /// An array, or an empty one where there is none.
-pub(super) fn array(field: impl Into<Bson>) -> Document {
+pub(crate) fn array(field: impl Into<Bson>) -> Document {
     let field = field.into();
     doc! { "$cond": [{ "$isArray": [field.clone()] }, field, []] }
 }
 
 /// The first item of a list of messages that has an id.
-pub(super) fn first_message(messages: impl Into<Bson>, message_id: i64) -> Document {
+pub(crate) fn first_message(messages: impl Into<Bson>, message_id: i64) -> Document {
     let has_id = doc! { "$eq": ["$$this.message_id", integer(message_id)] };
     doc! { "$first": { "$filter": { "input": messages.into(), "cond": has_id, "limit": 1 } } }
 }
 
 /// The highest of some ids, -1 where there is none. Ids of other programs that are no valid ones do not count.
-pub(super) fn highest(ids: impl Into<Bson>) -> Document {
+pub(crate) fn highest(ids: impl Into<Bson>) -> Document {
     let ids = ids.into();
     let is_id = |id: &str| doc! { "$and": [{ "$isNumber": id }, { "$gte": [id, 0] }, { "$lte": [id, i64::MAX] }] };
     let valid = doc! { "$max": { "$filter": { "input": array(ids.clone()), "cond": is_id("$$this") } } };
@@ -65,13 +65,13 @@ pub(super) fn highest(ids: impl Into<Bson>) -> Document {
 }
 
 /// The highest id of an agent's messages, -1 where there is none.
-pub(super) fn highest_id(path: &AgentPath) -> Document {
+pub(crate) fn highest_id(path: &AgentPath) -> Document {
     let top = path.value("archive.top");
     doc! { "$max": [{ "$toLong": { "$cond": [{ "$isNumber": &top }, &top, -1] } }, highest(path.value("messages.message_id"))] }
 }
 
 /// The newest of some times, also of those that are text; null where there is none.
-pub(super) fn newest(times: &str) -> Document {
+pub(crate) fn newest(times: &str) -> Document {
     let is_date = |time: &str| doc! { "$eq": [{ "$type": time }, "date"] };
     let read = doc! { "$map": { "input": array(times), "in": time_or("$$this", Bson::Null) } };
     // Where the least and the greatest are dates, all are: the server orders by type first.
@@ -83,12 +83,12 @@ pub(super) fn newest(times: &str) -> Document {
 }
 
 /// The size of an agent's recent messages, in bytes.
-pub(super) fn messages_size(path: &AgentPath) -> Document {
+pub(crate) fn messages_size(path: &AgentPath) -> Document {
     array_size(&path.value("messages"))
 }
 
 /// The size of an array, in bytes, without what is around it.
-pub(super) fn array_size(array: &str) -> Document {
+pub(crate) fn array_size(array: &str) -> Document {
     /// The size of a document that has one field, named `a`, and an empty array in it.
     const AROUND: i32 = 13;
     doc! { "$cond": [{ "$isArray": [array] }, { "$subtract": [{ "$bsonSize": { "a": array } }, AROUND] }, 0] }
@@ -96,7 +96,7 @@ pub(super) fn array_size(array: &str) -> Document {
 
 /// Whether all recent messages of an agent are known to be in the order of their times. Every append through a store counts in `in_order`;
 /// an append of another program does not.
-pub(super) fn are_in_order(path: &AgentPath) -> Document {
+pub(crate) fn are_in_order(path: &AgentPath) -> Document {
     let messages = path.value("messages");
     doc! { "$eq": [path.value("in_order"), { "$cond": [{ "$isArray": [&messages] }, { "$size": &messages }, -1] }] }
 }
@@ -105,7 +105,7 @@ pub(super) fn are_in_order(path: &AgentPath) -> Document {
 ///
 /// They nearly always lie in that order already, and then they are cut as they lie. Otherwise their times are sorted, with the position as
 /// the second key because the server's sort is not stable.
-pub(super) fn in_order(messages: impl Into<Bson>, cut: impl Fn(&str) -> Bson) -> Document {
+pub(crate) fn in_order(messages: impl Into<Bson>, cut: impl Fn(&str) -> Bson) -> Document {
     let times = doc! { "$map": { "input": "$$all", "in": time("$$this.created_at") } };
     let numbered = doc! { "$map": {
         "input": { "$range": [0, { "$size": "$$all" }] },
@@ -127,7 +127,7 @@ pub(super) fn in_order(messages: impl Into<Bson>, cut: impl Fn(&str) -> Bson) ->
 const RFC_3339: &str = r"^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})?\z";
 
 /// The time by which a message is ordered: a date, or text that reads as one. A message without a time comes last.
-pub(super) fn time(created_at: &str) -> Document {
+pub(crate) fn time(created_at: &str) -> Document {
     time_or(created_at, DateTime::MAX)
 }
 
@@ -146,7 +146,7 @@ fn time_or(created_at: &str, otherwise: impl Into<Bson>) -> Document {
 }
 
 /// Documents of a list without some of their fields.
-pub(super) fn without(documents: impl Into<Bson>, omit: &[String]) -> Bson {
+pub(crate) fn without(documents: impl Into<Bson>, omit: &[String]) -> Bson {
     let documents = documents.into();
     if omit.is_empty() {
         return documents;

@@ -1,6 +1,6 @@
 //! Indexes: made when a store opens, found to be there already by the next one.
 
-use super::error::{Failure, is_missing_namespace};
+use super::error::{failed, is_missing_namespace};
 use crate::error::Result;
 use futures_util::TryStreamExt;
 use mongodb::bson::{Document, RawDocumentBuf};
@@ -9,20 +9,20 @@ use mongodb::{Collection, IndexModel};
 use std::time::Duration;
 
 /// How long opening a store waits for its indexes. They go on being built after that.
-const PATIENCE: Duration = Duration::from_secs(10);
+const INDEX_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Ensures the indexes on `created_at`, `updated_at` and each metadata field. The repository works without them, so an index that cannot
 /// be made is logged and does not stop anything.
-pub(super) async fn ensure(collection: &Collection<RawDocumentBuf>, metadata_fields: Vec<String>) {
+pub(crate) async fn ensure(collection: &Collection<RawDocumentBuf>, metadata_fields: Vec<String>) {
     // A task of its own, because a driver call must not be dropped midway.
     let ensuring = tokio::spawn(ensure_all(collection.clone(), metadata_fields));
-    if tokio::time::timeout(PATIENCE, ensuring).await.is_err() {
+    if tokio::time::timeout(INDEX_PATIENCE, ensuring).await.is_err() {
         tracing::warn!("the indexes are not there yet; they are ensured in the background");
     }
 }
 
 /// The fields that are indexed.
-pub(super) fn fields(metadata_fields: &[String]) -> Vec<String> {
+pub(crate) fn fields(metadata_fields: &[String]) -> Vec<String> {
     let always = ["created_at", "updated_at"].into_iter().map(str::to_owned);
     always.chain(metadata_fields.iter().map(|field| format!("metadata.{field}"))).collect()
 }
@@ -39,19 +39,19 @@ async fn ensure_all(collection: Collection<RawDocumentBuf>, metadata_fields: Vec
 }
 
 /// The keys of each index of a collection; none where there is no collection yet.
-pub(super) async fn list(collection: &Collection<RawDocumentBuf>) -> Result<Vec<Document>> {
+pub(crate) async fn list(collection: &Collection<RawDocumentBuf>) -> Result<Vec<Document>> {
     let listed = async {
         let indexes: Vec<IndexModel> = collection.list_indexes().await?.try_collect().await?;
         Ok(indexes.into_iter().map(|index| index.keys).collect())
     };
     match listed.await {
         Err(error) if is_missing_namespace(&error) => Ok(Vec::new()),
-        listed => listed.map_err(|error| Failure::of(error).into_error()),
+        listed => listed.map_err(failed),
     }
 }
 
 /// Makes an index on a field, if it is not there.
-pub(super) async fn make(collection: &Collection<RawDocumentBuf>, field: &str) -> mongodb::error::Result<()> {
+pub(crate) async fn make(collection: &Collection<RawDocumentBuf>, field: &str) -> mongodb::error::Result<()> {
     let mut keys = Document::new();
     keys.insert(field, 1);
     collection.create_index(IndexModel::builder().keys(keys).build()).await.map(drop)

@@ -1,8 +1,9 @@
 //! What state a collection and its server are in.
 
 use super::damage::{Finding, Mend};
-use super::error::Failure;
-use super::{MongoStore, index, questions};
+use super::error::failed;
+use super::store::MongoStore;
+use super::{index, questions};
 use crate::error::{Error, Result};
 use crate::store::report::{Index, Landmark, Repair, Report};
 use crate::store::schema::build::MAX_DOCUMENT;
@@ -10,7 +11,6 @@ use crate::store::schema::read;
 use crate::store::{Store, StoreOptions};
 use crate::types::Timestamp;
 use mongodb::bson::{Bson, Document, doc};
-use mongodb::error::Error as DriverError;
 use std::collections::BTreeSet;
 
 /// The oldest server that the store works with.
@@ -21,10 +21,6 @@ const COUNTED: u64 = 100_000;
 
 /// A session that has more of the server's limit than this, in percent, will soon be refused writes.
 const NEARLY_FULL: u64 = 80;
-
-fn failed(error: DriverError) -> crate::error::Error {
-    Failure::of(error).into_error()
-}
 
 /// Findings that a report names; it counts all.
 const NAMED: usize = 100;

@@ -20,47 +20,47 @@ use tokio::sync::OwnedMutexGuard;
 const SESSIONS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 
 /// Agents of one session that are remembered; then the one is forgotten that was used least recently.
-const AGENTS: usize = 256;
+const AGENTS_OF_SESSION: usize = 256;
 
 /// How many appends go without trying the known state after it was wrong often. Each miss doubles the number.
 const MOST_SKIPPED: u32 = 64;
 
 /// A session, as it was after the last write of this process.
 #[derive(Debug)]
-pub(super) struct Known {
-    pub(super) revision: u64,
+pub(crate) struct Known {
+    pub(crate) revision: u64,
     /// The size of the document, in bytes.
-    pub(super) size: u64,
+    pub(crate) size: u64,
     agents: LruCache<String, KnownAgent>,
 }
 
 /// The messages of an agent that are in the session's document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct KnownAgent {
+pub(crate) struct KnownAgent {
     /// How many there are, all in the order of their times.
-    pub(super) messages: u64,
+    pub(crate) messages: u64,
     /// Their size, in bytes.
-    pub(super) bytes: u64,
+    pub(crate) bytes: u64,
     /// The highest id of all the agent's messages, also of the archived ones; -1 where there is none.
-    pub(super) highest: i64,
+    pub(crate) highest: i64,
     /// The newest time of all the agent's messages.
-    pub(super) latest: Timestamp,
+    pub(crate) latest: Timestamp,
     /// The last mover of the agent; none if it has no archive.
-    pub(super) mover: Option<Mover>,
+    pub(crate) mover: Option<Mover>,
     /// How many bytes there were when a move to the archive was last asked for.
-    pub(super) asked: u64,
+    pub(crate) asked: u64,
 }
 
 /// The mover that an archive tells of: no two are equal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Mover {
-    pub(super) archive: ObjectId,
-    pub(super) fence: i64,
+pub(crate) struct Mover {
+    pub(crate) archive: ObjectId,
+    pub(crate) fence: i64,
 }
 
 /// The writes of this process to one session: one at a time, so that each knows what the one before left.
 #[derive(Debug, Default)]
-pub(super) struct State {
+pub(crate) struct State {
     known: Option<Known>,
     /// How often in a row the known state was out of date.
     misses: u32,
@@ -70,7 +70,7 @@ pub(super) struct State {
 
 impl State {
     /// What is known of the session and the agent, if it is worth trying.
-    pub(super) fn known(&mut self, agent_id: &str) -> Option<(&mut Known, KnownAgent)> {
+    pub(crate) fn known(&mut self, agent_id: &str) -> Option<(&mut Known, KnownAgent)> {
         let agent = *self.known.as_mut()?.agents.get(agent_id)?;
         if self.skipped > 0 {
             self.skipped -= 1;
@@ -80,19 +80,19 @@ impl State {
     }
 
     /// Notes that the known state was right.
-    pub(super) fn hit(&mut self) {
+    pub(crate) fn hit(&mut self) {
         self.misses = 0;
     }
 
     /// Notes that the known state was out of date: another process writes, too.
-    pub(super) fn missed(&mut self) {
+    pub(crate) fn missed(&mut self) {
         self.known = None;
         self.misses = self.misses.saturating_add(1);
         self.skipped = 1_u32.checked_shl(self.misses - 1).unwrap_or(MOST_SKIPPED).min(MOST_SKIPPED) - 1;
     }
 
     /// Notes a write of any kind that added so many bytes.
-    pub(super) fn wrote(&mut self, adds: u64) {
+    pub(crate) fn wrote(&mut self, adds: u64) {
         if let Some(known) = &mut self.known {
             known.revision += 1;
             known.size += adds;
@@ -100,7 +100,7 @@ impl State {
     }
 
     /// Notes how a write of this process left the session and, if that can be told, an agent.
-    pub(super) fn wrote_to(&mut self, revision: u64, size: u64, agent_id: &str, agent: Option<KnownAgent>) {
+    pub(crate) fn wrote_to(&mut self, revision: u64, size: u64, agent_id: &str, agent: Option<KnownAgent>) {
         if let Some(known) = &mut self.known {
             known.revision += 1;
         }
@@ -108,7 +108,7 @@ impl State {
     }
 
     /// Notes how a session is and, if that can be told, an agent.
-    pub(super) fn saw(&mut self, revision: u64, size: u64, agent_id: &str, agent: Option<KnownAgent>) {
+    pub(crate) fn saw(&mut self, revision: u64, size: u64, agent_id: &str, agent: Option<KnownAgent>) {
         // If nobody else has written, what is known of other agents still holds.
         let others = self.known.take().filter(|known| known.revision == revision).map(|known| known.agents);
         // As many as there are, because room for all would be taken at once.
@@ -117,7 +117,7 @@ impl State {
             Some(agent) => drop(agents.put(agent_id.to_owned(), agent)),
             None => drop(agents.pop(agent_id)),
         }
-        if agents.len() > AGENTS {
+        if agents.len() > AGENTS_OF_SESSION {
             agents.pop_lru();
         }
         self.known = Some(Known { revision, size, agents });
@@ -126,7 +126,7 @@ impl State {
 
 impl Known {
     /// Notes an append that went through on the known state.
-    pub(super) fn appended(&mut self, agent_id: &str, agent: KnownAgent, adds: u64) {
+    pub(crate) fn appended(&mut self, agent_id: &str, agent: KnownAgent, adds: u64) {
         self.revision += 1;
         self.size += adds;
         if let Some(known) = self.agents.peek_mut(agent_id) {
@@ -137,7 +137,7 @@ impl Known {
 
 /// The sessions that this process writes to.
 #[derive(Debug)]
-pub(super) struct Sessions(Mutex<LruCache<String, Arc<Session>>>);
+pub(crate) struct Sessions(Mutex<LruCache<String, Arc<Session>>>);
 
 #[derive(Debug, Default)]
 struct Session {
@@ -148,14 +148,14 @@ struct Session {
 
 /// What a move took away.
 #[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Move {
+pub(crate) struct Move {
     /// Messages of the agent that are no longer among the recent ones, and their size in bytes.
-    pub(super) messages: u64,
-    pub(super) bytes: u64,
+    pub(crate) messages: u64,
+    pub(crate) bytes: u64,
     /// Bytes that are no longer in the session's document.
-    pub(super) freed: u64,
+    pub(crate) freed: u64,
     /// The mover, if this is a new one.
-    pub(super) mover: Option<Mover>,
+    pub(crate) mover: Option<Mover>,
 }
 
 impl Default for Sessions {
@@ -179,7 +179,7 @@ impl Sessions {
     }
 
     /// Forgets what is known of a session: one with its id was made anew.
-    pub(super) async fn forget(&self, session_id: &str) {
+    pub(crate) async fn forget(&self, session_id: &str) {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).peek(session_id).cloned();
         if let Some(session) = known {
             session.state.lock().await.known = None;
@@ -187,7 +187,7 @@ impl Sessions {
     }
 
     /// Waits until no other write of this process to the session is under way.
-    pub(super) async fn turn(&self, session_id: &str) -> OwnedMutexGuard<State> {
+    pub(crate) async fn turn(&self, session_id: &str) -> OwnedMutexGuard<State> {
         let session = self.session(session_id);
         let mut state = Arc::clone(&session.state).lock_owned().await;
         let moved = std::mem::take(&mut *session.moved.lock().unwrap_or_else(PoisonError::into_inner));
@@ -207,7 +207,7 @@ impl Sessions {
 
     /// Notes a step of a move. A write that comes in between finds the known mover out of date; that costs it another command and nothing
     /// else.
-    pub(super) fn moved(&self, session_id: &str, agent_id: &str, step: Move) {
+    pub(crate) fn moved(&self, session_id: &str, agent_id: &str, step: Move) {
         let session = self.session(session_id);
         let mut moved = session.moved.lock().unwrap_or_else(PoisonError::into_inner);
         let so_far = moved.entry(agent_id.to_owned()).or_default();

@@ -2,7 +2,8 @@
 
 use super::expressions::AgentPath;
 use super::history::{Reading, Wanted};
-use super::{MongoStore, questions};
+use super::questions;
+use super::store::MongoStore;
 use crate::error::Result;
 use crate::store::schema::read::{self, Undated, object};
 use crate::store::{AgentRef, Page};
@@ -10,19 +11,13 @@ use crate::types::{Message, Timestamp};
 
 impl MongoStore {
     /// Finds the message with an id.
-    pub(super) async fn find_one(&self, agent: &AgentRef, message_id: i64, omit: &[String]) -> Result<Option<Message>> {
+    pub(crate) async fn find_one(&self, agent: &AgentRef, message_id: i64, omit: &[String]) -> Result<Option<Message>> {
         let AgentRef { session: session_id, agent: agent_id } = agent;
         let path = AgentPath::new(agent_id);
         let reading = Reading { session_id, path: &path, wanted: Wanted::Message { id: message_id, omit } };
-        let Some(state) = self.read(&reading).await? else { return Ok(None) };
-        // The first one, where another program has stored it twice.
-        let found = match state.blocks.with_id().archived.first() {
-            Some(archived) => read::message(&archived.message, omit)?,
-            None => match object(&state.found, "message")? {
-                Some(message) => read::message(message, omit)?,
-                None => return Ok(None),
-            },
-        };
+        let Some(history) = self.read(&reading).await? else { return Ok(None) };
+        let Some(message) = history.message()? else { return Ok(None) };
+        let found = read::message(message, omit)?;
         if found.has_omitted() {
             self.memory.saw_hidden(session_id, agent_id);
         }
@@ -30,24 +25,24 @@ impl MongoStore {
     }
 
     /// Lists a page of the history.
-    pub(super) async fn list_page(&self, agent: &AgentRef, page: Page, omit: &[String]) -> Result<Vec<Message>> {
+    pub(crate) async fn list_page(&self, agent: &AgentRef, page: Page, omit: &[String]) -> Result<Vec<Message>> {
         let AgentRef { session: session_id, agent: agent_id } = agent;
         let path = AgentPath::new(agent_id);
         let Page { offset, limit, max_bytes } = page;
         let reading = Reading { session_id, path: &path, wanted: Wanted::Page { offset, limit, omit, max_bytes } };
-        let Some(state) = self.read(&reading).await? else { return Ok(Vec::new()) };
-        let recent = state.recent(offset, limit)?.into_iter().flatten().filter_map(Result::ok);
+        let Some(history) = self.read(&reading).await? else { return Ok(Vec::new()) };
+        let recent = history.recent(offset, limit)?.into_iter().flatten().filter_map(Result::ok);
         let recent = read::messages(recent, omit);
         if recent.iter().any(Undated::has_omitted) {
             self.memory.saw_hidden(session_id, agent_id);
         }
-        let mut page = state.blocks.page();
+        let mut page = history.blocks.page();
         page.extend(recent);
         self.dated(session_id, &path, page).await
     }
 
     /// Gives messages without a time that of their agent.
-    pub(super) async fn dated(&self, session_id: &str, path: &AgentPath, messages: Vec<Undated>) -> Result<Vec<Message>> {
+    pub(crate) async fn dated(&self, session_id: &str, path: &AgentPath, messages: Vec<Undated>) -> Result<Vec<Message>> {
         let otherwise = if messages.iter().all(Undated::has_time) { None } else { self.time_of_agent(session_id, path).await? };
         Ok(messages.into_iter().map(|message| message.dated(otherwise)).collect())
     }

@@ -9,13 +9,13 @@ fn moving(path: &AgentPath) -> Document {
 }
 
 /// The recent messages behind those that are on their way to the archive.
-fn not_archived(path: &AgentPath) -> Document {
+fn messages_in_document(path: &AgentPath) -> Document {
     doc! { "$concatArrays": [moving(path), array(path.value("messages"))] }
 }
 
 /// How the recent messages of an agent lie in the document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Layout {
+pub(crate) enum Layout {
     /// As a store leaves them: in the order of their times, and none on its way to the archive.
     #[default]
     Plain,
@@ -25,7 +25,7 @@ pub(super) enum Layout {
 
 /// Whether messages of an agent have fields that stay in the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Hidden {
+pub(crate) enum Hidden {
     #[default]
     Unknown,
     /// None had when this was last found out; the server need not look for them in each message.
@@ -34,15 +34,15 @@ pub(super) enum Hidden {
 }
 
 /// A question about an agent's archive and nothing else.
-pub(super) fn archive(path: &AgentPath) -> Document {
+pub(crate) fn archive(path: &AgentPath) -> Document {
     doc! { "_id": 0, "archive": path.value("archive"), "moving": path.value("moving.cuts") }
 }
 
 /// The message with an id that is in the document, as the field `message`, and the archive.
-pub(super) fn message(path: &AgentPath, message_id: i64, omit: &[String], (layout, hidden): (Layout, Hidden)) -> Document {
+pub(crate) fn message(path: &AgentPath, message_id: i64, omit: &[String], (layout, hidden): (Layout, Hidden)) -> Document {
     let messages = match layout {
         Layout::Plain => array(path.value("messages")),
-        Layout::Any => not_archived(path),
+        Layout::Any => messages_in_document(path),
     };
     let mut question = archive(path);
     let omit = ask_for_hidden(&mut question, path, omit, hidden);
@@ -61,7 +61,7 @@ fn ask_for_hidden<'a>(question: &mut Document, path: &AgentPath, omit: &'a [Stri
 
 /// What of a page lies in the document, as the field `page`, and the archive. The page begins at the place `from` among the messages that
 /// are not archived and has at most `limit` messages. Null if the layout is another one.
-pub(super) fn page(path: &AgentPath, from: u64, limit: Option<u64>, omit: &[String], (layout, hidden): (Layout, Hidden)) -> Document {
+pub(crate) fn page(path: &AgentPath, from: u64, limit: Option<u64>, omit: &[String], (layout, hidden): (Layout, Hidden)) -> Document {
     // An array of a 16 MiB document has fewer items than this, and `$slice` takes no more.
     let within = |count: u64| i32::try_from(count).unwrap_or(i32::MAX);
     let cut = |of: Bson| Bson::from(doc! { "$slice": [of, within(from), limit.map_or(i32::MAX, within)] });
@@ -87,7 +87,7 @@ pub(super) fn page(path: &AgentPath, from: u64, limit: Option<u64>, omit: &[Stri
 }
 
 /// The times from which a message without one takes its own.
-pub(super) fn times(path: &AgentPath) -> Document {
+pub(crate) fn times(path: &AgentPath) -> Document {
     let mut question = doc! { "_id": 0, "created_at": 1, "updated_at": 1 };
     question.insert(path.field("created_at"), 1);
     question.insert(path.field("agent_data.created_at"), 1);
@@ -96,19 +96,19 @@ pub(super) fn times(path: &AgentPath) -> Document {
 
 /// What a look at a session is to tell beside its revision and, of an agent, whether it exists and its archive.
 #[derive(Default)]
-pub(super) struct Question<'a> {
+pub(crate) struct Question<'a> {
     /// The message that has this id.
-    pub(super) message_id: Option<i64>,
+    pub(crate) message_id: Option<i64>,
     /// The fields of it that stay away.
-    pub(super) omit: &'a [String],
+    pub(crate) omit: &'a [String],
     /// The append with this key.
-    pub(super) key: Option<&'a str>,
+    pub(crate) key: Option<&'a str>,
     /// The session's size, and the highest id of the agent's messages.
-    pub(super) grows: bool,
+    pub(crate) grows: bool,
 }
 
 /// Why a write matched nothing.
-pub(super) fn look(path: Option<&AgentPath>, question: &Question<'_>) -> Document {
+pub(crate) fn look(path: Option<&AgentPath>, question: &Question<'_>) -> Document {
     let Question { message_id, omit, key, grows } = *question;
     let mut project = doc! { "_id": 0, "revision": 1 };
     if grows {
@@ -122,7 +122,7 @@ pub(super) fn look(path: Option<&AgentPath>, question: &Question<'_>) -> Documen
             project.insert("highest", doc! { "$cond": [is_agent, highest_id(path), -1] });
         }
         if let Some(message_id) = message_id {
-            project.insert("message", without_fields(first_message(not_archived(path), message_id), omit));
+            project.insert("message", without_fields(first_message(messages_in_document(path), message_id), omit));
             project.insert("sealed", doc! { "$type": first_message(moving(path), message_id) });
         }
         if let Some(key) = key {
@@ -135,7 +135,7 @@ pub(super) fn look(path: Option<&AgentPath>, question: &Question<'_>) -> Documen
 }
 
 /// How a session is: what an append has to know.
-pub(super) fn to_append(path: &AgentPath) -> Document {
+pub(crate) fn to_append(path: &AgentPath) -> Document {
     let messages = path.value("messages");
     let last = doc! { "$let": { "vars": { "last": { "$last": array(messages.as_str()) } }, "in": "$$last.created_at" } };
     doc! {
@@ -154,17 +154,17 @@ pub(super) fn to_append(path: &AgentPath) -> Document {
 }
 
 /// How the recent messages of an agent lie: for whoever moves them.
-pub(super) fn to_move(path: &AgentPath) -> Document {
+pub(crate) fn to_move(path: &AgentPath) -> Document {
     let size = doc! { "$cond": [{ "$eq": [{ "$type": "$$this" }, "object"] }, { "$bsonSize": "$$this" }, 1] };
     let claimed = path.value("archive.claimed");
     // By the server's clock, which has set the time, too.
-    let claimed = doc! { "$cond": [{ "$eq": [{ "$type": &claimed }, "date"] }, { "$subtract": ["$$NOW", &claimed] }, Bson::Null] };
+    let claim_age = doc! { "$cond": [{ "$eq": [{ "$type": &claimed }, "date"] }, { "$subtract": ["$$NOW", &claimed] }, Bson::Null] };
     let mut question = archive(path);
     question.extend(doc! {
         "agent": { "$type": format!("${}", path.agent()) },
         // Also what is no archive of ours.
         "kind": { "$type": path.value("archive") },
-        "claimed": claimed,
+        "claim_age": claim_age,
         "bytes": messages_size(path),
         "sizes": { "$map": { "input": in_order(array(path.value("messages")), |all| Bson::from(all)), "in": size } },
     });
@@ -172,7 +172,7 @@ pub(super) fn to_move(path: &AgentPath) -> Document {
 }
 
 /// How many messages each agent has in the document, how large they are, and what is on its way to the archive.
-pub(super) fn layout() -> Document {
+pub(crate) fn sizes() -> Document {
     let (messages, moving) = ("$$this.v.messages", "$$this.v.moving.messages");
     let count = |array: &str| doc! { "$cond": [{ "$isArray": [array] }, { "$size": array }, 0] };
     let of_moving = |figure: Document| doc! { "$cond": [{ "$isArray": ["$$this.v.moving.cuts"] }, figure, 0] };
@@ -187,7 +187,7 @@ pub(super) fn layout() -> Document {
 }
 
 /// A session's agents, each with its id as `k`.
-pub(super) fn agents() -> Document {
+pub(crate) fn agents() -> Document {
     doc! { "$cond": [{ "$eq": [{ "$type": "$agents" }, "object"] }, { "$objectToArray": "$agents" }, []] }
 }
 

@@ -1,15 +1,18 @@
 //! Replacing a message, wherever it lies. When it is acknowledged, no block of the session holds what was replaced.
 
 use super::archive::blocks::{Archived, WithId};
-use super::archive::{Archive, Patch, position};
+use super::archive::conditions::{not_archived, unmoved, unwritten};
+use super::archive::{Archive, Patch};
+use super::attempts::{ATTEMPTS, back_off, contended};
+use super::conditions::{checked_size, session};
+use super::error::Failure;
 use super::expressions::{AgentPath, on};
-use super::history::{Reading, Wanted};
+use super::history::Sighting;
 use super::questions::Question;
+use super::store::MongoStore;
 use super::updates::{self, First};
-use super::write::{ATTEMPTS, checked_size, contended, make_way, require_revision, session};
-use super::{MongoStore, answer};
+use super::write::require_revision;
 use crate::error::{Entity, Error, Result};
-use crate::store::mongo::error::Failure;
 use crate::store::schema::build::{self, MAX_DOCUMENT};
 use crate::store::schema::json::{broken, date, integer, parse_object};
 use crate::store::{AgentRef, Replacement, Write};
@@ -26,83 +29,144 @@ struct New<'a> {
     message_id: i64,
     /// The new own fields, after the id.
     fields: Document,
-    body: &'a Replacement,
+    keep: &'a [String],
     write: Write,
+}
+
+/// An update of an archive: its id, and the number of the update.
+type Update = (ObjectId, i64);
+
+/// What an attempt does next.
+enum Next {
+    /// Replaces the message in the document, if a condition on the archive holds.
+    InDocument(Document),
+    /// Looks where the message is. The blocks have this update of its archive already.
+    Look { redone: Option<Update> },
+    /// Nothing.
+    Done,
+}
+
+/// Where a message is, as a look has found it.
+enum Place {
+    /// Sealed, for a move to the archive.
+    OnItsWay,
+    /// In blocks, and perhaps with copies among the recent messages.
+    Archived {
+        archive: Archive,
+        blocks: WithId,
+        has_copies: bool,
+    },
+    /// Among the recent messages, as long as a condition on the archive holds.
+    Recent(Document),
+    Nowhere,
+}
+
+impl Place {
+    fn of(sighting: Sighting, path: &AgentPath, message_id: i64) -> Self {
+        let Sighting { look, archive, blocks } = sighting;
+        match (archive, look.message) {
+            (Some(_), Some(_)) if look.is_sealed => Self::OnItsWay,
+            (Some(archive), message) if !blocks.archived.is_empty() => Self::Archived { archive, blocks, has_copies: message.is_some() },
+            // Above the ids of the archive it needs no other condition.
+            (Some(archive), Some(_)) if message_id <= archive.top => Self::Recent(unmoved(path, &archive)),
+            (_, Some(_)) => Self::Recent(not_archived(path, message_id)),
+            (_, None) => Self::Nowhere,
+        }
+    }
 }
 
 impl MongoStore {
     /// Replaces the own fields of a message.
-    pub(super) async fn replace(&self, agent: &AgentRef, message_id: i64, body: Replacement, write: Write) -> Result<()> {
+    pub(crate) async fn replace(&self, agent: &AgentRef, message_id: i64, body: Replacement, write: Write) -> Result<()> {
         let AgentRef { session: session_id, agent: agent_id } = agent;
-        let path = AgentPath::new(agent_id);
+        let path = &AgentPath::new(agent_id);
         let fields = build::message_fields(message_id, parse_object(&body.fields)?);
         let adds = checked_size(&fields)?;
-        let new = New { session_id, path: &path, message_id, fields, body: &body, write };
+        let new = New { session_id, path, message_id, fields, keep: &body.keep, write };
         let mut state = self.sessions.turn(session_id).await;
         // Where this process has seen the message's archive, it looks there at once.
-        let seen = self.memory.seen(session_id, agent_id).archive;
-        let mut in_document = seen.is_none_or(|archive| !archive.may_hold(message_id)).then(|| not_archived(&path, message_id));
-        // The update of an archive that this call has brought to the blocks.
-        let mut redone: Option<(ObjectId, i64)> = None;
+        let mut next = match self.memory.seen(session_id, agent_id).archive {
+            Some(archive) if archive.may_hold(message_id) => Next::Look { redone: None },
+            _ => Next::InDocument(not_archived(path, message_id)),
+        };
         for attempt in 0..ATTEMPTS {
-            make_way(attempt).await;
-            if let Some(condition) = in_document.take() {
-                match self.replace_in_document(&new, condition).await {
-                    Ok(true) => {
-                        state.wrote(adds);
-                        return Ok(());
-                    }
-                    Ok(false) => {}
-                    Err(failure) => {
-                        self.relieve(failure, session_id, adds).await.map_err(Failure::into_error)?;
-                        in_document = Some(not_archived(&path, message_id));
-                        continue;
-                    }
-                }
+            back_off(attempt).await;
+            if let Next::InDocument(condition) = next {
+                next = self.replace_in_document(&new, condition, adds).await?;
             }
-            let question = Question { message_id: Some(message_id), ..Question::default() };
-            let reading = Reading { session_id, path: &path, wanted: Wanted::Look { id: message_id, question: &question } };
-            let found = self.read(&reading).await?.ok_or(Error::NotFound(Entity::Session))?;
-            let look = answer::look(&found.found)?;
-            look.require_agent()?;
-            let blocks = found.blocks.with_id();
-            match (&found.archive, look.message) {
-                // Nobody changes what is on its way, so it gets there first.
-                (Some(_), Some(_)) if look.is_sealed => self.finish_move(session_id, &path).await?,
-                (Some(archive), message) if !blocks.archived.is_empty() => {
-                    require_revision(write.expected, look.revision)?;
-                    // The update before this one makes way for it only when the blocks have it; then their sizes are what counts.
-                    let update = Some((archive.id, archive.writes));
-                    let are_current = redone == update || self.memory.blocks_are_current(session_id, agent_id, archive);
-                    if !archive.redo.is_empty() && !are_current {
-                        self.redo(session_id, archive).await?;
-                        self.memory.has_current_blocks(session_id, agent_id, archive);
-                        redone = update;
-                        continue;
-                    }
-                    if self.replace_archived(&new, archive, blocks, message.is_some()).await? {
-                        state.wrote(adds);
-                        return Ok(());
-                    }
-                }
-                (archive, Some(_)) => {
-                    require_revision(write.expected, look.revision)?;
-                    let as_found = archive.as_ref().filter(|archive| message_id <= archive.top);
-                    in_document = Some(as_found.map_or_else(|| not_archived(&path, message_id), |archive| unmoved(&path, archive)));
-                }
-                (_, None) => return Err(Error::NotFound(Entity::Message)),
+            if let Next::Look { redone } = next {
+                next = self.replace_where_it_is(&new, redone).await?;
+            }
+            if let Next::Done = next {
+                state.wrote(adds);
+                return Ok(());
             }
         }
         Err(contended())
     }
 
+    /// Looks where the message is, and replaces it there if it is archived.
+    async fn replace_where_it_is(&self, new: &New<'_>, redone: Option<Update>) -> Result<Next> {
+        let New { session_id, path, message_id, write, .. } = new;
+        let question = Question { message_id: Some(*message_id), ..Question::default() };
+        let sighting = self.sight(session_id, path, *message_id, &question).await?;
+        let revision = sighting.look.revision;
+        match Place::of(sighting, path, *message_id) {
+            // Nobody changes what is on its way, so it gets there first.
+            Place::OnItsWay => {
+                self.finish_move(session_id, path).await?;
+                Ok(Next::Look { redone })
+            }
+            Place::Archived { archive, blocks, has_copies } => {
+                require_revision(write.expected, revision)?;
+                // The update before this one makes way for it only when the blocks have it; then their sizes are what counts.
+                if let Some(redone) = self.redo_last(new, &archive, redone).await? {
+                    return Ok(Next::Look { redone: Some(redone) });
+                }
+                let is_done = self.replace_archived(new, archive, blocks, has_copies).await?;
+                Ok(if is_done { Next::Done } else { Next::Look { redone } })
+            }
+            Place::Recent(condition) => {
+                require_revision(write.expected, revision)?;
+                Ok(Next::InDocument(condition))
+            }
+            Place::Nowhere => Err(Error::NotFound(Entity::Message)),
+        }
+    }
+
+    /// Brings the blocks up to date with the last update of an archive; tells that update. None if they have it.
+    async fn redo_last(&self, new: &New<'_>, archive: &Archive, redone: Option<Update>) -> Result<Option<Update>> {
+        let New { session_id, path, .. } = new;
+        let update = (archive.id, archive.writes);
+        let are_current = redone == Some(update) || self.memory.blocks_are_current(session_id, path.agent_id(), archive);
+        if archive.redo.is_empty() || are_current {
+            return Ok(None);
+        }
+        self.redo(session_id, archive).await?;
+        self.memory.has_current_blocks(session_id, path.agent_id(), archive);
+        Ok(Some(update))
+    }
+
+    /// Replaces the message in the document, if a condition on the archive holds.
+    async fn replace_in_document(&self, new: &New<'_>, condition: Document, adds: u64) -> Result<Next> {
+        let New { session_id, path, message_id, .. } = new;
+        match self.replace_recent(new, condition).await {
+            Ok(true) => Ok(Next::Done),
+            Ok(false) => Ok(Next::Look { redone: None }),
+            Err(failure) => {
+                self.relieve(failure, session_id, adds).await.map_err(Failure::into_error)?;
+                Ok(Next::InDocument(not_archived(path, *message_id)))
+            }
+        }
+    }
+
     /// Replaces the message among the recent ones, if a condition on the archive holds; tells whether it did.
-    async fn replace_in_document(&self, new: &New<'_>, condition: Document) -> Result<bool, Failure> {
-        let New { session_id, path, message_id, fields, body, write } = new;
+    async fn replace_recent(&self, new: &New<'_>, condition: Document) -> Result<bool, Failure> {
+        let New { session_id, path, message_id, fields, keep, write } = new;
         let mut filter = session(session_id, write.expected);
         filter.extend(on(path.field("messages.message_id"), doc! { "$eq": integer(*message_id) }));
         filter.extend(condition);
-        let update = updates::replace_message(path, *message_id, fields.clone(), write.at, &body.keep, First::Stored);
+        let update = updates::replace_message(path, *message_id, fields.clone(), write.at, keep, First::Stored);
         let (replaced, blocks) = tokio::join!(self.update(filter, update), self.with_id(session_id, None, *message_id, &[]));
         if !replaced? {
             return Ok(false);
@@ -124,33 +188,16 @@ impl MongoStore {
 
     /// Replaces messages in the archive, and their copies among the recent ones if there can be any; tells whether it did, or the archive
     /// has changed.
-    async fn replace_archived(&self, new: &New<'_>, archive: &Archive, blocks: WithId, copies: bool) -> Result<bool> {
-        let New { session_id, path, message_id, fields, body, write } = new;
-        let redo = new_versions(blocks.archived, fields, &body.keep, write.at)?;
+    async fn replace_archived(&self, new: &New<'_>, archive: Archive, blocks: WithId, has_copies: bool) -> Result<bool> {
+        let New { session_id, path, fields, keep, write, .. } = new;
+        let versions = new_versions(blocks.archived, fields, keep, write.at)?;
         let mut filter = session(session_id, write.expected);
         // A copy among the recent ones must not have been sealed since.
-        filter.extend(if copies { unmoved(path, archive) } else { unwritten(path, archive) });
-        let mut archive = archive.clone();
-        archive.writes += 1;
-        let patches = redo.iter().map(|(_, patch)| patch.stored().map(Bson::from)).collect::<Result<Vec<_>>>()?;
-        let adds: usize = redo.iter().map(|(_, patch)| patch.message.as_bytes().len()).sum();
-        let update: UpdateModifications = match redo.first().filter(|_| copies) {
-            Some((first, _)) => {
-                let first = First::Archived(first.clone());
-                let mut update = updates::replace_message(path, *message_id, fields.clone(), write.at, &body.keep, first);
-                let mut set = on(path.field("archive.writes"), archive.writes);
-                set.extend(on(path.field("archive.redo"), doc! { "$literal": patches }));
-                update.push(doc! { "$set": set });
-                update.into()
-            }
-            None => {
-                let mut set = on(path.field("archive.writes"), archive.writes);
-                set.extend(on(path.field("archive.redo"), patches));
-                let mut latest = doc! { "updated_at": date(write.at) };
-                latest.insert(path.field("updated_at"), date(write.at));
-                doc! { "$set": set, "$max": latest, "$inc": { "revision": 1_i64 } }.into()
-            }
-        };
+        filter.extend(if has_copies { unmoved(path, &archive) } else { unwritten(path, &archive) });
+        let (stored, redo): (Vec<_>, Vec<_>) = versions.into_iter().unzip();
+        let adds: usize = redo.iter().map(|patch| patch.message.as_bytes().len()).sum();
+        let archive = Archive { writes: archive.writes + 1, redo, ..archive };
+        let update = new.of_archive(&archive, stored.into_iter().next().filter(|_| has_copies))?;
         match self.update_by_majority(filter, update).await {
             Ok(true) => {}
             Ok(false) => return Ok(false),
@@ -159,7 +206,6 @@ impl MongoStore {
                 return Ok(false);
             }
         }
-        archive.redo = redo.into_iter().map(|(_, patch)| patch).collect();
         // It is done, and every reader sees it. It is acknowledged when the block does not hold the old text any more, either.
         self.redo(session_id, &archive).await?;
         self.memory.has_current_blocks(session_id, path.agent_id(), &archive);
@@ -171,42 +217,26 @@ impl MongoStore {
         }
         Ok(true)
     }
+}
 
-    /// Brings the blocks up to date and takes the last update of an archive out of the session's document.
-    pub(super) async fn forget_pending(&self, session_id: &str, path: &AgentPath) -> Result<()> {
-        let told = self.read_archive(session_id, path).await?;
-        let Some(archive) = told.archive.filter(|archive| !archive.redo.is_empty()) else { return Ok(()) };
-        self.redo(session_id, &archive).await?;
-        self.forget_redo(session_id, path, &archive).await
+impl New<'_> {
+    /// The update of the document that makes an archive this one. If there are copies of the first archived message among the recent ones,
+    /// these change, too.
+    fn of_archive(&self, archive: &Archive, copied: Option<Document>) -> Result<UpdateModifications> {
+        let New { path, message_id, fields, keep, write, .. } = self;
+        let patches = archive.redo.iter().map(|patch| patch.stored().map(Bson::from)).collect::<Result<Vec<_>>>()?;
+        let mut set = on(path.field("archive.writes"), archive.writes);
+        if let Some(first) = copied {
+            set.extend(on(path.field("archive.redo"), doc! { "$literal": patches }));
+            let mut update = updates::replace_message(path, *message_id, fields.clone(), write.at, keep, First::Archived(first));
+            update.push(doc! { "$set": set });
+            return Ok(update.into());
+        }
+        set.extend(on(path.field("archive.redo"), patches));
+        let mut latest = doc! { "updated_at": date(write.at) };
+        latest.insert(path.field("updated_at"), date(write.at));
+        Ok(doc! { "$set": set, "$max": latest, "$inc": { "revision": 1_i64 } }.into())
     }
-
-    /// Takes an update that the blocks have out of the session's document.
-    async fn forget_redo(&self, session_id: &str, path: &AgentPath, archive: &Archive) -> Result<()> {
-        let mut filter = session(session_id, None);
-        filter.extend(unwritten(path, archive));
-        let unset = doc! { "$unset": on(path.field("archive.redo"), "") };
-        self.update(filter, unset).await.map(drop).map_err(Failure::into_error)
-    }
-}
-
-/// Matches if no archived message has the id, by the highest one.
-fn not_archived(path: &AgentPath, message_id: i64) -> Document {
-    on(path.field("archive.top"), doc! { "$not": { "$gte": message_id } })
-}
-
-/// Matches if an archive has had no update and no move since it was found.
-fn unmoved(path: &AgentPath, archive: &Archive) -> Document {
-    let mut same = unwritten(path, archive);
-    same.extend(on(path.field("archive.count"), position(archive.count)));
-    same.extend(on(path.field("archive.fence"), archive.fence));
-    same
-}
-
-/// Matches if the archive has had no update since it was found.
-fn unwritten(path: &AgentPath, archive: &Archive) -> Document {
-    let mut same = on(path.field("archive.id"), archive.id);
-    same.extend(on(path.field("archive.writes"), archive.writes));
-    same
 }
 
 /// The new version of an archived message and of each exact copy of it, with the message as it is stored.

@@ -3,15 +3,17 @@
 mod assembly;
 mod whole;
 
+use super::archive;
 use super::archive::orphans::ORPHAN;
-use super::error::{DUPLICATE_KEY, Failure};
-use super::{MongoStore, archive, primary, write};
+use super::conditions::session;
+use super::error::{DUPLICATE_KEY, failed};
+use super::store::{MongoStore, primary};
 use crate::error::{Error, Result};
 use crate::store::schema::read::{self, corrupt};
 use crate::store::transfer::Imported;
 use crate::store::transfer::out::Out;
 use crate::store::transfer::parts::Part;
-use assembly::{Assembled, Assembly, Blocks};
+use assembly::{Assembled, Assembly, NewBlocks};
 use mongodb::bson::raw::RawBsonRef;
 use mongodb::bson::{RawDocumentBuf, doc};
 use mongodb::error::ErrorKind;
@@ -26,12 +28,11 @@ const BATCH_BYTES: usize = 4 * 1024 * 1024;
 impl MongoStore {
     /// How many documents there are, as the collection's own statistics have it.
     pub(crate) async fn count_sessions(&self) -> Result<u64> {
-        self.collection.estimated_document_count().await.map_err(|error| Failure::of(error).into_error())
+        self.collection.estimated_document_count().await.map_err(failed)
     }
 
     /// Writes all sessions after an id.
     pub(crate) async fn dump(&self, after: Option<String>, mut out: Out) -> Result<()> {
-        let failed = |error| Failure::of(error).into_error();
         // A comparison with text finds text only; other ids are not sessions'.
         let filter = match after {
             Some(after) => doc! { "_id": { "$gt": after } },
@@ -152,11 +153,11 @@ impl MongoStore {
             return Ok(());
         }
         self.ensure_archive_index().await?;
-        self.archive.insert_many(blocks).await.map(drop).map_err(|error| Failure::of(error).into_error())
+        self.archive.insert_many(blocks).await.map(drop).map_err(failed)
     }
 
     /// Removes the blocks of a session that was not stored.
-    async fn forget_blocks(&self, blocks: &Blocks) -> Result<()> {
+    async fn forget_blocks(&self, blocks: &NewBlocks) -> Result<()> {
         self.remove_blocks(&blocks.session_id, &blocks.archives).await.map(drop)
     }
 
@@ -166,14 +167,13 @@ impl MongoStore {
         if blocks.archives.is_empty() {
             return Ok(true);
         }
-        let failed = |error| Failure::of(error).into_error();
         let mut filter = doc! { "session_id": &blocks.session_id, "_id.archive": { "$in": &blocks.archives } };
         filter.insert(ORPHAN, doc! { "$exists": false });
         if self.archive.count_documents(filter).selection_criteria(primary()).await.map_err(failed)? >= blocks.count {
             return Ok(true);
         }
         // Unless somebody has written to it already.
-        let filter = write::session(&blocks.session_id, Some(read::revision(read::member(document, "revision")?)?));
+        let filter = session(&blocks.session_id, Some(read::revision(read::member(document, "revision")?)?));
         if self.collection.delete_one(filter).await.map_err(failed)?.deleted_count > 0 {
             self.forget_blocks(blocks).await?;
         }
@@ -199,7 +199,7 @@ impl MongoStore {
             Ok(_) => Vec::new(),
             Err(error) => match error.kind.as_ref() {
                 ErrorKind::InsertMany(failure) if failure.write_concern_error.is_none() => failure.write_errors.clone().unwrap_or_default(),
-                _ => return Err(Failure::of(error).into_error()),
+                _ => return Err(failed(error)),
             },
         };
         imported.new += count - failures.len() as u64;

@@ -19,7 +19,7 @@ fn next_revision() -> Document {
 /// Replaces `agent_data`: new fields, the stored `created_at`, and the stored fields to keep.
 ///
 /// The reference can leave an agent behind that has messages and nothing else; an update makes it whole.
-pub(super) fn replace_agent(path: &AgentPath, data: Document, now_text: String, now: Timestamp, keep: &[String]) -> Vec<Document> {
+pub(crate) fn replace_agent(path: &AgentPath, data: Document, now_text: String, now: Timestamp, keep: &[String]) -> Vec<Document> {
     let (inner, outer) = (path.value("agent_data.created_at"), path.value("created_at"));
     let as_text = doc! { "$dateToString": { "date": &outer, "format": "%Y-%m-%dT%H:%M:%S.%LZ" } };
     let created = doc! { "$cond": [{ "$eq": [{ "$type": &outer }, "date"] }, as_text, { "$literal": &now_text }] };
@@ -37,7 +37,7 @@ pub(super) fn replace_agent(path: &AgentPath, data: Document, now_text: String, 
 }
 
 /// Which message of the session's document is replaced.
-pub(super) enum First {
+pub(crate) enum First {
     /// The first one that has the id.
     Stored,
     /// None, but its exact copies, the first one being in the archive.
@@ -45,13 +45,13 @@ pub(super) enum First {
 }
 
 /// Fields in which copies of one message differ that the reference stored.
-pub(super) const COPIES_DIFFER: [&str; 3] = ["created_at", "updated_at", "storage_id"];
+pub(crate) const COPIES_DIFFER: [&str; 3] = ["created_at", "updated_at", "storage_id"];
 
 /// Replaces the message that has the id: new fields, the stored `created_at`, and the stored fields to keep.
 ///
 /// Programs that retry by hand may have stored the message twice; then each copy is replaced, so that a redaction leaves none behind.
 /// Another message that took the same id by mistake stays.
-pub(super) fn replace_message(
+pub(crate) fn replace_message(
     path: &AgentPath,
     message_id: i64,
     message: Document,
@@ -91,18 +91,18 @@ pub(super) fn replace_message(
 
 /// Messages that are to be appended.
 #[derive(Debug, Clone)]
-pub(super) struct Append {
-    pub(super) ids: Ids,
+pub(crate) struct Append {
+    pub(crate) ids: Ids,
     /// The own fields of each message.
-    pub(super) fields: Vec<Document>,
+    pub(crate) fields: Vec<Document>,
     /// When it happens.
-    pub(super) now: Timestamp,
-    pub(super) key: Option<AppendKey>,
+    pub(crate) now: Timestamp,
+    pub(crate) key: Option<AppendKey>,
 }
 
 /// The ids of messages that are to be appended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ids {
+pub(crate) enum Ids {
     /// The one message has an id, and the time of its creation stays.
     Given(i64),
     /// They count up from the highest one that there is, and nothing is created before the newest message.
@@ -128,7 +128,7 @@ impl Append {
     }
 
     /// Appends to a session whose state is known: the first id and the time are given, and the order of the times is kept.
-    pub(super) fn in_known_state(&self, path: &AgentPath, first: i64, now: Timestamp) -> Document {
+    pub(crate) fn in_known_state(&self, path: &AgentPath, first: i64, now: Timestamp) -> Document {
         // `$each`, because `$push` takes the members of a bare document for modifiers of its own.
         let mut push = Document::new();
         push.insert(path.field("messages"), doc! { "$each": self.messages(first, now) });
@@ -144,7 +144,7 @@ impl Append {
     }
 
     /// Appends whatever the state of the session is. Leaves the messages in the order of their times.
-    pub(super) fn in_any_state(&self, path: &AgentPath) -> Vec<Document> {
+    pub(crate) fn in_any_state(&self, path: &AgentPath) -> Vec<Document> {
         /// A field of the session, gone when the update is done.
         const APPEND: &str = "session-repository append";
         let of = |name: &str| format!("${APPEND}.{name}");
@@ -173,16 +173,16 @@ impl Append {
         appended.insert(path.field("messages"), all);
         let messages = path.value("messages");
         let sorted = in_order(messages.as_str(), |all| Bson::from(all));
-        let mut settled = doc! { "updated_at": latest(String::from("$updated_at"), of("now")), "revision": next_revision() };
-        settled.insert(path.field("updated_at"), latest(path.value("updated_at"), of("now")));
-        settled.insert(path.field("messages"), doc! { "$cond": [of("in_order"), &messages, sorted] });
-        settled.insert(path.field("in_order"), doc! { "$size": &messages });
+        let mut completed = doc! { "updated_at": latest(String::from("$updated_at"), of("now")), "revision": next_revision() };
+        completed.insert(path.field("updated_at"), latest(path.value("updated_at"), of("now")));
+        completed.insert(path.field("messages"), doc! { "$cond": [of("in_order"), &messages, sorted] });
+        completed.insert(path.field("in_order"), doc! { "$size": &messages });
         if let Some(key) = &self.key {
             let append = remembered(key, doc! { "$toLong": of("first") });
             let appends = doc! { "$concatArrays": [{ "$ifNull": [path.value("appends"), []] }, [append]] };
-            settled.insert(path.field("appends"), doc! { "$slice": [appends, -remembered_appends()] });
+            completed.insert(path.field("appends"), doc! { "$slice": [appends, -remembered_appends()] });
         }
-        vec![doc! { "$set": { APPEND: begun } }, doc! { "$set": appended }, doc! { "$set": settled }, doc! { "$unset": APPEND }]
+        vec![doc! { "$set": { APPEND: begun } }, doc! { "$set": appended }, doc! { "$set": completed }, doc! { "$unset": APPEND }]
     }
 }
 

@@ -1,13 +1,12 @@
 //! Work behind the answers: moves to the archive, bounded, and ended by `close`.
 
-use super::MongoStore;
-use super::archive::moving::{Down, Haste};
+use crate::store::AgentRef;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{OwnedMutexGuard, Semaphore};
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -18,13 +17,12 @@ const MOVERS: usize = 2;
 const WAITING: usize = 1024;
 
 /// How long `close` lets the upkeep come to its end. A move that takes longer stops at its next step, and a later one completes it.
-const PATIENCE: Duration = Duration::from_secs(10);
+const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Which agent of which session.
-type Key = (String, String);
+type Agents = Mutex<HashMap<AgentRef, Waiting>>;
 
 /// The upkeep of a store.
-pub(super) struct Upkeep {
+pub(crate) struct Upkeep {
     /// Always closed, which keeps nobody from spawning: so it can be waited for at any time.
     tasks: TaskTracker,
     /// Whether nothing is to begin any more.
@@ -32,23 +30,24 @@ pub(super) struct Upkeep {
     /// Cancelled when what is under way has to stop.
     over: CancellationToken,
     slots: Arc<Semaphore>,
-    agents: Arc<Mutex<HashMap<Key, Agent>>>,
+    agents: Arc<Agents>,
 }
 
+/// What waits for an agent.
 #[derive(Default)]
-struct Agent {
-    /// Held by the mover.
-    mover: Arc<tokio::sync::Mutex<()>>,
-    /// Movers and those who wait to be one.
+struct Waiting {
+    /// Held by the task that moves the agent's messages.
+    turn: Arc<tokio::sync::Mutex<()>>,
+    /// The tasks that move, or wait for their turn.
     holders: usize,
     /// Whether a move waits for its turn.
     is_queued: bool,
 }
 
 /// The right to move an agent's messages, until this is dropped.
-pub(super) struct Mover {
-    agents: Arc<Mutex<HashMap<Key, Agent>>>,
-    key: Key,
+pub(crate) struct MoveTurn {
+    agents: Arc<Agents>,
+    agent: AgentRef,
     turn: Option<OwnedMutexGuard<()>>,
 }
 
@@ -72,104 +71,94 @@ impl fmt::Debug for Upkeep {
     }
 }
 
-fn lock(agents: &Mutex<HashMap<Key, Agent>>) -> MutexGuard<'_, HashMap<Key, Agent>> {
+fn lock(agents: &Agents) -> MutexGuard<'_, HashMap<AgentRef, Waiting>> {
     // What is under the lock is whole at every step, so a panic of another holder leaves nothing broken.
     agents.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Upkeep {
     /// Waits until no other task of this process moves messages of the agent.
-    pub(super) async fn mover(&self, session_id: &str, agent_id: &str) -> Mover {
-        let key = (session_id.to_owned(), agent_id.to_owned());
+    pub(crate) async fn move_turn(&self, agent: &AgentRef) -> MoveTurn {
         let turn = {
             let mut agents = lock(&self.agents);
-            let agent = agents.entry(key.clone()).or_default();
-            agent.holders += 1;
-            Arc::clone(&agent.mover)
+            let waiting = agents.entry(agent.clone()).or_default();
+            waiting.holders += 1;
+            Arc::clone(&waiting.turn)
         };
         // Made before the wait, so that it counts out whoever stops waiting.
-        let mut mover = Mover { agents: Arc::clone(&self.agents), key, turn: None };
-        mover.turn = Some(turn.lock_owned().await);
-        mover
+        let mut mine = MoveTurn { agents: Arc::clone(&self.agents), agent: agent.clone(), turn: None };
+        mine.turn = Some(turn.lock_owned().await);
+        mine
+    }
+
+    /// Queues a move of the agent's messages. False if one is queued already, or too many are, or the store is being closed.
+    pub(crate) fn queue_move(&self, agent: &AgentRef) -> bool {
+        if self.is_closing.load(Ordering::Relaxed) {
+            return false;
+        }
+        let mut agents = lock(&self.agents);
+        if let Some(waiting) = agents.get_mut(agent) {
+            return !std::mem::replace(&mut waiting.is_queued, true);
+        }
+        if agents.len() >= WAITING {
+            return false;
+        }
+        agents.insert(agent.clone(), Waiting { is_queued: true, ..Waiting::default() });
+        true
+    }
+
+    /// Begins a queued move as soon as there is a slot for it, which is the answer. From then on the next move can be queued.
+    pub(crate) async fn begin_move(&self, agent: &AgentRef) -> Option<OwnedSemaphorePermit> {
+        // Who waits for another mover of the agent needs no slot for that.
+        drop(self.move_turn(agent).await);
+        // The semaphore is never closed.
+        let slot = Arc::clone(&self.slots).acquire_owned().await.ok();
+        let mut agents = lock(&self.agents);
+        if let Some(waiting) = agents.get_mut(agent) {
+            waiting.is_queued = false;
+            if waiting.holders == 0 {
+                agents.remove(agent);
+            }
+        }
+        slot
+    }
+
+    /// Runs a task behind the answers. `close` waits for it.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task);
+    }
+
+    /// Waits until no task is under way.
+    pub(crate) async fn idle(&self) {
+        self.tasks.wait().await;
     }
 
     /// Whether the store is closed and its upkeep has to stop.
-    pub(super) fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.over.is_cancelled()
     }
 
     /// Waits for what is under way. Nothing begins any more.
-    pub(super) async fn end(&self) {
+    pub(crate) async fn end(&self) {
         self.is_closing.store(true, Ordering::Relaxed);
-        if tokio::time::timeout(PATIENCE, self.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(CLOSE_PATIENCE, self.tasks.wait()).await.is_err() {
             self.over.cancel();
-            if tokio::time::timeout(PATIENCE, self.tasks.wait()).await.is_err() {
+            if tokio::time::timeout(CLOSE_PATIENCE, self.tasks.wait()).await.is_err() {
                 tracing::warn!("messages were still on their way to the archive when the store was closed; a later move completes it");
             }
         }
     }
 }
 
-impl Drop for Mover {
+impl Drop for MoveTurn {
     fn drop(&mut self) {
         drop(self.turn.take());
         let mut agents = lock(&self.agents);
-        if let Some(agent) = agents.get_mut(&self.key) {
-            agent.holders -= 1;
-            if agent.holders == 0 && !agent.is_queued {
-                agents.remove(&self.key);
+        if let Some(waiting) = agents.get_mut(&self.agent) {
+            waiting.holders -= 1;
+            if waiting.holders == 0 && !waiting.is_queued {
+                agents.remove(&self.agent);
             }
         }
-    }
-}
-
-impl MongoStore {
-    /// Has the oldest messages of an agent moved to the archive, behind the answer of whoever asks.
-    pub(super) fn request_move(&self, session_id: &str, agent_id: &str) {
-        let Some(after) = self.archive_after else { return };
-        if self.upkeep.is_closing.load(Ordering::Relaxed) {
-            return;
-        }
-        let key = (session_id.to_owned(), agent_id.to_owned());
-        {
-            let mut agents = lock(&self.upkeep.agents);
-            let is_full = agents.len() >= WAITING;
-            match agents.get_mut(&key) {
-                Some(agent) if agent.is_queued => return,
-                Some(agent) => agent.is_queued = true,
-                None if is_full => return,
-                None => drop(agents.insert(key.clone(), Agent { is_queued: true, ..Agent::default() })),
-            }
-        }
-        let store = self.clone();
-        self.upkeep.tasks.spawn(async move {
-            let (session_id, agent_id) = &key;
-            // Who waits for another mover of the agent needs no slot for that.
-            drop(store.upkeep.mover(session_id, agent_id).await);
-            // The semaphore is never closed.
-            let _slot = Arc::clone(&store.upkeep.slots).acquire_owned().await.ok();
-            {
-                // From here on another append may ask for the next move.
-                let mut agents = lock(&store.upkeep.agents);
-                if let Some(agent) = agents.get_mut(&key) {
-                    agent.is_queued = false;
-                    if agent.holders == 0 {
-                        agents.remove(&key);
-                    }
-                }
-            }
-            // Less than the threshold, so that not every append after it is followed by a move.
-            let down = Down { beyond: after, target: after - after / 4 };
-            if let Err(error) = store.archive_down_to(session_id, agent_id, down, Haste::Polite).await {
-                tracing::warn!(%error, session_id, agent_id, "messages cannot be moved to the archive; a later append tries again");
-            }
-        });
-    }
-
-    /// Waits until no message is on its way to the archive any more that an append of this store has sent there.
-    ///
-    /// Appends do not wait for the archive. This is for programs that look at the documents themselves.
-    pub async fn settled(&self) {
-        self.upkeep.tasks.wait().await;
     }
 }

@@ -2,9 +2,9 @@
 
 use super::{Archive, Patch, count, number, position};
 use crate::error::Result;
-use crate::store::mongo::MongoStore;
-use crate::store::mongo::error::Failure;
+use crate::store::mongo::error::failed;
 use crate::store::mongo::expressions::{array, without};
+use crate::store::mongo::store::MongoStore;
 use crate::store::schema::json::{broken, integer};
 use crate::store::schema::read::{corrupt, member, object};
 use mongodb::Cursor;
@@ -14,15 +14,15 @@ use mongodb::bson::{Bson, Document, RawArrayBuf, RawDocumentBuf, doc, rawdoc};
 use std::ops::Range;
 
 /// How much a block holds, unless one message alone is more: a page of it should cost little.
-pub(in crate::store::mongo) const BLOCK_BYTES: u64 = 64 * 1024;
-pub(in crate::store::mongo) const BLOCK_MESSAGES: usize = 128;
+pub(crate) const BLOCK_BYTES: u64 = 64 * 1024;
+pub(crate) const BLOCK_MESSAGES: usize = 128;
 
 /// Blocks that one command reads at most.
 const MOST_BLOCKS: i64 = 64;
 
 /// What became of a reading of blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::store::mongo) enum Outcome {
+pub(crate) enum Outcome {
     /// The messages are those of the archive as the session's document told of it.
     Complete,
     /// Messages are missing: the archive has changed since then, or blocks are gone or cannot be read.
@@ -33,23 +33,23 @@ pub(in crate::store::mongo) enum Outcome {
 
 /// A message in a block.
 #[derive(Debug)]
-pub(in crate::store::mongo) struct Archived {
+pub(crate) struct Archived {
     /// The position of the block's first message.
-    pub(in crate::store::mongo) first: u64,
+    pub(crate) first: u64,
     /// The message's place in the block.
-    pub(in crate::store::mongo) at: usize,
+    pub(crate) at: usize,
     /// The size of the block, in bytes.
-    pub(in crate::store::mongo) block_size: u64,
-    pub(in crate::store::mongo) message: RawDocumentBuf,
+    pub(crate) block_size: u64,
+    pub(crate) message: RawDocumentBuf,
 }
 
 /// The messages in blocks that have an id.
 #[derive(Debug, Default)]
-pub(in crate::store::mongo) struct WithId {
+pub(crate) struct WithId {
     /// Those of the agent's archive, in their order: one at most, unless another program stored it twice.
-    pub(in crate::store::mongo) archived: Vec<Archived>,
+    pub(crate) archived: Vec<Archived>,
     /// Other archives of the session that have such a message: other agents', and orphans.
-    pub(in crate::store::mongo) elsewhere: Vec<ObjectId>,
+    pub(crate) elsewhere: Vec<ObjectId>,
 }
 
 /// The `_id` of the block that begins at a position.
@@ -58,7 +58,7 @@ pub(super) fn block_id(archive: ObjectId, first: u64) -> Document {
 }
 
 /// A block as it is stored.
-pub(in crate::store::mongo) fn block(
+pub(crate) fn block(
     (archive, first): (ObjectId, u64),
     session_id: &str,
     agent_id: &str,
@@ -109,10 +109,6 @@ impl Archive {
     }
 }
 
-fn failed(error: mongodb::error::Error) -> crate::error::Error {
-    Failure::of(error).into_error()
-}
-
 impl MongoStore {
     /// Finds the last blocks in an order of their places; all in any order where their number is not given.
     async fn blocks(&self, filter: Document, projection: Document, last: Option<i64>) -> Result<Cursor<RawDocumentBuf>> {
@@ -126,7 +122,7 @@ impl MongoStore {
 
     /// The messages in a session's blocks that have an id, without the fields in `omit` (which new versions that are pending still have).
     /// None if a block has an update that `archive` does not tell of.
-    pub(in crate::store::mongo) async fn with_id(
+    pub(crate) async fn with_id(
         &self,
         session_id: &str,
         archive: Option<&Archive>,
@@ -182,7 +178,7 @@ impl MongoStore {
 
     /// Hands over the archived messages at some positions, without the fields in `omit` (which new versions that are pending still have),
     /// in parts that come from the last one to the first, each with the position of its first message.
-    pub(in crate::store::mongo) async fn archived_at(
+    pub(crate) async fn archived_at(
         &self,
         session_id: &str,
         archive: &Archive,
@@ -233,7 +229,7 @@ impl MongoStore {
 
     /// The archived messages from a position on, as many as its block has of them; none if the block is gone or cannot be read. For those
     /// who read a whole history, one block at a time: updates are likely during a long read, so newer blocks are accepted.
-    pub(in crate::store::mongo) async fn block_at(&self, session_id: &str, archive: &Archive, place: u64) -> Result<Vec<RawBson>> {
+    pub(crate) async fn block_at(&self, session_id: &str, archive: &Archive, place: u64) -> Result<Vec<RawBson>> {
         let id = |place| doc! { "archive": archive.id, "first": position(place) };
         let filter = doc! { "session_id": session_id, "_id": { "$gte": id(0), "$lte": id(place) } };
         let mut blocks = self.blocks(filter, doc! { "writes": 1, "messages": 1 }, Some(1)).await?;
@@ -248,21 +244,6 @@ impl MongoStore {
         let before = usize::try_from(place - first).unwrap_or(usize::MAX).min(messages.len());
         messages.drain(..before);
         Ok(messages)
-    }
-
-    /// Brings the blocks up to date with the last update of the archive. A block that has had a later one stays as it is.
-    pub(in crate::store::mongo) async fn redo(&self, session_id: &str, archive: &Archive) -> Result<()> {
-        for patch in &archive.redo {
-            let mut set = doc! { "writes": archive.writes };
-            set.insert(format!("messages.{}", patch.at), Document::try_from(&patch.message).map_err(broken)?);
-            // Several messages of one block are brought up to date one after the other, all by the same update.
-            let mut filter =
-                doc! { "_id": block_id(archive.id, patch.first), "session_id": session_id, "writes": { "$lte": archive.writes } };
-            // The server would fill up an array that is shorter.
-            filter.insert(format!("messages.{}", patch.at), doc! { "$exists": true });
-            self.archive.update_one(filter, doc! { "$set": set }).await.map_err(|error| Failure::of(error).into_error())?;
-        }
-        Ok(())
     }
 }
 
@@ -284,7 +265,7 @@ fn page(session_id: &str, archive: &Archive, places: Range<u64>, omit: &[String]
 
 impl Patch {
     /// The patch as the session's document has it.
-    pub(in crate::store::mongo) fn stored(&self) -> Result<Document> {
+    pub(crate) fn stored(&self) -> Result<Document> {
         let message = Document::try_from(&self.message).map_err(broken)?;
         Ok(doc! { "first": position(self.first), "at": i64::try_from(self.at).unwrap_or(i64::MAX), "message": message })
     }
@@ -296,19 +277,19 @@ pub(super) fn writable(archive: ObjectId, first: u64, session_id: &str, fence: i
 }
 
 /// The error of those who need all blocks.
-pub(in crate::store::mongo) fn incomplete(session_id: &str) -> crate::error::Error {
+pub(crate) fn incomplete(session_id: &str) -> crate::error::Error {
     crate::error::Error::Corrupt(format!("blocks of the archive of session {session_id:?} are missing"))
 }
 
 /// The error of writes to an archive whose blocks have updates that the session's document does not tell of.
-pub(in crate::store::mongo) fn behind(session_id: &str) -> crate::error::Error {
+pub(crate) fn behind(session_id: &str) -> crate::error::Error {
     crate::error::Error::Corrupt(format!(
         "the document of session {session_id:?} is behind the blocks of its archive; `check --repair` mends it"
     ))
 }
 
 /// The items that are documents.
-pub(in crate::store::mongo) fn documents(items: &[RawBson]) -> impl Iterator<Item = &RawDocumentBuf> {
+pub(crate) fn documents(items: &[RawBson]) -> impl Iterator<Item = &RawDocumentBuf> {
     items.iter().filter_map(|item| match item {
         RawBson::Document(document) => Some(document),
         _ => None,

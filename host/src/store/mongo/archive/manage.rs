@@ -2,43 +2,19 @@
 
 use super::blocks::{Outcome, behind, incomplete};
 use super::moving::{Down, Haste};
-use super::{Archive, count, is_moving, position};
+use super::room::{ArchivedAgent, Sizes};
+use super::{Archive, position};
 use crate::error::{Error, Result};
+use crate::store::mongo::attempts::{ATTEMPTS, back_off, contended};
+use crate::store::mongo::conditions::RESERVE;
 use crate::store::mongo::expressions::{AgentPath, array, in_order, on};
-use crate::store::mongo::questions::{self, Question};
-use crate::store::mongo::write::{ATTEMPTS, RESERVE, contended, make_way};
-use crate::store::mongo::{MongoStore, primary};
+use crate::store::mongo::questions::Question;
+use crate::store::mongo::store::MongoStore;
 use crate::store::schema::build::MAX_DOCUMENT;
 use crate::store::schema::json::broken;
-use crate::store::schema::read::{self, corrupt, member};
-use mongodb::bson::raw::{RawBson, RawBsonRef};
+use mongodb::bson::raw::RawBson;
 use mongodb::bson::{Bson, Document, doc};
 use serde::Serialize;
-
-/// How much more than it needs a write frees that finds a session full, in bytes.
-const FOR_A_WHILE: u64 = 512 * 1024;
-
-/// Where the messages of an agent lie.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct ArchivedAgent {
-    /// The agent.
-    pub agent_id: String,
-    /// How many of its messages are in the session's document: the newest, and those that are on their way to the archive.
-    pub messages: u64,
-    /// The size of the newest, in bytes.
-    pub bytes: u64,
-    /// The size of those on their way to the archive, in bytes.
-    pub moving_bytes: u64,
-    /// How many are in the archive.
-    pub archived_messages: u64,
-    /// The size of new versions of archived messages that are still in the session's document, in bytes.
-    pub pending_bytes: u64,
-    /// In how many blocks.
-    pub archived_blocks: u64,
-    /// The size of these, in bytes.
-    pub archived_bytes: u64,
-}
 
 /// What an [`archive_undo`](MongoStore::archive_undo) did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -57,7 +33,7 @@ impl MongoStore {
     ///
     /// Those that any call can end in.
     pub async fn archive_status(&self, session_id: &str) -> Result<Option<Vec<ArchivedAgent>>> {
-        let Some(Layout { mut agents, .. }) = self.layout(session_id).await? else { return Ok(None) };
+        let Some(Sizes { mut agents, .. }) = self.sizes(session_id).await? else { return Ok(None) };
         for agent in &mut agents {
             let path = AgentPath::new(&agent.agent_id);
             let Some(archive) = self.read_archive(session_id, &path).await?.archive.filter(|archive| archive.count > 0) else { continue };
@@ -77,7 +53,7 @@ impl MongoStore {
         let Some(after) = self.archive_after else {
             return Err(Error::InvalidArgument(String::from("archive after: is never, so there is nothing to move")));
         };
-        let Some(Layout { agents, .. }) = self.layout(session_id).await? else { return Ok(None) };
+        let Some(Sizes { agents, .. }) = self.sizes(session_id).await? else { return Ok(None) };
         let mut moved = 0;
         for agent in agents.into_iter().filter(|agent| agent.bytes > after || agent.moving_bytes > 0) {
             moved += self.archive_down_to(session_id, &agent.agent_id, Down::to(after), Haste::Now).await?;
@@ -115,7 +91,7 @@ impl MongoStore {
     async fn fold_back(&self, session_id: &str, path: &AgentPath) -> Result<u64> {
         let mut last: Option<Archive> = None;
         for attempt in 0..ATTEMPTS {
-            make_way(attempt).await;
+            back_off(attempt).await;
             let Some(archive) = self.read_archive(session_id, path).await?.archive else { return Ok(0) };
             let mut parts: Vec<Vec<RawBson>> = Vec::new();
             let take = |_, part| {
@@ -146,80 +122,6 @@ impl MongoStore {
         }
         Err(contended())
     }
-
-    /// Frees room in a session's document for a write that adds some bytes and needs some more than the document has.
-    pub(in crate::store::mongo) async fn make_room(&self, session_id: &str, needs: u64, adds: u64) -> Result<()> {
-        // The size is that of now: a move that has come to its end since the write was refused has made room.
-        let Some(Layout { mut agents, size }) = self.layout(session_id).await? else { return Ok(()) };
-        let size = size.saturating_add(needs);
-        let too_large = || Error::TooLarge { size, limit: MAX_DOCUMENT };
-        if self.archive_after.is_none() || adds.saturating_add(RESERVE) > MAX_DOCUMENT {
-            return Err(too_large());
-        }
-        let of_messages: u64 = agents.iter().map(|agent| agent.bytes + agent.moving_bytes + agent.pending_bytes).sum();
-        if size.saturating_sub(of_messages) > MAX_DOCUMENT {
-            return Err(too_large());
-        }
-        agents.sort_by_key(|agent| std::cmp::Reverse(agent.bytes));
-        let mut left = size;
-        for agent in agents.iter().filter(|agent| agent.moving_bytes > 0) {
-            self.finish_move(session_id, &AgentPath::new(&agent.agent_id)).await?;
-            left = left.saturating_sub(agent.moving_bytes);
-        }
-        for agent in agents.iter().filter(|agent| agent.pending_bytes > 0) {
-            if left > MAX_DOCUMENT {
-                self.forget_pending(session_id, &AgentPath::new(&agent.agent_id)).await?;
-                left = left.saturating_sub(agent.pending_bytes);
-            }
-        }
-        for agent in &agents {
-            if left > MAX_DOCUMENT {
-                let enough = (left - MAX_DOCUMENT).saturating_add(FOR_A_WHILE);
-                let target = agent.bytes.saturating_sub(enough);
-                self.archive_down_to(session_id, &agent.agent_id, Down::to(target), Haste::Now).await?;
-                left = left.saturating_sub(agent.bytes - target);
-            }
-        }
-        Ok(())
-    }
-
-    /// How many messages each agent of a session has in its document, and how large they are.
-    async fn layout(&self, session_id: &str) -> Result<Option<Layout>> {
-        let Some(found) = self.find(session_id, questions::layout(), Some(primary())).await? else { return Ok(None) };
-        let agents = read::documents(&found, "agents", "agent", |agent| {
-            let Some(RawBsonRef::String(agent_id)) = member(agent, "agent_id")? else { return Err(corrupt("agent")) };
-            Ok(ArchivedAgent {
-                agent_id: agent_id.to_owned(),
-                messages: count(agent, "messages")?,
-                bytes: count(agent, "bytes")?,
-                moving_bytes: count(agent, "moving")?,
-                pending_bytes: count(agent, "pending")?,
-                ..ArchivedAgent::default()
-            })
-        });
-        Ok(Some(Layout { agents: agents?, size: count(&found, "size")? }))
-    }
-
-    /// What a session's document tells of an agent's archive now.
-    pub(in crate::store::mongo) async fn read_archive(&self, session_id: &str, path: &AgentPath) -> Result<Told> {
-        let Some(found) = self.find(session_id, questions::archive(path), Some(primary())).await? else { return Ok(Told::default()) };
-        Ok(Told { archive: Archive::of(&found)?, is_moving: is_moving(&found)? })
-    }
-}
-
-/// What a session's document holds.
-struct Layout {
-    agents: Vec<ArchivedAgent>,
-    /// The size of the document, in bytes.
-    size: u64,
-}
-
-/// What a document tells of an archive.
-#[derive(Debug, Default, PartialEq)]
-pub(in crate::store::mongo) struct Told {
-    pub(in crate::store::mongo) archive: Option<Archive>,
-    /// Whether messages are on their way there.
-    pub(in crate::store::mongo) is_moving: bool,
 }
 
 /// Puts the archived messages, and those on their way, in front of the recent ones.

@@ -15,14 +15,14 @@ type Key = (String, String);
 
 /// How an agent was seen last.
 #[derive(Debug, Clone, Default)]
-pub(in crate::store::mongo) struct Seen {
-    pub(in crate::store::mongo) archive: Option<Archive>,
-    pub(in crate::store::mongo) layout: Layout,
-    pub(in crate::store::mongo) hidden: Hidden,
+pub(crate) struct Seen {
+    pub(crate) archive: Option<Archive>,
+    pub(crate) layout: Layout,
+    pub(crate) hidden: Hidden,
 }
 
 #[derive(Debug)]
-pub(in crate::store::mongo) struct Memory(Mutex<LruCache<Key, Seen>>);
+pub(crate) struct Memory(Mutex<LruCache<Key, Seen>>);
 
 impl Default for Memory {
     fn default() -> Self {
@@ -41,12 +41,12 @@ impl Memory {
     }
 
     /// The agent as it was seen last.
-    pub(in crate::store::mongo) fn seen(&self, session_id: &str, agent_id: &str) -> Seen {
+    pub(crate) fn seen(&self, session_id: &str, agent_id: &str) -> Seen {
         self.lock().get(&key(session_id, agent_id)).cloned().unwrap_or_default()
     }
 
     /// Remembers how an agent was seen.
-    pub(in crate::store::mongo) fn saw(&self, session_id: &str, agent_id: &str, now: &Seen) {
+    pub(crate) fn saw(&self, session_id: &str, agent_id: &str, now: &Seen) {
         let (mut agents, key) = (self.lock(), key(session_id, agent_id));
         // That the blocks have the last update is known of the same state already, or it is not.
         let known = agents.peek(&key).and_then(|seen| seen.archive.as_ref());
@@ -58,20 +58,20 @@ impl Memory {
     }
 
     /// Remembers that messages of an agent have fields that stay in the database.
-    pub(in crate::store::mongo) fn saw_hidden(&self, session_id: &str, agent_id: &str) {
+    pub(crate) fn saw_hidden(&self, session_id: &str, agent_id: &str) {
         if let Some(seen) = self.lock().get_mut(&key(session_id, agent_id)) {
             seen.hidden = Hidden::Some;
         }
     }
 
     /// Remembers that the blocks have the last update of an archive.
-    pub(in crate::store::mongo) fn has_current_blocks(&self, session_id: &str, agent_id: &str, archive: &Archive) {
+    pub(crate) fn has_current_blocks(&self, session_id: &str, agent_id: &str, archive: &Archive) {
         let archive = Some(Archive { redo: Vec::new(), ..archive.clone() });
         self.saw(session_id, agent_id, &Seen { archive, ..self.seen(session_id, agent_id) });
     }
 
     /// Whether it is known that they have it.
-    pub(in crate::store::mongo) fn blocks_are_current(&self, session_id: &str, agent_id: &str, archive: &Archive) -> bool {
+    pub(crate) fn blocks_are_current(&self, session_id: &str, agent_id: &str, archive: &Archive) -> bool {
         self.seen(session_id, agent_id).archive.is_some_and(|known| known.same_blocks(archive) && known.redo.is_empty())
     }
 }

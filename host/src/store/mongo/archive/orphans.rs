@@ -3,16 +3,17 @@
 
 use super::{Archive, position};
 use crate::error::Result;
-use crate::store::mongo::error::Failure;
+use crate::store::mongo::error::failed;
 use crate::store::mongo::expressions::array;
-use crate::store::mongo::{MongoStore, primary, questions};
+use crate::store::mongo::questions;
+use crate::store::mongo::store::{MongoStore, primary};
 use crate::store::schema::read::member;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::raw::RawBsonRef;
 use mongodb::bson::{Bson, RawDocumentBuf, doc};
 
 /// The field that marks a block which is about to be removed.
-pub(in crate::store::mongo) const ORPHAN: &str = "orphan";
+pub(crate) const ORPHAN: &str = "orphan";
 
 impl MongoStore {
     /// Those of some archives that the session's document does not tell of.
@@ -58,31 +59,30 @@ impl MongoStore {
     ///
     /// An import that completes meanwhile keeps its blocks, or finds out that it has lost them: it looks for the mark once its session is
     /// stored, and here the session is looked for once the mark is there.
-    pub(in crate::store::mongo) async fn remove_dead(&self, session_id: &str, listed: &[ObjectId]) -> Result<u64> {
+    pub(crate) async fn remove_dead(&self, session_id: &str, listed: &[ObjectId]) -> Result<u64> {
         let dead = self.dead_archives(session_id, listed).await?;
         if dead.is_empty() {
             return Ok(0);
         }
         let blocks = doc! { "session_id": session_id, "_id.archive": { "$in": &dead } };
         let mark = self.archive.update_many(blocks, doc! { "$set": { ORPHAN: true } });
-        mark.await.map_err(|error| Failure::of(error).into_error())?;
+        mark.await.map_err(failed)?;
         let dead = self.dead_archives(session_id, &dead).await?;
         self.remove_blocks(session_id, &dead).await
     }
 
     /// Removes the blocks of some archives of a session.
-    pub(in crate::store::mongo) async fn remove_blocks(&self, session_id: &str, archives: &[ObjectId]) -> Result<u64> {
+    pub(crate) async fn remove_blocks(&self, session_id: &str, archives: &[ObjectId]) -> Result<u64> {
         if archives.is_empty() {
             return Ok(0);
         }
         let filter = doc! { "session_id": session_id, "_id.archive": { "$in": archives } };
-        let removed = self.archive.delete_many(filter).await.map_err(|error| Failure::of(error).into_error())?;
+        let removed = self.archive.delete_many(filter).await.map_err(failed)?;
         Ok(removed.deleted_count)
     }
 
     /// Removes a session's orphans; tells how many blocks. The session need not exist.
-    pub(in crate::store::mongo) async fn remove_orphans(&self, session_id: &str) -> Result<u64> {
-        let failed = |error| Failure::of(error).into_error();
+    pub(crate) async fn remove_orphans(&self, session_id: &str) -> Result<u64> {
         let group = vec![doc! { "$match": { "session_id": session_id } }, doc! { "$group": { "_id": "$_id.archive" } }];
         let grouped = self.archive.aggregate(group).selection_criteria(primary()).with_type::<RawDocumentBuf>();
         let mut cursor = grouped.await.map_err(failed)?;
@@ -96,8 +96,7 @@ impl MongoStore {
     }
 
     /// How many messages the blocks of an archive hold.
-    pub(in crate::store::mongo) async fn messages_of(&self, session_id: &str, archive: &Archive) -> Result<u64> {
-        let failed = |error| Failure::of(error).into_error();
+    pub(crate) async fn messages_of(&self, session_id: &str, archive: &Archive) -> Result<u64> {
         let blocks = vec![
             doc! { "$match": {
                 "session_id": session_id,
@@ -113,8 +112,7 @@ impl MongoStore {
     }
 
     /// How many blocks of an archive are in place, and their size in bytes.
-    pub(in crate::store::mongo) async fn blocks_of(&self, session_id: &str, archive: ObjectId, count: i64) -> Result<(u64, u64)> {
-        let failed = |error| Failure::of(error).into_error();
+    pub(crate) async fn blocks_of(&self, session_id: &str, archive: ObjectId, count: i64) -> Result<(u64, u64)> {
         let blocks = vec![
             doc! { "$match": { "session_id": session_id, "_id.archive": archive, "_id.first": { "$lt": count } } },
             doc! { "$group": { "_id": Bson::Null, "blocks": { "$sum": 1_i64 }, "bytes": { "$sum": { "$bsonSize": "$$ROOT" } } } },

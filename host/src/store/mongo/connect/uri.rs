@@ -4,7 +4,7 @@
 //! is left out and named in a warning. A value that does not fit is refused, where the specifications would ignore it: a store with weaker
 //! guarantees than it was asked for is worse than none.
 
-use super::known::{self, Takes};
+use super::option::{self, Takes};
 use crate::error::{Error, Result};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use std::time::Duration;
@@ -76,7 +76,7 @@ impl ConnectionString {
         let mut options = Options::new();
         for pair in query.split(separator).filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let Some(known) = known::find(name) else {
+            let Some(known) = option::find(name) else {
                 // With an @ in it, this may be a password that was not percent-encoded.
                 let is_plain = !query.contains('@');
                 self.idle.push(if is_plain { shown(name) } else { shown("") });
@@ -90,7 +90,10 @@ impl ConnectionString {
             let value = known.takes.read(&value).map_err(|why| unfit(known.name, &why)).inspect(|_| {
                 if known.takes == Takes::Compressors {
                     self.idle.extend(
-                        value.split(',').filter(|name| known::compressor(name).is_none()).map(|name| format!("compressor {}", shown(name))),
+                        value
+                            .split(',')
+                            .filter(|name| option::compressor(name).is_none())
+                            .map(|name| format!("compressor {}", shown(name))),
                     );
                 }
             })?;
@@ -112,7 +115,7 @@ impl ConnectionString {
             let (_, value) = options.remove(at);
             value.parse().ok().filter(|millis| *millis > 0).map(Duration::from_millis)
         };
-        (self.socket_timeout, self.timeout) = (timeout(known::SOCKET_TIMEOUT), timeout(known::TIMEOUT));
+        (self.socket_timeout, self.timeout) = (timeout(option::SOCKET_TIMEOUT), timeout(option::TIMEOUT));
         for (_, value) in options.iter_mut().filter(|(name, value)| *name == "maxPoolSize" && value == "0") {
             *value = u32::MAX.to_string();
         }

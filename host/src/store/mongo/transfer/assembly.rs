@@ -22,13 +22,13 @@ pub(super) struct Assembled {
     pub(super) document: RawDocumentBuf,
     /// Whether one with its id was there already, so that its blocks were not stored.
     pub(super) is_there: bool,
-    pub(super) blocks: Blocks,
+    pub(super) blocks: NewBlocks,
     /// The messages of each agent.
     pub(super) contents: Vec<(String, Content)>,
 }
 
 /// The blocks that were made for a session.
-pub(super) struct Blocks {
+pub(super) struct NewBlocks {
     pub(super) session_id: String,
     pub(super) archives: Vec<ObjectId>,
     /// How many there are.
@@ -104,7 +104,7 @@ pub(super) struct Assembly {
     /// The fields, with `agents` and `feedbacks` empty.
     document: RawDocumentBuf,
     feedback: RawArrayBuf,
-    agents: Vec<Agent>,
+    agents: Vec<NewAgent>,
     /// How many bytes the messages have that are in no block.
     messages_bytes: u64,
     full: Vec<RawDocumentBuf>,
@@ -114,7 +114,7 @@ pub(super) struct Assembly {
     fault: Option<Error>,
 }
 
-struct Agent {
+struct NewAgent {
     agent_id: String,
     /// The fields, with `messages` empty.
     document: RawDocumentBuf,
@@ -125,11 +125,11 @@ struct Agent {
     content: Content,
     /// The time of the last message, as long as all have one and come in the order of their times.
     latest: Option<DateTime>,
-    archive: Option<Archive>,
+    archive: Option<NewArchive>,
 }
 
 /// The archive that an agent gets.
-struct Archive {
+struct NewArchive {
     id: ObjectId,
     blocks: u64,
     /// How many messages it has.
@@ -177,7 +177,7 @@ impl Assembly {
                 self.archive_last(0);
                 let (document, messages) = (RawDocumentBuf::new(), Vec::new());
                 let (content, latest) = (Content::default(), Some(DateTime::MIN));
-                self.agents.push(Agent { agent_id, document, messages, bytes: 0, content, latest, archive: None });
+                self.agents.push(NewAgent { agent_id, document, messages, bytes: 0, content, latest, archive: None });
             }
             Part::AgentField(name, value) => {
                 if let Some(agent) = self.agents.last_mut() {
@@ -216,7 +216,7 @@ impl Assembly {
             self.messages_bytes -= agent.archive(&self.session_id, after + margin / 2, &mut self.full);
         }
         if self.messages_bytes > MOST_MESSAGES + margin {
-            let mut largest: Vec<&mut Agent> = self.agents.iter_mut().collect();
+            let mut largest: Vec<&mut NewAgent> = self.agents.iter_mut().collect();
             largest.sort_by_key(|agent| std::cmp::Reverse(agent.bytes));
             for agent in largest {
                 let excess = self.messages_bytes.saturating_sub(MOST_MESSAGES);
@@ -235,9 +235,9 @@ impl Assembly {
         std::mem::take(&mut self.full)
     }
 
-    pub(super) fn blocks_so_far(&self) -> Blocks {
+    pub(super) fn blocks_so_far(&self) -> NewBlocks {
         let archives = || self.agents.iter().filter_map(|agent| agent.archive.as_ref());
-        Blocks {
+        NewBlocks {
             session_id: self.session_id.clone(),
             archives: archives().map(|archive| archive.id).collect(),
             count: archives().map(|archive| archive.blocks).sum(),
@@ -254,7 +254,7 @@ impl Assembly {
     }
 
     /// The whole session, or why there is none.
-    pub(super) fn finish(self) -> Result<Assembled, (Blocks, String)> {
+    pub(super) fn finish(self) -> Result<Assembled, (NewBlocks, String)> {
         let blocks = self.blocks_so_far();
         let (session_id, is_there) = (self.session_id.clone(), self.is_there.unwrap_or(false));
         match self.document() {
@@ -287,7 +287,7 @@ impl Assembly {
     }
 }
 
-impl Agent {
+impl NewAgent {
     /// Moves the oldest messages to blocks until at most `after` bytes are left; tells how many bytes moved.
     fn archive(&mut self, session_id: &str, after: u64, full: &mut Vec<RawDocumentBuf>) -> u64 {
         let before = self.bytes;
@@ -318,7 +318,8 @@ impl Agent {
                 break;
             }
             self.bytes -= block_bytes;
-            let archive = self.archive.get_or_insert_with(|| Archive { id: ObjectId::new(), blocks: 0, count: 0, top: -1, latest: None });
+            let archive =
+                self.archive.get_or_insert_with(|| NewArchive { id: ObjectId::new(), blocks: 0, count: 0, top: -1, latest: None });
             full.push(archive.block(session_id, &self.agent_id, &oldest));
         }
         self.messages = messages.collect();
@@ -341,7 +342,7 @@ impl Agent {
                 (_, value) => Some(value.into()),
             })
         })?;
-        if let Some(Archive { id, count, top, latest, .. }) = archive {
+        if let Some(NewArchive { id, count, top, latest, .. }) = archive {
             let mut archive = doc! { "id": id, "count": position(count), "writes": 0_i64, "fence": 0_i64, "top": top };
             if let Some(latest) = latest {
                 archive.insert("latest", DateTime::from_millis(latest));
@@ -352,7 +353,7 @@ impl Agent {
     }
 }
 
-impl Archive {
+impl NewArchive {
     fn block(&mut self, session_id: &str, agent_id: &str, messages: &[RawDocumentBuf]) -> RawDocumentBuf {
         let mut array = RawArrayBuf::new();
         messages.iter().for_each(|message| array.push(message.as_ref()));

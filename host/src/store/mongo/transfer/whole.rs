@@ -4,7 +4,7 @@ use super::assembly::{Assembled, Content, head};
 use crate::error::Result;
 use crate::store::mongo::archive::blocks::incomplete;
 use crate::store::mongo::archive::{Archive, number, position};
-use crate::store::mongo::{MongoStore, primary};
+use crate::store::mongo::store::{MongoStore, primary};
 use crate::store::schema::extended::{write_members, write_name, write_value};
 use crate::store::schema::json::{broken, put};
 use crate::store::schema::read::{corrupt, member, object};

@@ -29,13 +29,13 @@ pub(super) enum Takes {
     Refused(&'static str),
 }
 
-pub(super) struct Known {
+pub(super) struct KnownOption {
     pub(super) name: &'static str,
     pub(super) takes: Takes,
 }
 
-const fn known(name: &'static str, takes: Takes) -> Known {
-    Known { name, takes }
+const fn option(name: &'static str, takes: Takes) -> KnownOption {
+    KnownOption { name, takes }
 }
 
 const MILLISECONDS: &str = "a number of milliseconds";
@@ -74,59 +74,59 @@ const MECHANISMS: &[&str] = &[
 
 /// Options of the MongoDB specifications under their documented names, and those that are refused. Every other option has no effect.
 #[rustfmt::skip]
-const OPTIONS: [Known; 45] = [
-    known("appName", Takes::Text(128)),
-    known("authMechanism", Takes::Word(MECHANISMS)),
-    known("authMechanismProperties", Takes::Properties),
-    known("authSource", Takes::Text(usize::MAX)),
-    known("compressors", Takes::Compressors),
-    known("connectTimeoutMS", milliseconds(0)),
-    known("directConnection", Takes::Flag),
-    known("enableOverloadRetargeting", Takes::Flag),
-    known("heartbeatFrequencyMS", milliseconds(500)),
-    known("journal", Takes::Flag),
-    known("loadBalanced", Takes::Flag),
-    known("localThresholdMS", milliseconds(0)),
-    known("maxAdaptiveRetries", count(0)),
-    known("maxConnecting", count(1)),
-    known("maxIdleTimeMS", milliseconds(0)),
-    known("maxPoolSize", count(0)),
-    known("maxStalenessSeconds", Takes::Staleness),
-    known("minPoolSize", count(0)),
-    known("proxyHost", proxy(Takes::Text(255))),
-    known("proxyPassword", proxy(Takes::Text(255))),
-    known("proxyPort", proxy(Takes::Number(1, 65535, "a port"))),
-    known("proxyUsername", proxy(Takes::Text(255))),
-    known("readConcernLevel", Takes::Word(&["local", "available", "majority", "linearizable", "snapshot"])),
-    known("readPreference", Takes::Word(&["primary", "primaryPreferred", "secondary", "secondaryPreferred", "nearest"])),
-    known("readPreferenceTags", Takes::Tags),
-    known("replicaSet", Takes::Text(usize::MAX)),
-    known("retryReads", Takes::Flag),
-    known("retryWrites", Takes::Flag),
-    known("serverMonitoringMode", Takes::Word(&["auto", "poll", "stream"])),
-    known("serverSelectionTimeoutMS", milliseconds(1)),
-    known(SOCKET_TIMEOUT, milliseconds(0)),
-    known("srvMaxHosts", count(0)),
-    known("srvServiceName", Takes::Text(usize::MAX)),
-    known("ssl", Takes::Flag),
-    known(TIMEOUT, milliseconds(0)),
-    known("tls", Takes::Flag),
-    known("tlsAllowInvalidCertificates", Takes::Flag),
-    known("tlsCAFile", Takes::Path),
-    known("tlsCertificateKeyFile", Takes::Path),
-    known("tlsCertificateKeyFilePassword", Takes::Refused("is not supported: the key file must not be encrypted")),
-    known("tlsCRLFile", Takes::Refused("is not supported: revoked certificates would be accepted")),
-    known("tlsInsecure", Takes::Flag),
-    known("w", Takes::Acknowledgment),
-    known("wTimeoutMS", milliseconds(0)),
-    known("zlibCompressionLevel", Takes::Number(-1, 9, "a number")),
+const OPTIONS: [KnownOption; 45] = [
+    option("appName", Takes::Text(128)),
+    option("authMechanism", Takes::Word(MECHANISMS)),
+    option("authMechanismProperties", Takes::Properties),
+    option("authSource", Takes::Text(usize::MAX)),
+    option("compressors", Takes::Compressors),
+    option("connectTimeoutMS", milliseconds(0)),
+    option("directConnection", Takes::Flag),
+    option("enableOverloadRetargeting", Takes::Flag),
+    option("heartbeatFrequencyMS", milliseconds(500)),
+    option("journal", Takes::Flag),
+    option("loadBalanced", Takes::Flag),
+    option("localThresholdMS", milliseconds(0)),
+    option("maxAdaptiveRetries", count(0)),
+    option("maxConnecting", count(1)),
+    option("maxIdleTimeMS", milliseconds(0)),
+    option("maxPoolSize", count(0)),
+    option("maxStalenessSeconds", Takes::Staleness),
+    option("minPoolSize", count(0)),
+    option("proxyHost", proxy(Takes::Text(255))),
+    option("proxyPassword", proxy(Takes::Text(255))),
+    option("proxyPort", proxy(Takes::Number(1, 65535, "a port"))),
+    option("proxyUsername", proxy(Takes::Text(255))),
+    option("readConcernLevel", Takes::Word(&["local", "available", "majority", "linearizable", "snapshot"])),
+    option("readPreference", Takes::Word(&["primary", "primaryPreferred", "secondary", "secondaryPreferred", "nearest"])),
+    option("readPreferenceTags", Takes::Tags),
+    option("replicaSet", Takes::Text(usize::MAX)),
+    option("retryReads", Takes::Flag),
+    option("retryWrites", Takes::Flag),
+    option("serverMonitoringMode", Takes::Word(&["auto", "poll", "stream"])),
+    option("serverSelectionTimeoutMS", milliseconds(1)),
+    option(SOCKET_TIMEOUT, milliseconds(0)),
+    option("srvMaxHosts", count(0)),
+    option("srvServiceName", Takes::Text(usize::MAX)),
+    option("ssl", Takes::Flag),
+    option(TIMEOUT, milliseconds(0)),
+    option("tls", Takes::Flag),
+    option("tlsAllowInvalidCertificates", Takes::Flag),
+    option("tlsCAFile", Takes::Path),
+    option("tlsCertificateKeyFile", Takes::Path),
+    option("tlsCertificateKeyFilePassword", Takes::Refused("is not supported: the key file must not be encrypted")),
+    option("tlsCRLFile", Takes::Refused("is not supported: revoked certificates would be accepted")),
+    option("tlsInsecure", Takes::Flag),
+    option("w", Takes::Acknowledgment),
+    option("wTimeoutMS", milliseconds(0)),
+    option("zlibCompressionLevel", Takes::Number(-1, 9, "a number")),
 ];
 
 /// Former names that drivers still take.
 const ALIASES: [(&str, &str); 2] = [("j", "journal"), ("wtimeout", "wTimeoutMS")];
 
 /// The option of a name, in any case.
-pub(super) fn find(name: &str) -> Option<&'static Known> {
+pub(super) fn find(name: &str) -> Option<&'static KnownOption> {
     let alias = ALIASES.iter().find(|(former, _)| former.eq_ignore_ascii_case(name));
     let name = alias.map_or(name, |(_, name)| name);
     OPTIONS.iter().find(|known| known.name.eq_ignore_ascii_case(name))
