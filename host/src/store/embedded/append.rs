@@ -1,7 +1,9 @@
 //! Appends of messages that get their ids here, and the keys that make them safe to repeat.
 
 use super::fault::Result;
-use super::tables::{AgentRow, Number, WriteTables, bytes, damaged, raw};
+use super::numbers::{AgentNo, CollectionNo};
+use super::rows::{AgentRow, bytes, damaged, raw};
+use super::tables::WriteTables;
 use super::write::{advance, make_room};
 use crate::error::{Entity, Error};
 use crate::store::schema::json::date;
@@ -15,7 +17,7 @@ impl WriteTables<'_> {
     /// Appends messages, each by its own fields, under the next ids; returns the first.
     pub(super) fn append_messages(
         &mut self,
-        collection: Number,
+        collection: CollectionNo,
         agent: &AgentRef,
         bodies: Vec<Document>,
         key: Option<AppendKey>,
@@ -93,7 +95,7 @@ impl WriteTables<'_> {
             // Another program keeps something else there.
             Some(_) => return Err(read::corrupt("list of appends").into()),
         }
-        for entry in self.appends.range((agent.number, 0)..(agent.number + 1, 0))? {
+        for entry in self.appends.range((agent.number, 0)..(agent.number.next(), 0))? {
             let (_, stored) = entry?;
             match read::remembered(raw(stored.value())?)? {
                 // Older versions stored no digest; their keys stand for any content.
@@ -108,14 +110,14 @@ impl WriteTables<'_> {
     }
 
     /// Stores what is remembered of an append, behind the others.
-    pub(super) fn remember(&mut self, agent: Number, append: &[u8]) -> Result<()> {
-        let last = self.appends.range((agent, 0)..(agent + 1, 0))?.next_back().transpose()?.map(|(key, _)| key.value().1);
+    pub(super) fn remember(&mut self, agent: AgentNo, append: &[u8]) -> Result<()> {
+        let last = self.appends.range((agent, 0)..(agent.next(), 0))?.next_back().transpose()?.map(|(key, _)| key.value().1);
         self.appends.insert((agent, last.map_or(0, |last| last + 1)), append)?;
         Ok(())
     }
 
-    fn forget_old_appends(&mut self, agent: Number) -> Result<()> {
-        let kept = self.appends.range((agent, 0)..(agent + 1, 0))?.rev().nth(REMEMBERED_APPENDS - 1).transpose()?;
+    fn forget_old_appends(&mut self, agent: AgentNo) -> Result<()> {
+        let kept = self.appends.range((agent, 0)..(agent.next(), 0))?.rev().nth(REMEMBERED_APPENDS - 1).transpose()?;
         if let Some(oldest) = kept.map(|(key, _)| key.value().1) {
             self.appends.remove_range((agent, 0)..(agent, oldest))?;
         }

@@ -6,14 +6,16 @@
 //! rows, and a late message changes a few rows, however long the history is.
 
 use super::fault::Result;
+use super::numbers::AgentNo;
+use super::rows::{AgentRow, raw};
 pub(super) use super::runs::page;
 use super::runs::{Entry, Nodes, covered};
-use super::tables::{AgentRow, Bytes, Number, WriteTables, raw};
+use super::tables::{Bytes, WriteTables};
 use crate::store::schema::read;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableError};
 
 /// The position of the message at a place.
-fn position(order: &impl Nodes, agent: Number, place: u64) -> Result<u64> {
+fn position(order: &impl Nodes, agent: AgentNo, place: u64) -> Result<u64> {
     let positions = page(order, agent, place..place + 1)?;
     Ok(positions.and_then(|positions| positions.first().copied()).unwrap_or(place))
 }
@@ -26,13 +28,13 @@ pub(super) fn created(message: &[u8]) -> Result<i64> {
     Ok(read::stamp(raw(message)?, "created_at")?.map_or(UNDATED, |time| time.0))
 }
 
-fn created_at(messages: &impl ReadableTable<(Number, u64), Bytes>, agent: Number, position: u64) -> Result<i64> {
+fn created_at(messages: &impl ReadableTable<(AgentNo, u64), Bytes>, agent: AgentNo, position: u64) -> Result<i64> {
     messages.get((agent, position))?.map_or(Ok(i64::MIN), |message| created(message.value()))
 }
 
 impl WriteTables<'_> {
     /// The place of a message that is older than another one of the `last` before it: behind all that are not newer.
-    pub(super) fn place_of(&self, agent: Number, last: u64, created: i64) -> Result<u64> {
+    pub(super) fn place_of(&self, agent: AgentNo, last: u64, created: i64) -> Result<u64> {
         let (mut low, mut high) = (0, last);
         while low < high {
             let middle = low + (high - low) / 2;
@@ -58,7 +60,7 @@ impl WriteTables<'_> {
     }
 
     /// Gives the message at the last position a place; all from there on move on by one.
-    pub(super) fn insert_at(&mut self, agent: Number, place: u64, last: u64) -> Result<()> {
+    pub(super) fn insert_at(&mut self, agent: AgentNo, place: u64, last: u64) -> Result<()> {
         let covered = covered(&*self.message_order, agent)?;
         if covered < last {
             self.insert_run(agent, covered, Entry { at: covered, messages: last - covered })?;
@@ -67,7 +69,7 @@ impl WriteTables<'_> {
     }
 
     /// Gives all messages of an agent that has no order yet their places, by the times of each.
-    pub(super) fn place_all(&mut self, agent: Number, times: &[i64]) -> Result<()> {
+    pub(super) fn place_all(&mut self, agent: AgentNo, times: &[i64]) -> Result<()> {
         let mut positions: Vec<(i64, u64)> = times.iter().copied().zip(0..).collect();
         positions.sort_unstable();
         let mut order = Order::default();
@@ -75,7 +77,7 @@ impl WriteTables<'_> {
         self.put_order(agent, order)
     }
 
-    fn put_order(&mut self, agent: Number, mut order: Order) -> Result<()> {
+    fn put_order(&mut self, agent: AgentNo, mut order: Order) -> Result<()> {
         // Behind the last message that came late each place is its own position.
         if order.runs.last().is_some_and(|last| last.at + last.messages == order.places) {
             order.runs.pop();
@@ -102,7 +104,7 @@ impl Order {
 }
 
 /// The order as files of format 1 have it: by agent and place the position of each message whose place is not its position.
-const PLACES: TableDefinition<(Number, u64), u64> = TableDefinition::new("message_order");
+const PLACES: TableDefinition<(AgentNo, u64), u64> = TableDefinition::new("message_order");
 
 /// Brings the order of all messages from format 1 to what is written now, in one transaction. The table keeps its name, so that programs
 /// that know only format 1 refuse the database even where no header tells them of it.
@@ -115,7 +117,7 @@ pub(super) fn migrate(database: &Database) -> Result<()> {
     let transaction = database.begin_write()?;
     transaction.delete_table(PLACES)?;
     let mut tables = WriteTables::open(&transaction)?;
-    let (mut agents, mut current): (u64, Option<(Number, Order)>) = (0, None);
+    let (mut agents, mut current): (u64, Option<(AgentNo, Order)>) = (0, None);
     for entry in places.iter()? {
         let (key, position) = entry?;
         let ((agent, place), position) = (key.value(), position.value());

@@ -5,13 +5,15 @@
 //! Nothing is ever taken out.
 
 use super::fault::Result;
-use super::tables::{Bytes, Number, WriteTables, damaged};
+use super::numbers::AgentNo;
+use super::rows::damaged;
+use super::tables::{Bytes, WriteTables};
 use redb::ReadableTable;
 use std::ops::Range;
 
 /// The rows of nodes, by agent and number of the node.
-pub(super) trait Nodes: ReadableTable<(Number, u64), Bytes> {}
-impl<T: ReadableTable<(Number, u64), Bytes>> Nodes for T {}
+pub(super) trait Nodes: ReadableTable<(AgentNo, u64), Bytes> {}
+impl<T: ReadableTable<(AgentNo, u64), Bytes>> Nodes for T {}
 
 /// The number of the node from which all others are found.
 const ROOT: u64 = 0;
@@ -44,7 +46,7 @@ struct Found {
 }
 
 impl Node {
-    fn read(nodes: &impl Nodes, agent: Number, number: u64) -> Result<Option<Self>> {
+    fn read(nodes: &impl Nodes, agent: AgentNo, number: u64) -> Result<Option<Self>> {
         let Some(row) = nodes.get((agent, number))? else { return Ok(None) };
         let (numbers, rest) = row.value().as_chunks::<8>();
         let mut numbers = numbers.iter().map(|bytes| u64::from_le_bytes(*bytes));
@@ -66,7 +68,7 @@ impl Node {
     }
 
     /// The node below it that an entry names.
-    fn child(&self, nodes: &impl Nodes, agent: Number, entry: Entry) -> Result<Self> {
+    fn child(&self, nodes: &impl Nodes, agent: AgentNo, entry: Entry) -> Result<Self> {
         let child = Self::read(nodes, agent, entry.at)?.ok_or_else(damaged)?;
         if Some(child.level) == self.level.checked_sub(1) { Ok(child) } else { Err(damaged()) }
     }
@@ -87,7 +89,7 @@ impl Node {
     }
 
     /// Adds the positions at some places to `out`.
-    fn collect(&self, nodes: &impl Nodes, agent: Number, places: Range<u64>, out: &mut Vec<u64>) -> Result<()> {
+    fn collect(&self, nodes: &impl Nodes, agent: AgentNo, places: Range<u64>, out: &mut Vec<u64>) -> Result<()> {
         let mut begin = 0;
         for entry in &self.entries {
             let end = begin + entry.messages;
@@ -127,12 +129,12 @@ impl Node {
 }
 
 /// How many places of the order an agent's tree has; each place behind them is its own position.
-pub(super) fn covered(nodes: &impl Nodes, agent: Number) -> Result<u64> {
+pub(super) fn covered(nodes: &impl Nodes, agent: AgentNo) -> Result<u64> {
     Ok(Node::read(nodes, agent, ROOT)?.map_or(0, |root| root.messages()))
 }
 
 /// The positions at some places, in their order; none if each is its own place.
-pub(super) fn page(nodes: &impl Nodes, agent: Number, places: Range<u64>) -> Result<Option<Vec<u64>>> {
+pub(super) fn page(nodes: &impl Nodes, agent: AgentNo, places: Range<u64>) -> Result<Option<Vec<u64>>> {
     let Some(root) = Node::read(nodes, agent, ROOT)? else { return Ok(None) };
     let covered = root.messages();
     if places.start >= covered {
@@ -146,7 +148,7 @@ pub(super) fn page(nodes: &impl Nodes, agent: Number, places: Range<u64>) -> Res
 
 impl WriteTables<'_> {
     /// Puts a run into the tree of an agent, at a place within the tree or at its end. The agent needs no tree yet.
-    pub(super) fn insert_run(&mut self, agent: Number, place: u64, run: Entry) -> Result<()> {
+    pub(super) fn insert_run(&mut self, agent: AgentNo, place: u64, run: Entry) -> Result<()> {
         let mut root = Node::read(&*self.message_order, agent, ROOT)?.unwrap_or(Node { level: 0, entries: Vec::new() });
         if let Some(right) = self.insert_below(agent, &mut root, place, run)? {
             // The root keeps its number, so what is left in it moves to a node below.
@@ -157,7 +159,7 @@ impl WriteTables<'_> {
     }
 
     /// Puts a run below a node. A node that is too large is split; its right half is stored and returned. The node itself is not stored.
-    fn insert_below(&mut self, agent: Number, node: &mut Node, place: u64, run: Entry) -> Result<Option<Entry>> {
+    fn insert_below(&mut self, agent: AgentNo, node: &mut Node, place: u64, run: Entry) -> Result<Option<Entry>> {
         if node.level == 0 {
             node.insert_run(place, run);
         } else {
@@ -186,7 +188,7 @@ impl WriteTables<'_> {
     }
 
     /// Makes the tree of an agent that has none, of runs in their order.
-    pub(super) fn build_runs(&mut self, agent: Number, runs: Vec<Entry>) -> Result<()> {
+    pub(super) fn build_runs(&mut self, agent: AgentNo, runs: Vec<Entry>) -> Result<()> {
         let mut level = Node { level: 0, entries: runs };
         while level.entries.len() > FULL {
             let mut above = Vec::new();
@@ -201,14 +203,14 @@ impl WriteTables<'_> {
     }
 
     /// Stores a node under a number that no other has.
-    fn new_node(&mut self, agent: Number, node: &Node) -> Result<u64> {
-        let last = self.message_order.range((agent, 0)..(agent + 1, 0))?.next_back().transpose()?.map(|(key, _)| key.value().1);
+    fn new_node(&mut self, agent: AgentNo, node: &Node) -> Result<u64> {
+        let last = self.message_order.range((agent, 0)..(agent.next(), 0))?.next_back().transpose()?.map(|(key, _)| key.value().1);
         let number = last.unwrap_or(ROOT) + 1;
         self.put_node(agent, number, node)?;
         Ok(number)
     }
 
-    fn put_node(&mut self, agent: Number, number: u64, node: &Node) -> Result<()> {
+    fn put_node(&mut self, agent: AgentNo, number: u64, node: &Node) -> Result<()> {
         Ok(self.message_order.insert((agent, number), node.bytes().as_slice())?)
     }
 }

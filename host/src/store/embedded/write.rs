@@ -2,7 +2,9 @@
 //! changed all the same is taken back by the engine.
 
 use super::fault::{Fault, Result};
-use super::tables::{AgentRow, Number, SessionRow, WriteTables, bytes, damaged, find_agent, find_session, owned, positions, raw};
+use super::numbers::{AgentNo, CollectionNo, SessionNo};
+use super::rows::{AgentRow, SessionRow, bytes, damaged, owned, raw};
+use super::tables::{WriteTables, find_agent, find_session, positions};
 use crate::error::{Entity, Error};
 use crate::store::schema::build::{self, MAX_DOCUMENT};
 use crate::store::schema::json::date;
@@ -53,18 +55,18 @@ fn later(stored: Option<&Bson>, now: Timestamp) -> Bson {
 }
 
 impl WriteTables<'_> {
-    fn require_session(&self, collection: Number, session_id: &str) -> Result<SessionRow> {
+    fn require_session(&self, collection: CollectionNo, session_id: &str) -> Result<SessionRow> {
         find_session(&*self.sessions, collection, session_id)?.ok_or(Fault::Refused(Error::NotFound(Entity::Session)))
     }
 
-    pub(super) fn require_agent(&self, collection: Number, agent: &AgentRef) -> Result<(SessionRow, AgentRow)> {
+    pub(super) fn require_agent(&self, collection: CollectionNo, agent: &AgentRef) -> Result<(SessionRow, AgentRow)> {
         let session = self.require_session(collection, &agent.session)?;
         let agent = find_agent(&*self.agents, session.number, &agent.agent)?.ok_or(Fault::Refused(Error::NotFound(Entity::Agent)))?;
         Ok((session, agent))
     }
 
     /// Stores the row of a session that was written to.
-    fn written(&mut self, collection: Number, session_id: &str, mut session: SessionRow, now: Timestamp) -> Result<()> {
+    fn written(&mut self, collection: CollectionNo, session_id: &str, mut session: SessionRow, now: Timestamp) -> Result<()> {
         touch(&mut session.document, now);
         self.put_session(collection, session_id, &session)
     }
@@ -72,7 +74,7 @@ impl WriteTables<'_> {
     /// Stores the rows of an agent that was written to and of its session.
     pub(super) fn written_agent(
         &mut self,
-        collection: Number,
+        collection: CollectionNo,
         agent: &AgentRef,
         session: SessionRow,
         mut row: AgentRow,
@@ -84,26 +86,26 @@ impl WriteTables<'_> {
     }
 
     /// The number of a collection, given at its first use.
-    pub(super) fn collection(&mut self, name: &str) -> Result<Number> {
+    pub(super) fn collection(&mut self, name: &str) -> Result<CollectionNo> {
         if let Some(number) = self.collections.get(name)?.map(|number| number.value()) {
             return Ok(number);
         }
-        let number = self.next_number()?;
+        let number = CollectionNo::new(self.next_number()?);
         self.collections.insert(name, number)?;
         Ok(number)
     }
 
-    pub(super) fn insert_session(&mut self, collection: Number, session_id: &str, document: Document) -> Result<()> {
+    pub(super) fn insert_session(&mut self, collection: CollectionNo, session_id: &str, document: Document) -> Result<()> {
         if self.sessions.get((collection, session_id))?.is_some() {
             return Err(Error::AlreadyExists(Entity::Session).into());
         }
-        let row = SessionRow { number: self.next_number()?, agents: 0, feedback: 0, document };
+        let row = SessionRow { number: SessionNo::new(self.next_number()?), agents: 0, feedback: 0, document };
         self.put_session(collection, session_id, &row)
     }
 
     pub(super) fn insert_agent(
         &mut self,
-        collection: Number,
+        collection: CollectionNo,
         session_id: &str,
         agent_id: &str,
         mut document: Document,
@@ -115,7 +117,8 @@ impl WriteTables<'_> {
         }
         advance(&mut session, write.expected)?;
         let data = bytes(&take_part(&mut document, "agent_data").unwrap_or_default())?;
-        let agent = AgentRow { number: self.next_number()?, place: session.agents, messages: 0, latest: i64::MIN, base: 0, document };
+        let agent =
+            AgentRow { number: AgentNo::new(self.next_number()?), place: session.agents, messages: 0, latest: i64::MIN, base: 0, document };
         self.agent_data.insert(agent.number, data.as_bytes())?;
         self.put_agent(session.number, agent_id, &agent)?;
         session.agents += 1;
@@ -125,7 +128,7 @@ impl WriteTables<'_> {
 
     pub(super) fn replace_agent(
         &mut self,
-        collection: Number,
+        collection: CollectionNo,
         agent: &AgentRef,
         Fields { mut document, keep }: Fields,
         write: Write,
@@ -153,7 +156,7 @@ impl WriteTables<'_> {
 
     pub(super) fn append_message(
         &mut self,
-        collection: Number,
+        collection: CollectionNo,
         agent: &AgentRef,
         (id, message): (i64, &RawDocumentBuf),
         omit: &[String],
@@ -200,7 +203,7 @@ impl WriteTables<'_> {
 
     pub(super) fn replace_message(
         &mut self,
-        collection: Number,
+        collection: CollectionNo,
         agent: &AgentRef,
         message_id: i64,
         Fields { document, keep }: Fields,
@@ -240,7 +243,7 @@ impl WriteTables<'_> {
 
     pub(super) fn set_metadata(
         &mut self,
-        collection: Number,
+        collection: CollectionNo,
         session_id: &str,
         fields: Vec<(String, Json)>,
         values: Vec<(String, Bson)>,
@@ -262,7 +265,7 @@ impl WriteTables<'_> {
         self.written(collection, session_id, session, write.at)
     }
 
-    pub(super) fn unset_metadata(&mut self, collection: Number, session_id: &str, paths: &[String], write: Write) -> Result<()> {
+    pub(super) fn unset_metadata(&mut self, collection: CollectionNo, session_id: &str, paths: &[String], write: Write) -> Result<()> {
         let mut session = self.require_session(collection, session_id)?;
         advance(&mut session, write.expected)?;
         if paths.is_empty() {
@@ -282,7 +285,7 @@ impl WriteTables<'_> {
         self.metadata.get(session.number)?.map(|metadata| owned(raw(metadata.value())?)).transpose().map(Option::unwrap_or_default)
     }
 
-    pub(super) fn append_feedback(&mut self, collection: Number, session_id: &str, entry: &[u8], write: Write) -> Result<()> {
+    pub(super) fn append_feedback(&mut self, collection: CollectionNo, session_id: &str, entry: &[u8], write: Write) -> Result<()> {
         let mut session = self.require_session(collection, session_id)?;
         advance(&mut session, write.expected)?;
         self.feedback.insert((session.number, session.feedback), entry)?;

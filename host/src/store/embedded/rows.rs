@@ -1,0 +1,110 @@
+//! The rows that are more than one document, and documents as they are stored.
+
+use super::fault::{Fault, Result};
+use super::numbers::{AgentNo, SessionNo};
+use crate::error::Error;
+use crate::store::schema::build;
+use bson::raw::RawDocument;
+use bson::{Document, RawDocumentBuf};
+
+/// A session: its document with `metadata`, `feedbacks` and `agents` empty.
+#[derive(Debug)]
+pub(super) struct SessionRow {
+    pub(super) number: SessionNo,
+    /// How many agents it has.
+    pub(super) agents: u64,
+    /// How many feedback entries it has.
+    pub(super) feedback: u64,
+    pub(super) document: Document,
+}
+
+/// An agent: its document with `agent_data` and `messages` empty.
+#[derive(Debug)]
+pub(super) struct AgentRow {
+    pub(super) number: AgentNo,
+    /// Its place among the agents of the session.
+    pub(super) place: u64,
+    /// How many messages it has.
+    pub(super) messages: u64,
+    /// The latest time by which a message is ordered, in milliseconds since the epoch: [`UNDATED`](super::order::UNDATED) if one has none.
+    pub(super) latest: i64,
+    /// The id of a message less its position, as it is for all whose ids count up by one.
+    pub(super) base: i64,
+    pub(super) document: Document,
+}
+
+impl SessionRow {
+    pub(super) fn encode(&self) -> Result<Vec<u8>> {
+        encode([self.number.into(), self.agents, self.feedback], &self.document)
+    }
+
+    pub(super) fn decode(row: &[u8]) -> Result<Self> {
+        let ([number, agents, feedback], document) = split(row)?;
+        Ok(Self { number: SessionNo::new(number), agents, feedback, document: owned(document)? })
+    }
+}
+
+impl AgentRow {
+    pub(super) fn encode(&self) -> Result<Vec<u8>> {
+        let numbers = [self.number.into(), self.place, self.messages, self.latest.cast_unsigned(), self.base.cast_unsigned()];
+        encode(numbers, &self.document)
+    }
+
+    pub(super) fn decode(row: &[u8]) -> Result<Self> {
+        let ([number, place, messages, latest, base], document) = split(row)?;
+        let (number, latest, base) = (AgentNo::new(number), latest.cast_signed(), base.cast_signed());
+        Ok(Self { number, place, messages, latest, base, document: owned(document)? })
+    }
+
+    /// The id that a position tells, if the message there has it.
+    pub(super) fn id_told_by(&self, position: u64) -> Option<i64> {
+        i64::try_from(position).ok().and_then(|position| self.base.checked_add(position))
+    }
+
+    /// The position that an id tells, if there is a message.
+    pub(super) fn told(&self, message_id: i64) -> Option<u64> {
+        message_id.checked_sub(self.base).and_then(|position| u64::try_from(position).ok()).filter(|position| *position < self.messages)
+    }
+}
+
+fn encode<const N: usize>(numbers: [u64; N], document: &Document) -> Result<Vec<u8>> {
+    let mut row: Vec<u8> = numbers.into_iter().flat_map(u64::to_le_bytes).collect();
+    row.extend_from_slice(bytes(document)?.as_bytes());
+    Ok(row)
+}
+
+/// The numbers that a row begins with, and its document.
+pub(super) fn split<const N: usize>(row: &[u8]) -> Result<([u64; N], &RawDocument)> {
+    let (mut numbers, mut rest) = ([0; N], row);
+    for number in &mut numbers {
+        let (bytes, after) = rest.split_first_chunk().ok_or_else(damaged)?;
+        (*number, rest) = (u64::from_le_bytes(*bytes), after);
+    }
+    Ok((numbers, raw(rest)?))
+}
+
+/// A document as it is stored.
+pub(super) fn bytes(document: &Document) -> Result<RawDocumentBuf> {
+    Ok(build::serialized(document)?)
+}
+
+/// A stored document.
+pub(super) fn raw(bytes: &[u8]) -> Result<&RawDocument> {
+    RawDocument::from_bytes(bytes).map_err(|error| {
+        tracing::error!(%error, "a stored document cannot be read");
+        damaged()
+    })
+}
+
+/// A stored document, to be changed.
+pub(super) fn owned(document: &RawDocument) -> Result<Document> {
+    Document::try_from(document).map_err(|error| {
+        tracing::error!(%error, "a stored document cannot be read");
+        damaged()
+    })
+}
+
+/// What only a defect or somebody else's hand can have left behind.
+pub(super) fn damaged() -> Fault {
+    Fault::Refused(Error::Corrupt(String::from("the store file is damaged")))
+}
