@@ -3,6 +3,7 @@
 mod append;
 mod at;
 mod calls;
+mod change;
 pub(crate) mod compact;
 mod compare;
 mod copy;

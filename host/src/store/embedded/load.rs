@@ -202,8 +202,8 @@ impl New {
                     }
                     Bson::Array(appends) if name == "appends" && are_remembered(&appends)? => {
                         for append in appends.iter().filter_map(Bson::as_document) {
-                            let stored = build::moved(append)?;
-                            tables.remember(agent.number, stored.as_bytes())?;
+                            let (stored, position) = (build::moved(append)?, tables.next_append(agent.number)?);
+                            tables.appends.insert((agent.number, position), stored.as_bytes())?;
                         }
                         agent.document.insert(name, Array::new());
                     }
@@ -224,7 +224,11 @@ impl New {
                 if let Some(times) = &mut self.times {
                     times.push(created);
                 }
-                tables.add_message(agent, id, stored.as_bytes())?;
+                let (position, untold) = agent.count(id);
+                tables.messages.insert((agent.number, position), stored.as_bytes())?;
+                if let Some(id) = untold {
+                    tables.message_ids.insert((agent.number, id, position), ())?;
+                }
                 agent.latest = agent.latest.max(created);
             }
             Part::Session(_) | Part::End | Part::Broken(_) => {}

@@ -9,7 +9,7 @@ use super::fault::Result;
 use super::numbers::AgentNo;
 use super::rows::{AgentRow, raw};
 pub(super) use super::runs::page;
-use super::runs::{Entry, Nodes, covered};
+use super::runs::{Entry, Nodes, Tree};
 use super::tables::{Bytes, WriteTables};
 use crate::store::schema::read;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableError};
@@ -59,13 +59,16 @@ impl WriteTables<'_> {
         }
     }
 
-    /// Gives the message at the last position a place; all from there on move on by one.
-    pub(super) fn insert_at(&mut self, agent: AgentNo, place: u64, last: u64) -> Result<()> {
-        let covered = covered(&*self.message_order, agent)?;
+    /// The nodes that change when messages at the last positions, which are no older than one another, get places from one on. All that are
+    /// there already move on.
+    pub(super) fn placed(&self, agent: AgentNo, place: u64, messages: Entry) -> Result<Vec<(AgentNo, u64, Vec<u8>)>> {
+        let mut tree = Tree::of(&*self.message_order, agent);
+        let (covered, last) = (tree.covered()?, messages.at);
         if covered < last {
-            self.insert_run(agent, covered, Entry { at: covered, messages: last - covered })?;
+            tree.insert_run(covered, Entry { at: covered, messages: last - covered })?;
         }
-        self.insert_run(agent, place, Entry { at: last, messages: 1 })
+        tree.insert_run(place, messages)?;
+        Ok(tree.into_rows())
     }
 
     /// Gives all messages of an agent that has no order yet their places, by the times of each.
@@ -82,7 +85,15 @@ impl WriteTables<'_> {
         if order.runs.last().is_some_and(|last| last.at + last.messages == order.places) {
             order.runs.pop();
         }
-        if order.runs.is_empty() { Ok(()) } else { self.build_runs(agent, order.runs) }
+        if order.runs.is_empty() {
+            return Ok(());
+        }
+        let mut tree = Tree::of(&*self.message_order, agent);
+        tree.build(order.runs)?;
+        for (agent, number, node) in tree.into_rows() {
+            self.message_order.insert((agent, number), node.as_slice())?;
+        }
+        Ok(())
     }
 }
 

@@ -56,6 +56,16 @@ impl AgentRow {
         Ok(Self { number, place, messages, latest, base, document: owned(document)? })
     }
 
+    /// Counts a message that comes behind the others. Its position, and its id where that is to be stored because the position does not tell it.
+    pub(super) fn count(&mut self, message_id: Option<i64>) -> (u64, Option<i64>) {
+        let position = self.messages;
+        if let (0, Some(id)) = (position, message_id) {
+            self.base = id;
+        }
+        self.messages += 1;
+        (position, message_id.filter(|id| self.told(*id) != Some(position)))
+    }
+
     /// The id that a position tells, if the message there has it.
     pub(super) fn id_told_by(&self, position: u64) -> Option<i64> {
         i64::try_from(position).ok().and_then(|position| self.base.checked_add(position))

@@ -110,9 +110,14 @@ tables! {
 pub(super) const NEXT: &str = "next";
 
 impl WriteTables<'_> {
-    /// A number that nothing has.
+    /// A number that nothing has. It is given once [`NEXT`] is beyond it.
+    pub(super) fn free_number(&self) -> Result<u64> {
+        Ok(self.numbers.get(NEXT)?.map_or(0, |next| next.value()))
+    }
+
+    /// Gives a number that nothing has.
     pub(super) fn next_number(&mut self) -> Result<u64> {
-        let number = self.numbers.get(NEXT)?.map_or(0, |next| next.value());
+        let number = self.free_number()?;
         self.numbers.insert(NEXT, number + 1)?;
         Ok(number)
     }
