@@ -14,7 +14,7 @@ use anyhow::Context;
 use mongodb::bson::{DateTime, Document, RawDocumentBuf, doc};
 use mongodb::options::{CollectionOptions, WriteConcern};
 use mongodb::{Client, Collection};
-use session_repository::{Agent, Json, Message, MongoStore, NewMessages, Page, Session, Store, StoreOptions, Timestamp};
+use session_repository::{Agent, AgentRef, Json, Message, MongoStore, NewMessages, Page, Session, Store, StoreOptions, Timestamp, Write};
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -131,22 +131,22 @@ async fn read_by_driver(collection: &Collection<RawDocumentBuf>, name: &str, pro
 
 async fn by_store(store: &MongoStore, side: &Side, call: Call, body: &Json, omit: &[String]) -> anyhow::Result<()> {
     let (name, id) = side.pick(matches!(call, Call::Create | Call::Append));
+    let (agent, at) = (AgentRef::new(name, "a"), Timestamp(now()));
     match call {
         Call::Create => {
-            let at = Timestamp(now());
             let message = Message { message_id: id, body: body.clone(), created_at: at, updated_at: at };
-            store.append_message(name, "a", message, omit, None).await?;
+            store.append_message(&agent, message, omit, Write::at(at)).await?;
         }
         Call::Append => {
-            let new = NewMessages { bodies: vec![body.clone()], created_at: Timestamp(now()), key: None };
-            store.append_messages(name, "a", new, None).await?;
+            let new = NewMessages { bodies: vec![body.clone()], key: None };
+            store.append_messages(&agent, new, Write::at(at)).await?;
         }
         Call::List => {
             let page = Page { offset: u64::try_from(id / 2)?, limit: Some(PAGE), ..Page::default() };
-            anyhow::ensure!(store.list_messages(name, "a", page, omit).await?.len() == usize::try_from(PAGE)?, "a short page");
+            anyhow::ensure!(store.list_messages(&agent, page, omit).await?.len() == usize::try_from(PAGE)?, "a short page");
         }
         Call::Read => {
-            store.find_message(name, "a", id / 2, omit).await?.context("no message")?;
+            store.find_message(&agent, id / 2, omit).await?.context("no message")?;
         }
     }
     Ok(())
@@ -202,9 +202,9 @@ async fn seed(
         let (session_id, session_type) = (name.clone(), String::from("default"));
         store.insert_session(Session { session_id, session_type, created_at: at, updated_at: at, revision: 0 }).await?;
         let agent = Agent { agent_id: String::from("a"), data: Json::from("{}"), created_at: at, updated_at: at };
-        store.insert_agent(name, agent, None).await?;
-        let new = NewMessages { bodies: vec![body.clone(); line.messages], created_at: at, key: None };
-        store.append_messages(name, "a", new, None).await?;
+        store.insert_agent(name, agent, Write::at(at)).await?;
+        let new = NewMessages { bodies: vec![body.clone(); line.messages], key: None };
+        store.append_messages(&AgentRef::new(name, "a"), new, Write::at(at)).await?;
     }
     Ok(())
 }
@@ -224,10 +224,11 @@ async fn large_append(client: &Client, database: &str, store: &MongoStore, round
         let session_type = String::from("default");
         store.insert_session(Session { session_id: name.clone(), session_type, created_at: at, updated_at: at, revision: 0 }).await?;
         let agent = Agent { agent_id: String::from("a"), data: Json::from("{}"), created_at: at, updated_at: at };
-        store.insert_agent(&name, agent, None).await?;
-        let new = NewMessages { bodies: vec![body.clone(); 1000], created_at: at, key: None };
+        store.insert_agent(&name, agent, Write::at(at)).await?;
+        let new = NewMessages { bodies: vec![body.clone(); 1000], key: None };
+        let to = AgentRef::new(&name, "a");
         let begun = Instant::now();
-        store.append_messages(&name, "a", new, None).await?;
+        store.append_messages(&to, new, Write::at(at)).await?;
         let append = begun.elapsed();
         store.settled().await;
         ratios.push(append.as_secs_f64() / insert.as_secs_f64());

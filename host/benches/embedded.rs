@@ -3,7 +3,7 @@
 //! `cargo bench --package session-repository --bench embedded [-- MESSAGES]` prints two tables. Figures of one run compare with each
 //! other, not with those of another machine. The store is in the folder for temporary files, whose disk counts.
 
-use session_repository::{EmbeddedStore, Message, Repository, Store, StoreOptions, Timestamp};
+use session_repository::{AgentRef, EmbeddedStore, Message, Repository, Store, StoreOptions, Timestamp, Write};
 use std::time::Instant;
 
 const ROUNDS: usize = 5;
@@ -91,8 +91,9 @@ async fn fill(store: &EmbeddedStore, name: &'static str, messages: i64) -> anyho
         let appends: Vec<_> = (first..(first + AT_ONCE).min(messages))
             .map(|id| {
                 let store = store.clone();
-                let message = Message { message_id: id, body: body(id).into(), created_at: Timestamp(id), updated_at: Timestamp(id) };
-                tokio::spawn(async move { store.append_message(name, "a", message, &[], None).await })
+                let (agent, at) = (AgentRef::new(name, "a"), Timestamp(id));
+                let message = Message { message_id: id, body: body(id).into(), created_at: at, updated_at: at };
+                tokio::spawn(async move { store.append_message(&agent, message, &[], Write::at(at)).await })
             })
             .collect();
         for append in appends {

@@ -4,7 +4,7 @@ use crate::embedded::random::Random;
 use crate::run::{Desk, Ran, Site, finish};
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
-use session_repository::{Agent, AppendKey, Feedback, Json, Message, NewMessages, Replacement, Session, Store, Timestamp};
+use session_repository::{Agent, AgentRef, AppendKey, Feedback, Json, Message, NewMessages, Replacement, Session, Store, Timestamp, Write};
 use session_repository_tests::{Database, program};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ fn body(text: &str) -> Json {
 }
 
 fn replacement(fields: Json) -> Replacement {
-    Replacement { fields, keep: Vec::new(), updated_at: Timestamp(9) }
+    Replacement { fields, keep: Vec::new() }
 }
 
 /// Texts that were stored and are not there any more, each many times.
@@ -34,34 +34,29 @@ const OLD: [&str; 5] = ["old message. ", "old agent. ", "old metadata. ", "old u
 /// Stores all of [`OLD`], and replaces or removes it.
 async fn store_and_redact(store: &dyn Store) -> anyhow::Result<()> {
     let now = Timestamp(1);
+    let (a, write, replace) = (AgentRef::new("s", "a"), Write::at(now), Write::at(Timestamp(9)));
     let session =
         Session { session_id: String::from("s"), session_type: String::from("chat"), created_at: now, updated_at: now, revision: 0 };
     store.insert_session(session).await?;
-    store.insert_agent("s", Agent { agent_id: String::from("a"), data: body(OLD[1]), created_at: now, updated_at: now }, None).await?;
+    store.insert_agent("s", Agent { agent_id: String::from("a"), data: body(OLD[1]), created_at: now, updated_at: now }, write).await?;
     for id in 0..40 {
-        let message = Message { message_id: id, body: body(OLD[0]), created_at: Timestamp(100 - id), updated_at: now };
-        store.append_message("s", "a", message, &[], None).await?;
+        let created_at = Timestamp(100 - id);
+        let message = Message { message_id: id, body: body(OLD[0]), created_at, updated_at: now };
+        store.append_message(&a, message, &[], Write::at(created_at)).await?;
     }
-    let bodies = vec![body(OLD[4]); 20];
-    store
-        .append_messages(
-            "s",
-            "a",
-            NewMessages { bodies, created_at: now, key: Some(AppendKey { key: String::from("k"), digest: String::from("0") }) },
-            None,
-        )
-        .await?;
+    let key = AppendKey { key: String::from("k"), digest: String::from("0") };
+    store.append_messages(&a, NewMessages { bodies: vec![body(OLD[4]); 20], key: Some(key) }, write).await?;
     // What is free at the end of the file is cut off when it is closed; this one stays.
     let last = Message { message_id: 99, body: body("live. "), created_at: Timestamp(200), updated_at: now };
-    store.append_message("s", "a", last, &[], None).await?;
+    store.append_message(&a, last, &[], Write::at(Timestamp(200))).await?;
     for id in 0..60 {
-        store.replace_message("s", "a", id, replacement(json!({"text": format!("redacted {id}")}).to_string().into()), None).await?;
+        store.replace_message(&a, id, replacement(json!({"text": format!("redacted {id}")}).to_string().into()), replace).await?;
     }
-    store.replace_agent("s", "a", replacement(Json::from(r#"{"model":"new"}"#)), None).await?;
-    store.set_metadata("s", vec![(String::from("m"), body(OLD[2])), (String::from("u"), body(OLD[3]))], now, None).await?;
-    store.set_metadata("s", vec![(String::from("m"), Json::from("1"))], now, None).await?;
-    store.unset_metadata("s", vec![String::from("u")], now, None).await?;
-    Ok(store.append_feedback("s", Feedback { body: Json::from("{}"), created_at: now }, None).await?)
+    store.replace_agent(&a, replacement(Json::from(r#"{"model":"new"}"#)), replace).await?;
+    store.set_metadata("s", vec![(String::from("m"), body(OLD[2])), (String::from("u"), body(OLD[3]))], write).await?;
+    store.set_metadata("s", vec![(String::from("m"), Json::from("1"))], write).await?;
+    store.unset_metadata("s", vec![String::from("u")], write).await?;
+    Ok(store.append_feedback("s", Feedback { body: Json::from("{}"), created_at: now }, write).await?)
 }
 
 async fn compact(desk: &Desk, site: &Site) -> anyhow::Result<Ran> {

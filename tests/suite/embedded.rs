@@ -21,7 +21,7 @@ mod script;
 mod seen;
 mod upgrade;
 
-use session_repository::{AppendKey, EmbeddedStore, Error, Message, Result, StoreOptions, Timestamp};
+use session_repository::{AgentRef, AppendKey, EmbeddedStore, Error, Message, Result, StoreOptions, Timestamp, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -34,6 +34,16 @@ async fn open(path: impl AsRef<Path>) -> Result<EmbeddedStore> {
 
 fn message(id: i64, time: i64, body: &str) -> Message {
     Message { message_id: id, body: body.into(), created_at: Timestamp(time), updated_at: Timestamp(time) }
+}
+
+/// Agent `a` of session `s`.
+fn a() -> AgentRef {
+    AgentRef::new("s", "a")
+}
+
+/// A write at a time, whatever the revision.
+fn at(time: i64) -> Write {
+    Write::at(Timestamp(time))
 }
 
 /// A key of an append, whatever the append brings.

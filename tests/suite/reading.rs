@@ -4,7 +4,7 @@ use crate::embedded::reading::{denied, writes_are_denied};
 use crate::run::{Desk, Ran, Site, finish};
 use anyhow::{Context, ensure};
 use mongodb::bson::{DateTime, Document, doc};
-use session_repository::AnyStore;
+use session_repository::{AgentRef, AnyStore};
 use session_repository_tests::{COLLECTION, Database};
 use std::fs::{self, File};
 use std::io::Cursor;
@@ -254,7 +254,7 @@ async fn writes_to_mongodb_through_a_store_for_reading_are_denied() -> anyhow::R
     assert_eq!((store.count_sessions().await?, store.agent_ids("s").await?), (1, Some(vec![String::from("a")])));
     let store = store.into_store();
     writes_are_denied(&*store).await;
-    assert!(store.find_message("s", "a", 0, &[]).await?.is_some());
+    assert!(store.find_message(&AgentRef::new("s", "a"), 0, &[]).await?.is_some());
     store.close().await;
     assert_eq!((database.document("s").await?, database.documents().count_documents(doc! {}).await?), (before, 1));
     database.drop().await

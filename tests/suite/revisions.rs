@@ -3,8 +3,8 @@
 
 use crate::transfer::{dump, load};
 use session_repository::{
-    Agent, AnyStore, EmbeddedStore, Error, Feedback, Json, Message, MongoStore, NewMessages, Replacement, Result, Store, StoreOptions,
-    Timestamp,
+    Agent, AgentRef, AnyStore, EmbeddedStore, Error, Feedback, Json, Message, MongoStore, NewMessages, Replacement, Result, Store,
+    StoreOptions, Timestamp, Write,
 };
 use session_repository_tests::{Database, mongodb_uri};
 use std::sync::Arc;
@@ -16,24 +16,25 @@ const WRITES: u64 = 9;
 
 /// One of all writes.
 async fn write(store: &dyn Store, session: &str, which: u64, expected: Option<u64>) -> Result<()> {
-    let replacement = || Replacement { fields: "{}".into(), keep: Vec::new(), updated_at: NOW };
+    let replacement = || Replacement { fields: "{}".into(), keep: Vec::new() };
+    let (a, now) = (AgentRef::new(session, "a"), Write::at(NOW).expecting(expected));
     match which {
         0 => {
             let agent = Agent { agent_id: String::from("b"), data: "{}".into(), created_at: NOW, updated_at: NOW };
-            store.insert_agent(session, agent, expected).await
+            store.insert_agent(session, agent, now).await
         }
-        1 => store.replace_agent(session, "a", replacement(), expected).await,
-        2 => store.append_message(session, "a", message(77, NOW.0, "{}"), &[], expected).await.map(drop),
+        1 => store.replace_agent(&a, replacement(), now).await,
+        2 => store.append_message(&a, message(77, NOW.0, "{}"), &[], now).await.map(drop),
         3 => {
-            let new = NewMessages { bodies: vec!["{}".into()], created_at: NOW, key: None };
-            store.append_messages(session, "a", new, expected).await.map(drop)
+            let new = NewMessages { bodies: vec!["{}".into()], key: None };
+            store.append_messages(&a, new, now).await.map(drop)
         }
-        4 => store.replace_message(session, "a", 0, replacement(), expected).await,
-        5 => store.set_metadata(session, vec![(String::from("k"), Json::from("1"))], NOW, expected).await,
-        6 => store.unset_metadata(session, vec![String::from("k")], NOW, expected).await,
-        7 => store.append_feedback(session, Feedback { body: "{}".into(), created_at: NOW }, expected).await,
+        4 => store.replace_message(&a, 0, replacement(), now).await,
+        5 => store.set_metadata(session, vec![(String::from("k"), Json::from("1"))], now).await,
+        6 => store.unset_metadata(session, vec![String::from("k")], now).await,
+        7 => store.append_feedback(session, Feedback { body: "{}".into(), created_at: NOW }, now).await,
         // A message that is older than others.
-        _ => store.append_message(session, "a", message(90, 0, "{}"), &[], expected).await.map(drop),
+        _ => store.append_message(&a, message(90, 0, "{}"), &[], Write::at(Timestamp(0)).expecting(expected)).await.map(drop),
     }
 }
 

@@ -4,7 +4,7 @@
 
 use anyhow::Context;
 use serde_json::json;
-use session_repository::{Agent, AnyStore, EmbeddedStore, Message, Page, Session, Store, StoreOptions, Timestamp};
+use session_repository::{Agent, AgentRef, AnyStore, EmbeddedStore, Message, Page, Session, Store, StoreOptions, Timestamp, Write};
 use std::io::{BufReader, Cursor, Read};
 use std::sync::mpsc;
 
@@ -41,7 +41,8 @@ async fn main() -> anyhow::Result<()> {
     let session = Session { session_id: String::from("t"), session_type: String::new(), created_at: now, updated_at: now, revision: 0 };
     store.insert_session(session).await?;
     let agent = Agent { agent_id: String::from("a"), data: "{}".into(), created_at: now, updated_at: now };
-    store.insert_agent("t", agent, None).await?;
+    let (t, write) = (AgentRef::new("t", "a"), Write::at(now));
+    store.insert_agent("t", agent, write).await?;
 
     let created = r#""created_at":{"$date":"2024-01-26T10:00:00Z"}"#;
     let text = "x".repeat(1000);
@@ -60,14 +61,14 @@ async fn main() -> anyhow::Result<()> {
         is_read.recv().await.context("the import has ended")?;
     }
     let body = format!(r#"{{"text":"{}"}}"#, "x".repeat(too_large)).into();
-    let refused = store.append_message("t", "a", Message { message_id: 0, body, created_at: now, updated_at: now }, &[], None).await;
+    let refused = store.append_message(&t, Message { message_id: 0, body, created_at: now, updated_at: now }, &[], write).await;
     // Answers once the file is open again.
     let after = Message { message_id: 1, body: "{}".into(), created_at: now, updated_at: now };
-    let after = store.append_message("t", "a", after, &[], None).await;
+    let after = store.append_message(&t, after, &[], write).await;
     pieces.send(b"]}}}\n".to_vec())?;
     drop(pieces);
     let imported = importing.await?;
-    let stored = store.list_messages("s", "a", Page::default(), &[]).await?.len();
+    let stored = store.list_messages(&AgentRef::new("s", "a"), Page::default(), &[]).await?.len();
     let outcome = json!({
         "refused": refused.err().map(|error| error.code()),
         "after": after.err().map(|error| error.code()),

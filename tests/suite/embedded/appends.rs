@@ -1,40 +1,41 @@
 //! Appends under ids of the store's: times, ids and tables that a file can have.
 
 use super::disk::Disk;
-use super::{message, open};
+use super::{a, at, message, open};
 use redb::{Database, ReadableDatabase, TableDefinition};
 use session_repository::{
-    Agent, AnyStore, EmbeddedStore, Error, Message, NewMessages, Page, Result, Session, Store, StoreOptions, Timestamp,
+    Agent, AnyStore, EmbeddedStore, Error, Message, NewMessages, Page, Result, Session, Store, StoreOptions, Timestamp, Write,
 };
 
 async fn with_agent(store: &EmbeddedStore) -> Result<()> {
     let (now, session_id, session_type) = (Timestamp(0), String::from("s"), String::from("default"));
     store.insert_session(Session { session_id, session_type, created_at: now, updated_at: now, revision: 0 }).await?;
-    store.insert_agent("s", Agent { agent_id: String::from("a"), data: "{}".into(), created_at: now, updated_at: now }, None).await
+    let agent = Agent { agent_id: String::from("a"), data: "{}".into(), created_at: now, updated_at: now };
+    store.insert_agent("s", agent, Write::at(now)).await
 }
 
 async fn append(store: &EmbeddedStore, count: usize, time: i64, key: Option<&str>) -> Result<i64> {
-    let (bodies, created_at) = (vec!["{}".into(); count], Timestamp(time));
-    store.append_messages("s", "a", NewMessages { bodies, created_at, key: key.map(super::key) }, None).await
+    let new = NewMessages { bodies: vec!["{}".into(); count], key: key.map(super::key) };
+    store.append_messages(&a(), new, at(time)).await
 }
 
 async fn messages(store: &EmbeddedStore) -> Result<Vec<Message>> {
-    store.list_messages("s", "a", Page::default(), &[]).await
+    store.list_messages(&a(), Page::default(), &[]).await
 }
 
 #[tokio::test]
 async fn an_append_is_created_no_earlier_than_the_newest_message() -> anyhow::Result<()> {
     let store = EmbeddedStore::in_memory(StoreOptions::default()).await?;
     with_agent(&store).await?;
-    store.append_message("s", "a", message(5, 100, "{}"), &[], None).await?;
-    store.append_message("s", "a", message(2, 50, "{}"), &[], None).await?;
+    store.append_message(&a(), message(5, 100, "{}"), &[], at(100)).await?;
+    store.append_message(&a(), message(2, 50, "{}"), &[], at(50)).await?;
     for (count, time) in [(2, 70), (1, 100), (1, 101), (1, 0)] {
         append(&store, count, time, None).await?;
     }
     let listed: Vec<_> =
         messages(&store).await?.iter().map(|message| (message.message_id, message.created_at.0, message.updated_at.0)).collect();
     assert_eq!(listed, [(2, 50, 50), (5, 100, 100), (6, 100, 100), (7, 100, 100), (8, 100, 100), (9, 101, 101), (10, 101, 101)]);
-    let updated = (store.find_session("s").await?.map(|s| s.updated_at), store.find_agent("s", "a").await?.map(|a| a.updated_at));
+    let updated = (store.find_session("s").await?.map(|s| s.updated_at), store.find_agent(&a()).await?.map(|a| a.updated_at));
     assert_eq!(updated, (Some(Timestamp(101)), Some(Timestamp(101))));
     Ok(())
 }
@@ -63,13 +64,13 @@ async fn a_message_that_is_too_large_leaves_out_the_whole_append() -> anyhow::Re
     let large = format!(r#"{{"k":"{}"}}"#, "x".repeat(16 * 1024 * 1024));
     let new = |bodies: Vec<&str>| {
         let bodies = bodies.into_iter().map(Into::into).collect();
-        NewMessages { bodies, created_at: Timestamp(1), key: Some(super::key("k")) }
+        NewMessages { bodies, key: Some(super::key("k")) }
     };
-    let refused = store.append_messages("s", "a", new(vec!["{}", &large]), None).await;
+    let refused = store.append_messages(&a(), new(vec!["{}", &large]), at(1)).await;
     assert!(matches!(refused, Err(Error::TooLarge { .. })), "{refused:?}");
     assert_eq!((messages(&store).await?, store.find_session("s").await?.map(|s| s.revision)), (Vec::new(), Some(1)));
-    assert!(matches!(store.append_messages("s", "a", new(Vec::new()), None).await, Err(Error::InvalidArgument(_))));
-    assert_eq!(store.append_messages("s", "a", new(vec!["{}"]), None).await?, 0);
+    assert!(matches!(store.append_messages(&a(), new(Vec::new()), at(1)).await, Err(Error::InvalidArgument(_))));
+    assert_eq!(store.append_messages(&a(), new(vec!["{}"]), at(1)).await?, 0);
     Ok(())
 }
 
@@ -79,7 +80,7 @@ async fn a_file_of_an_older_version_gets_what_it_lacks() -> anyhow::Result<()> {
     let store = EmbeddedStore::on_backend(disk.clone(), StoreOptions::default()).await?;
     with_agent(&store).await?;
     for id in [3, 9, 4] {
-        store.append_message("s", "a", message(id, id, "{}"), &[], None).await?;
+        store.append_message(&a(), message(id, id, "{}"), &[], at(id)).await?;
     }
     let other = r#"{"_id":"t","agents":{"a":{"appends":[]}}}"#;
     assert_eq!(AnyStore::Embedded(store.clone()).import(std::io::Cursor::new(other)).await?.new, 1);
@@ -131,14 +132,14 @@ async fn the_highest_id_is_kept_where_ids_went_down() -> anyhow::Result<()> {
     with_agent(&store).await?;
     // As after an import of messages that were stored twice: the position is far ahead of the id.
     for id in [1000, 0, 1, 2, 3, 4] {
-        store.append_message("s", "a", message(id, 1, "{}"), &[], None).await?;
+        store.append_message(&a(), message(id, 1, "{}"), &[], at(1)).await?;
     }
     for next in 1001..1010 {
         assert_eq!(append(&store, 1, 1, None).await?, next);
     }
     // The position of 1018 tells its id; 1006 is there already.
     for (created, next) in [(5, 1010), (1006, 1011), (1018, 1019), (6, 1020), (2000, 2001), (7, 2002)] {
-        store.append_message("s", "a", message(created, 1, "{}"), &[], None).await?;
+        store.append_message(&a(), message(created, 1, "{}"), &[], at(1)).await?;
         assert_eq!(append(&store, 1, 1, None).await?, next);
     }
     store.close().await;

@@ -1,7 +1,7 @@
 //! Compaction beside writers and readers.
 
-use super::{message, open};
-use session_repository::{Agent, EmbeddedStore, Error, Page, Result, Session, Store, StoreOptions, Timestamp};
+use super::{at, message, open};
+use session_repository::{Agent, AgentRef, EmbeddedStore, Error, Page, Result, Session, Store, StoreOptions, Timestamp, Write};
 use session_repository_tests::program;
 use std::fs::File;
 use std::path::Path;
@@ -18,7 +18,7 @@ async fn with_agents(file: &Path) -> Result<()> {
     store.insert_session(Session { session_id, session_type, created_at: now, updated_at: now, revision: 0 }).await?;
     for agent_id in ["0", "1"] {
         let agent = Agent { agent_id: agent_id.to_owned(), data: "{}".into(), created_at: now, updated_at: now };
-        store.insert_agent("s", agent, None).await?;
+        store.insert_agent("s", agent, Write::at(now)).await?;
     }
     store.close().await;
     Ok(())
@@ -38,7 +38,8 @@ async fn what_is_acknowledged_around_a_compaction_is_in_the_new_file() -> anyhow
                 while !ended.load(Ordering::Relaxed) {
                     match open(&file).await {
                         Ok(store) => {
-                            store.append_message("s", &writer.to_string(), message(written, written, "{}"), &[], None).await?;
+                            let agent = AgentRef::new("s", writer.to_string());
+                            store.append_message(&agent, message(written, written, "{}"), &[], at(written)).await?;
                             written += 1;
                             store.close().await;
                         }
@@ -58,7 +59,7 @@ async fn what_is_acknowledged_around_a_compaction_is_in_the_new_file() -> anyhow
             while !ended.load(Ordering::Relaxed) {
                 match EmbeddedStore::open_read_only(&file, StoreOptions::default()).await {
                     Ok(store) => {
-                        let listed = store.list_messages("s", "0", Page::default(), &[]).await?.len();
+                        let listed = store.list_messages(&AgentRef::new("s", "0"), Page::default(), &[]).await?.len();
                         assert!(listed >= seen, "there were {seen} messages, and now there are {listed}");
                         seen = listed;
                         store.close().await;
@@ -86,7 +87,7 @@ async fn what_is_acknowledged_around_a_compaction_is_in_the_new_file() -> anyhow
     }
     let store = open(&file).await?;
     for (writer, written) in expected {
-        let listed = store.list_messages("s", &writer.to_string(), Page::default(), &[]).await?;
+        let listed = store.list_messages(&AgentRef::new("s", writer.to_string()), Page::default(), &[]).await?;
         assert!(listed.iter().map(|message| message.message_id).eq(0..written), "writer {writer}: {} of {written}", listed.len());
     }
     store.close().await;
@@ -152,7 +153,7 @@ async fn a_program_that_has_opened_the_old_file_writes_to_the_new_one() -> anyho
         }
         EmbeddedStore::compact(&file, |_, _| {}).await?;
         let store = open(&file).await?;
-        store.set_metadata("s", vec![(String::from("before"), "1".into())], Timestamp(1), None).await?;
+        store.set_metadata("s", vec![(String::from("before"), "1".into())], at(1)).await?;
         store.close().await;
         gate_file.unlock()?;
         let output = child.wait_with_output().await?;

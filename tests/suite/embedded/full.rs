@@ -1,7 +1,7 @@
 //! A file that cannot grow.
 
 use super::child::Exec;
-use super::open;
+use super::{a, open};
 use anyhow::Context;
 use serde_json::{Value, json};
 use session_repository::{Page, Store};
@@ -45,7 +45,7 @@ async fn a_store_whose_file_cannot_grow_keeps_what_it_has_and_goes_on() -> anyho
     assert!(outcomes.iter().flatten().all(|code| code == "unavailable"), "{outcomes:?}");
     assert!(outcomes[refused..].iter().any(Option::is_none), "a write that needs no more room succeeds after one that does: {outcomes:?}");
     let store = open(&file).await?;
-    let stored = store.list_messages("s", "a", Page::default(), &[]).await?;
+    let stored = store.list_messages(&a(), Page::default(), &[]).await?;
     for (index, length) in lengths.iter().enumerate() {
         let (id, outcome) = (i64::try_from(index + 2)?, &outcomes[index + 2]);
         match stored.iter().find(|message| message.message_id == id) {

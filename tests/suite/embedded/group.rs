@@ -1,8 +1,10 @@
 //! Writers share syncs, and who waits for a disk keeps nobody else waiting.
 
 use super::disk::Disk;
-use super::{PATIENCE, message};
-use session_repository::{Agent, Appended, EmbeddedStore, Page, Result, Session, StorageBackend, Store, StoreOptions, Timestamp};
+use super::{PATIENCE, at, message};
+use session_repository::{
+    Agent, AgentRef, Appended, EmbeddedStore, Page, Result, Session, StorageBackend, Store, StoreOptions, Timestamp, Write,
+};
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -76,22 +78,21 @@ async fn store(disk: &Gated) -> Result<EmbeddedStore> {
         let (session_id, session_type) = (session.to_string(), String::from("default"));
         store.insert_session(Session { session_id, session_type, created_at: now, updated_at: now, revision: 0 }).await?;
         let agent = Agent { agent_id: String::from("a"), data: "{}".into(), created_at: now, updated_at: now };
-        store.insert_agent(&session.to_string(), agent, None).await?;
+        store.insert_agent(&session.to_string(), agent, Write::at(now)).await?;
     }
     Ok(store)
 }
 
 /// A write that was begun.
-type Write<'s> = Pin<Box<dyn Future<Output = Result<Appended>> + 's>>;
+type Begun<'s> = Pin<Box<dyn Future<Output = Result<Appended>> + 's>>;
 
-fn append(store: &EmbeddedStore, session: i64, id: i64) -> Write<'_> {
+fn append(store: &EmbeddedStore, session: i64, id: i64) -> Begun<'_> {
     // Each write gets as far as it can at once; Tokio's budget would hold some of them back.
-    Box::pin(tokio::task::unconstrained(
-        async move { store.append_message(&session.to_string(), "a", message(id, id, "{}"), &[], None).await },
-    ))
+    let agent = AgentRef::new(session.to_string(), "a");
+    Box::pin(tokio::task::unconstrained(async move { store.append_message(&agent, message(id, id, "{}"), &[], at(id)).await }))
 }
 
-fn is_answered(write: &mut Write<'_>) -> bool {
+fn is_answered(write: &mut Begun<'_>) -> bool {
     write.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
 }
 
@@ -140,7 +141,7 @@ async fn a_slow_disk_keeps_only_writers_waiting() -> anyhow::Result<()> {
     }
     assert!(timeout(PATIENCE, store.find_session("0")).await??.is_some());
     assert_eq!(
-        timeout(PATIENCE, store.list_messages("0", "a", Page::default(), &[])).await??,
+        timeout(PATIENCE, store.list_messages(&AgentRef::new("0", "a"), Page::default(), &[])).await??,
         [],
         "what is not durable is not read either"
     );

@@ -1,9 +1,11 @@
 //! What a message that comes late costs, and where it goes, in histories that are longer than any part of their order.
 
 use super::disk::Disk;
-use super::message;
 use super::random::Random;
-use session_repository::{Agent, AnyStore, Appended, EmbeddedStore, Message, NewMessages, Page, Session, Store, StoreOptions, Timestamp};
+use super::{a, at, message};
+use session_repository::{
+    Agent, AnyStore, Appended, EmbeddedStore, Message, NewMessages, Page, Session, Store, StoreOptions, Timestamp, Write,
+};
 use std::io::Cursor;
 
 /// A page of the database, in bytes.
@@ -17,15 +19,16 @@ async fn with_agent(disk: &Disk) -> anyhow::Result<EmbeddedStore> {
     let (store, now) = (open(disk).await?, Timestamp(0));
     let (session_id, session_type) = (String::from("s"), String::from("default"));
     store.insert_session(Session { session_id, session_type, created_at: now, updated_at: now, revision: 0 }).await?;
-    store.insert_agent("s", Agent { agent_id: String::from("a"), data: "{}".into(), created_at: now, updated_at: now }, None).await?;
+    let agent = Agent { agent_id: String::from("a"), data: "{}".into(), created_at: now, updated_at: now };
+    store.insert_agent("s", agent, Write::at(now)).await?;
     Ok(store)
 }
 
 /// Appends messages in order, a thousand at once, at the times 10, 20, 30, …
 async fn append_in_order(store: &EmbeddedStore, count: i64) -> anyhow::Result<()> {
     for thousand in 1..=count / 1_000 {
-        let (bodies, created_at) = (vec!["{}".into(); 1_000], Timestamp(thousand * 10));
-        store.append_messages("s", "a", NewMessages { bodies, created_at, key: None }, None).await?;
+        let new = NewMessages { bodies: vec!["{}".into(); 1_000], key: None };
+        store.append_messages(&a(), new, at(thousand * 10)).await?;
     }
     Ok(())
 }
@@ -33,7 +36,7 @@ async fn append_in_order(store: &EmbeddedStore, count: i64) -> anyhow::Result<()
 /// How much is written for a message.
 async fn written(store: &EmbeddedStore, disk: &Disk, id: i64, time: i64) -> anyhow::Result<usize> {
     let before = disk.bytes_written();
-    assert_eq!(store.append_message("s", "a", message(id, time, "{}"), &[], None).await?, Appended::New);
+    assert_eq!(store.append_message(&a(), message(id, time, "{}"), &[], at(time)).await?, Appended::New);
     Ok(disk.bytes_written() - before)
 }
 
@@ -41,9 +44,9 @@ async fn written(store: &EmbeddedStore, disk: &Disk, id: i64, time: i64) -> anyh
 async fn read(disk: &Disk, offset: u64) -> anyhow::Result<usize> {
     let store = open(disk).await?;
     // The tables are found.
-    store.find_message("s", "a", 0, &[]).await?;
+    store.find_message(&a(), 0, &[]).await?;
     let before = disk.bytes_read();
-    let page = store.list_messages("s", "a", Page { offset, limit: Some(10), ..Page::default() }, &[]).await?;
+    let page = store.list_messages(&a(), Page { offset, limit: Some(10), ..Page::default() }, &[]).await?;
     assert_eq!(page.len(), 10);
     let read = disk.bytes_read() - before;
     store.close().await;
@@ -78,7 +81,7 @@ async fn a_page_costs_a_page_however_many_messages_came_late() -> anyhow::Result
     let (store, mut random) = (open(&late).await?, Random::seeded());
     for id in 1_000_000..1_002_000 {
         let time = i64::try_from(random.below(200))?;
-        store.append_message("s", "a", message(id, time, "{}"), &[], None).await?;
+        store.append_message(&a(), message(id, time, "{}"), &[], at(time)).await?;
     }
     store.close().await;
     for offset in [0, 7_000, 15_000, 19_990] {
@@ -91,12 +94,12 @@ async fn a_page_costs_a_page_however_many_messages_came_late() -> anyhow::Result
 
 /// Checks a whole history, and pages of it.
 async fn check(store: &EmbeddedStore, expected: &[Message], random: &mut Random) -> anyhow::Result<()> {
-    let listed = store.list_messages("s", "a", Page::default(), &[]).await?;
+    let listed = store.list_messages(&a(), Page::default(), &[]).await?;
     assert!(listed == expected, "the whole list");
     for _ in 0..50 {
         let (offset, limit) = (random.below(expected.len() + 1), 1 + random.below(300));
         let page = Page { offset: offset as u64, limit: Some(limit as u64), ..Page::default() };
-        let listed = store.list_messages("s", "a", page, &[]).await?;
+        let listed = store.list_messages(&a(), page, &[]).await?;
         assert!(listed == expected[offset..expected.len().min(offset + limit)], "{limit} from {offset}");
     }
     Ok(())
@@ -137,7 +140,7 @@ async fn long_histories_are_listed_by_their_times_however_these_come() -> anyhow
         for part in 0..2_i64 {
             for n in part * 700..(part + 1) * 700 {
                 let message = message(n, times.time(n, &mut random), "{}");
-                assert_eq!(store.append_message("s", "a", message.clone(), &[], None).await?, Appended::New);
+                assert_eq!(store.append_message(&a(), message.clone(), &[], Write::at(message.created_at)).await?, Appended::New);
                 expected.push(message);
             }
             // Stable: equal times stay in the order of their appends.
@@ -178,7 +181,7 @@ async fn what_comes_late_after_an_import_in_no_order_goes_to_its_place() -> anyh
             _ => 500_000 + i64::try_from(random.below(2_000))?,
         };
         let message = message(id, time, "{}");
-        store.append_message("s", "a", message.clone(), &[], None).await?;
+        store.append_message(&a(), message.clone(), &[], Write::at(message.created_at)).await?;
         expected.push(message);
     }
     expected.sort_by_key(|message| message.created_at);

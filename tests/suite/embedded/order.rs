@@ -1,9 +1,11 @@
 //! Messages are listed by their times, in whatever order these come.
 
 use super::disk::Disk;
-use super::message;
+use super::{a, at, message};
 use proptest::prelude::*;
-use session_repository::{Agent, Appended, EmbeddedStore, Error, Message, NewMessages, Page, Session, Store, StoreOptions, Timestamp};
+use session_repository::{
+    Agent, Appended, EmbeddedStore, Error, Message, NewMessages, Page, Session, Store, StoreOptions, Timestamp, Write,
+};
 use tokio::runtime::Builder;
 
 /// The id of a message and when it comes, or how many come at once and get the next ids.
@@ -31,7 +33,7 @@ async fn with_agent(store: &EmbeddedStore) -> anyhow::Result<()> {
     let (now, session_id, session_type) = (Timestamp(0), String::from("s"), String::from("default"));
     store.insert_session(Session { session_id, session_type, created_at: now, updated_at: now, revision: 0 }).await?;
     let agent = Agent { agent_id: String::from("a"), data: "{}".into(), created_at: now, updated_at: now };
-    Ok(store.insert_agent("s", agent, None).await?)
+    Ok(store.insert_agent("s", agent, Write::at(now)).await?)
 }
 
 /// Appends messages. `expected` is what is to be there, in the order in which it is to be listed.
@@ -45,7 +47,7 @@ async fn append(store: &EmbeddedStore, appends: &[Append], expected: &mut Vec<Me
             }
         };
         let message = message(*id, *time, &format!(r#"{{"length":{}}}"#, expected.len()));
-        let appended = store.append_message("s", "a", message.clone(), &[], None).await?;
+        let appended = store.append_message(&a(), message.clone(), &[], at(*time)).await?;
         match expected.iter().find(|known| known.message_id == *id) {
             Some(known) => assert_eq!(appended, Appended::Taken(known.clone())),
             None => {
@@ -61,8 +63,8 @@ async fn append(store: &EmbeddedStore, appends: &[Append], expected: &mut Vec<Me
 
 /// Appends so many messages under the next ids.
 async fn append_next(store: &EmbeddedStore, count: u8, time: i64, expected: &mut Vec<Message>) -> anyhow::Result<()> {
-    let new = NewMessages { bodies: vec!["{}".into(); count.into()], created_at: Timestamp(time), key: None };
-    let answer = store.append_messages("s", "a", new, None).await;
+    let new = NewMessages { bodies: vec!["{}".into(); count.into()], key: None };
+    let answer = store.append_messages(&a(), new, at(time)).await;
     let highest = expected.iter().map(|message| message.message_id).max();
     let first = highest.map_or(Some(0), |highest| highest.max(-1).checked_add(1));
     let Some((first, last)) = first.and_then(|first| Some((first, first.checked_add(i64::from(count) - 1)?))) else {
@@ -77,18 +79,17 @@ async fn append_next(store: &EmbeddedStore, count: u8, time: i64, expected: &mut
 
 /// Checks all messages of a session, their pages, and each by its id.
 async fn check(store: &EmbeddedStore, expected: &[Message]) -> anyhow::Result<()> {
-    assert_eq!(store.list_messages("s", "a", Page::default(), &[]).await?, expected);
+    assert_eq!(store.list_messages(&a(), Page::default(), &[]).await?, expected);
     for limit in [1, 7] {
         for offset in 0..=expected.len() {
-            let page =
-                store.list_messages("s", "a", Page { offset: offset as u64, limit: Some(limit as u64), ..Page::default() }, &[]).await?;
+            let page = store.list_messages(&a(), Page { offset: offset as u64, limit: Some(limit as u64), ..Page::default() }, &[]).await?;
             assert_eq!(page, expected[offset..expected.len().min(offset + limit)], "{limit} from {offset}");
         }
     }
     for message in expected {
-        assert_eq!(store.find_message("s", "a", message.message_id, &[]).await?.as_ref(), Some(message));
+        assert_eq!(store.find_message(&a(), message.message_id, &[]).await?.as_ref(), Some(message));
         for other in [message.message_id.wrapping_add(1), message.message_id.wrapping_sub(1)] {
-            let found = store.find_message("s", "a", other, &[]).await?;
+            let found = store.find_message(&a(), other, &[]).await?;
             assert_eq!(found.as_ref(), expected.iter().find(|message| message.message_id == other));
         }
     }

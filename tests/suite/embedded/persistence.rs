@@ -1,8 +1,10 @@
 //! What was written is there when the file is opened again.
 
-use super::{message, open, unavailable};
+use super::{a, at, message, open, unavailable};
 use serde_json::{Value, json};
-use session_repository::{Agent, EmbeddedStore, Feedback, Json, Page, Replacement, Result, Session, Store, StoreOptions, Timestamp};
+use session_repository::{
+    Agent, AgentRef, EmbeddedStore, Feedback, Json, Page, Replacement, Result, Session, Store, StoreOptions, Timestamp,
+};
 use std::path::Path;
 
 fn session(session_id: &str, session_type: &str, time: i64) -> Session {
@@ -18,24 +20,29 @@ fn feedback(body: &str, time: i64) -> Feedback {
     Feedback { body: body.into(), created_at: Timestamp(time) }
 }
 
-fn replacement(fields: &str, keep: &[&str], time: i64) -> Replacement {
-    Replacement { fields: fields.into(), keep: keep.iter().map(|name| (*name).to_owned()).collect(), updated_at: Timestamp(time) }
+fn replacement(fields: &str, keep: &[&str]) -> Replacement {
+    Replacement { fields: fields.into(), keep: keep.iter().map(|name| (*name).to_owned()).collect() }
+}
+
+/// Agent `b` of session `s`.
+fn b() -> AgentRef {
+    AgentRef::new("s", "b")
 }
 
 /// A session with everything in it.
 async fn write(store: &EmbeddedStore) -> Result<()> {
     store.insert_session(session("s", "chat", 10)).await?;
-    store.insert_agent("s", agent("b", r#"{"model":"m","state":{"n":1.0}}"#, 11), None).await?;
-    store.insert_agent("s", agent("a", "{}", 12), None).await?;
-    store.append_message("s", "b", message(7, 13, r#"{"role":"user","content":"Hello!"}"#), &[], None).await?;
-    store.append_message("s", "b", message(8, 14, r#"{"role":"assistant","content":"é\u0000"}"#), &[], None).await?;
-    store.append_message("s", "b", message(3, 5, r#"{"late":true}"#), &[], None).await?;
-    store.replace_message("s", "b", 7, replacement(r#"{"content":"Hi!"}"#, &["role"], 15), None).await?;
-    store.replace_agent("s", "b", replacement(r#"{"state":{"n":2}}"#, &["model"], 16), None).await?;
-    store.set_metadata("s", vec![("a.b".to_owned(), Json::from("1")), ("c".to_owned(), Json::from("[null]"))], Timestamp(17), None).await?;
-    store.unset_metadata("s", vec!["c".to_owned()], Timestamp(18), None).await?;
-    store.append_feedback("s", feedback(r#"{"rating":"up"}"#, 19), None).await?;
-    store.append_feedback("s", feedback(r#"{"rating":"down"}"#, 20), None).await
+    store.insert_agent("s", agent("b", r#"{"model":"m","state":{"n":1.0}}"#, 11), at(11)).await?;
+    store.insert_agent("s", agent("a", "{}", 12), at(12)).await?;
+    store.append_message(&b(), message(7, 13, r#"{"role":"user","content":"Hello!"}"#), &[], at(13)).await?;
+    store.append_message(&b(), message(8, 14, r#"{"role":"assistant","content":"é\u0000"}"#), &[], at(14)).await?;
+    store.append_message(&b(), message(3, 5, r#"{"late":true}"#), &[], at(5)).await?;
+    store.replace_message(&b(), 7, replacement(r#"{"content":"Hi!"}"#, &["role"]), at(15)).await?;
+    store.replace_agent(&b(), replacement(r#"{"state":{"n":2}}"#, &["model"]), at(16)).await?;
+    store.set_metadata("s", vec![("a.b".to_owned(), Json::from("1")), ("c".to_owned(), Json::from("[null]"))], at(17)).await?;
+    store.unset_metadata("s", vec!["c".to_owned()], at(18)).await?;
+    store.append_feedback("s", feedback(r#"{"rating":"up"}"#, 19), at(19)).await?;
+    store.append_feedback("s", feedback(r#"{"rating":"down"}"#, 20), at(20)).await
 }
 
 fn value(json: &Json) -> anyhow::Result<Value> {
@@ -46,13 +53,13 @@ async fn check(store: &EmbeddedStore) -> anyhow::Result<()> {
     let stored = Session { updated_at: Timestamp(20), revision: 11, ..session("s", "chat", 10) };
     assert_eq!(store.find_session("s").await?, Some(stored));
     assert_eq!(store.agent_ids("s").await?, Some(vec!["b".to_owned(), "a".to_owned()]));
-    let found = store.find_agent("s", "b").await?.map(|agent| (agent.data, agent.created_at, agent.updated_at));
+    let found = store.find_agent(&b()).await?.map(|agent| (agent.data, agent.created_at, agent.updated_at));
     let (data, created_at, updated_at) = found.ok_or_else(|| anyhow::anyhow!("no agent"))?;
     assert_eq!((value(&data)?, created_at, updated_at), (json!({"state": {"n": 2}, "model": "m"}), Timestamp(11), Timestamp(16)));
-    assert_eq!(store.find_agent("s", "a").await?, Some(agent("a", "{}", 12)));
+    assert_eq!(store.find_agent(&a()).await?, Some(agent("a", "{}", 12)));
     let mut messages = Vec::new();
-    for message in store.list_messages("s", "b", Page::default(), &[]).await? {
-        assert_eq!(store.find_message("s", "b", message.message_id, &[]).await?.as_ref(), Some(&message));
+    for message in store.list_messages(&b(), Page::default(), &[]).await? {
+        assert_eq!(store.find_message(&b(), message.message_id, &[]).await?.as_ref(), Some(&message));
         messages.push((message.message_id, value(&message.body)?, message.created_at.0, message.updated_at.0));
     }
     let expected = [
@@ -133,18 +140,18 @@ async fn a_closed_store_is_unavailable() -> anyhow::Result<()> {
             store.close().await;
             unavailable(store.insert_session(session("t", "chat", 1)).await);
             unavailable(store.find_session("s").await);
-            unavailable(store.insert_agent("s", agent("c", "{}", 1), None).await);
-            unavailable(store.find_agent("s", "a").await);
+            unavailable(store.insert_agent("s", agent("c", "{}", 1), at(1)).await);
+            unavailable(store.find_agent(&a()).await);
             unavailable(store.agent_ids("s").await);
-            unavailable(store.replace_agent("s", "a", replacement("{}", &[], 1), None).await);
-            unavailable(store.append_message("s", "a", message(1, 1, "{}"), &[], None).await);
-            unavailable(store.find_message("s", "b", 7, &[]).await);
-            unavailable(store.replace_message("s", "b", 7, replacement("{}", &[], 1), None).await);
-            unavailable(store.list_messages("s", "b", Page::default(), &[]).await);
-            unavailable(store.set_metadata("s", vec![("a".to_owned(), Json::from("1"))], Timestamp(1), None).await);
+            unavailable(store.replace_agent(&a(), replacement("{}", &[]), at(1)).await);
+            unavailable(store.append_message(&a(), message(1, 1, "{}"), &[], at(1)).await);
+            unavailable(store.find_message(&b(), 7, &[]).await);
+            unavailable(store.replace_message(&b(), 7, replacement("{}", &[]), at(1)).await);
+            unavailable(store.list_messages(&b(), Page::default(), &[]).await);
+            unavailable(store.set_metadata("s", vec![("a".to_owned(), Json::from("1"))], at(1)).await);
             unavailable(store.get_metadata("s").await);
-            unavailable(store.unset_metadata("s", vec!["a".to_owned()], Timestamp(1), None).await);
-            unavailable(store.append_feedback("s", feedback("{}", 1), None).await);
+            unavailable(store.unset_metadata("s", vec!["a".to_owned()], at(1)).await);
+            unavailable(store.append_feedback("s", feedback("{}", 1), at(1)).await);
             unavailable(store.list_feedback("s", usize::MAX).await);
         }
     }

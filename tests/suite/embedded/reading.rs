@@ -1,7 +1,7 @@
 //! Stores that are open for reading only.
 
 use super::disk::{Disk, Fate};
-use super::{message, open, unavailable};
+use super::{a, at, message, open, unavailable};
 use session_repository::{
     Agent, AnyStore, EmbeddedStore, Error, Feedback, Json, NewMessages, Page, Replacement, Result, Session, StorageBackend, Store,
     StoreOptions, StoreUrl, Timestamp,
@@ -26,22 +26,22 @@ fn agent() -> Agent {
 /// Stores a session with everything in it.
 async fn fill(store: &EmbeddedStore) -> Result<()> {
     store.insert_session(session()).await?;
-    store.insert_agent("s", agent(), None).await?;
+    store.insert_agent("s", agent(), at(1)).await?;
     for id in [5, 2, 9] {
-        store.append_message("s", "a", message(id, id, r#"{"content":"Hello!"}"#), &[], None).await?;
+        store.append_message(&a(), message(id, id, r#"{"content":"Hello!"}"#), &[], at(id)).await?;
     }
-    store.set_metadata("s", vec![(String::from("a"), Json::from("1"))], Timestamp(10), None).await?;
-    store.append_feedback("s", Feedback { body: "{}".into(), created_at: Timestamp(11) }, None).await
+    store.set_metadata("s", vec![(String::from("a"), Json::from("1"))], at(10)).await?;
+    store.append_feedback("s", Feedback { body: "{}".into(), created_at: Timestamp(11) }, at(11)).await
 }
 
 /// Checks that everything is there.
 async fn check(store: &EmbeddedStore) -> Result<()> {
     assert_eq!(store.find_session("s").await?.map(|session| session.revision), Some(6));
     assert_eq!(store.agent_ids("s").await?, Some(vec![String::from("a")]));
-    assert!(store.find_agent("s", "a").await?.is_some());
-    let listed = store.list_messages("s", "a", Page::default(), &[]).await?;
+    assert!(store.find_agent(&a()).await?.is_some());
+    let listed = store.list_messages(&a(), Page::default(), &[]).await?;
     assert_eq!(listed.iter().map(|message| message.message_id).collect::<Vec<_>>(), [2, 5, 9]);
-    assert_eq!(store.find_message("s", "a", 9, &[]).await?.as_ref(), listed.last());
+    assert_eq!(store.find_message(&a(), 9, &[]).await?.as_ref(), listed.last());
     assert_eq!(store.get_metadata("s").await?, Some(Json::from(r#"{"a":1}"#)));
     assert_eq!(store.list_feedback("s", usize::MAX).await?.len(), 1);
     Ok(())
@@ -54,17 +54,17 @@ pub(crate) fn denied<T: Debug>(result: Result<T>) {
 
 /// Tries every write.
 pub(crate) async fn writes_are_denied(store: &dyn Store) {
-    let replacement = || Replacement { fields: "{}".into(), keep: Vec::new(), updated_at: Timestamp(1) };
+    let replacement = || Replacement { fields: "{}".into(), keep: Vec::new() };
     denied(store.insert_session(session()).await);
-    denied(store.insert_agent("s", agent(), None).await);
-    denied(store.replace_agent("s", "a", replacement(), None).await);
-    denied(store.append_message("s", "a", message(1, 1, "{}"), &[], None).await);
+    denied(store.insert_agent("s", agent(), at(1)).await);
+    denied(store.replace_agent(&a(), replacement(), at(1)).await);
+    denied(store.append_message(&a(), message(1, 1, "{}"), &[], at(1)).await);
     let bodies = vec!["{}".into()];
-    denied(store.append_messages("s", "a", NewMessages { bodies, created_at: Timestamp(1), key: None }, None).await);
-    denied(store.replace_message("s", "a", 5, replacement(), None).await);
-    denied(store.set_metadata("s", vec![(String::from("a"), Json::from("2"))], Timestamp(1), None).await);
-    denied(store.unset_metadata("s", vec![String::from("a")], Timestamp(1), None).await);
-    denied(store.append_feedback("s", Feedback { body: "{}".into(), created_at: Timestamp(1) }, None).await);
+    denied(store.append_messages(&a(), NewMessages { bodies, key: None }, at(1)).await);
+    denied(store.replace_message(&a(), 5, replacement(), at(1)).await);
+    denied(store.set_metadata("s", vec![(String::from("a"), Json::from("2"))], at(1)).await);
+    denied(store.unset_metadata("s", vec![String::from("a")], at(1)).await);
+    denied(store.append_feedback("s", Feedback { body: "{}".into(), created_at: Timestamp(1) }, at(1)).await);
 }
 
 /// A disk that fails at the first write, and what is on it.
@@ -104,7 +104,7 @@ async fn storage_is_not_written_resized_or_synchronised() -> anyhow::Result<()> 
     // With nothing in it, too.
     let disk = read_only_disk(Vec::new());
     let store = EmbeddedStore::on_backend_read_only(disk.clone(), StoreOptions::default()).await?;
-    assert_eq!((store.find_session("s").await?, store.list_messages("s", "a", Page::default(), &[]).await?), (None, Vec::new()));
+    assert_eq!((store.find_session("s").await?, store.list_messages(&a(), Page::default(), &[]).await?), (None, Vec::new()));
     store.close().await;
     assert!(!disk.has_failed() && disk.len()? == 0);
     Ok(())

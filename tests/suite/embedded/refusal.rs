@@ -2,9 +2,11 @@
 
 use super::disk::Disk;
 use super::group::Gated;
-use super::{PATIENCE, message};
+use super::{PATIENCE, a, at, message};
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
-use session_repository::{Agent, AnyStore, Appended, Dumped, EmbeddedStore, Error, Session, Store, StoreOptions, Timestamp};
+use session_repository::{
+    Agent, AgentRef, AnyStore, Appended, Dumped, EmbeddedStore, Error, Session, Store, StoreOptions, Timestamp, Write,
+};
 use std::io::{BufReader, Cursor, Read};
 use std::pin::pin;
 use std::sync::Arc;
@@ -23,9 +25,9 @@ async fn damaged() -> anyhow::Result<(Disk, String)> {
         let (session_id, session_type) = (String::from(session), String::from("default"));
         store.insert_session(Session { session_id, session_type, created_at: now, updated_at: now, revision: 0 }).await?;
         let agent = Agent { agent_id: String::from("a"), data: "{}".into(), created_at: now, updated_at: now };
-        store.insert_agent(session, agent, None).await?;
+        store.insert_agent(session, agent, Write::at(now)).await?;
         for id in 10..20 {
-            store.append_message(session, "a", message(id, id, r#"{"in":"s"}"#), &[], None).await?;
+            store.append_message(&AgentRef::new(session, "a"), message(id, id, r#"{"in":"s"}"#), &[], at(id)).await?;
         }
     }
     let (mut dump, mut pieces) = (String::new(), AnyStore::Embedded(store.clone()).export(None));
@@ -53,7 +55,7 @@ async fn ids(store: &EmbeddedStore, session: &str) -> anyhow::Result<Vec<i64>> {
     let mut ids = Vec::new();
     for id in 0..100 {
         // The damaged one is not looked for.
-        if id != 15 && store.find_message(session, "a", id, &[]).await?.is_some() {
+        if id != 15 && store.find_message(&AgentRef::new(session, "a"), id, &[]).await?.is_some() {
             ids.push(id);
         }
     }
@@ -70,8 +72,8 @@ async fn an_append_that_meets_a_damaged_message_leaves_nothing_and_its_neighbour
     let disk = Gated::on(damaged().await?.0);
     let store = EmbeddedStore::on_backend(disk.clone(), StoreOptions::default()).await?;
     let append = |session: &'static str, id, time| {
-        let store = store.clone();
-        Box::pin(tokio::task::unconstrained(async move { store.append_message(session, "a", message(id, time, "{}"), &[], None).await }))
+        let (store, agent) = (store.clone(), AgentRef::new(session, "a"));
+        Box::pin(tokio::task::unconstrained(async move { store.append_message(&agent, message(id, time, "{}"), &[], at(time)).await }))
     };
     disk.shut(true);
     let mut first = append("t", 20, 20);
@@ -92,7 +94,7 @@ async fn an_append_that_meets_a_damaged_message_leaves_nothing_and_its_neighbour
     let without_damage: Vec<i64> = old.iter().copied().filter(|id| *id != 15).collect();
     assert_eq!(ids(&store, "s").await?, without_damage, "nothing of the refused append is there");
     // What comes next at its position is found by its own id only.
-    store.append_message("s", "a", message(20, 20, "{}"), &[], None).await?;
+    store.append_message(&a(), message(20, 20, "{}"), &[], at(20)).await?;
     assert_eq!(ids(&store, "s").await?, [without_damage, vec![20]].concat());
     assert_eq!(ids(&store, "t").await?, [(10..20).filter(|id| *id != 15).collect(), vec![20, 22, 50]].concat());
     store.close().await;
@@ -124,7 +126,8 @@ async fn work_that_is_refused_after_it_has_changed_something_is_undone_and_its_n
     let (third, asked) = (new.len() + known.len() + 5 * filler.len() / 2, Arc::new(AtomicUsize::new(0)));
     let dump = [new, known, filler.repeat(3)].concat().into_bytes();
     disk.shut(true);
-    let mut first = pin!(tokio::task::unconstrained(store.append_message("t", "a", message(20, 20, "{}"), &[], None)));
+    let t = AgentRef::new("t", "a");
+    let mut first = pin!(tokio::task::unconstrained(store.append_message(&t, message(20, 20, "{}"), &[], at(20))));
     assert!(begin(first.as_mut()).is_pending());
     disk.is_waiting().await?;
     let imported = {
@@ -137,7 +140,7 @@ async fn work_that_is_refused_after_it_has_changed_something_is_undone_and_its_n
         }
     };
     timeout(PATIENCE, is_there).await?;
-    let mut after = pin!(tokio::task::unconstrained(store.append_message("t", "a", message(22, 22, "{}"), &[], None)));
+    let mut after = pin!(tokio::task::unconstrained(store.append_message(&t, message(22, 22, "{}"), &[], at(22))));
     assert!(begin(after.as_mut()).is_pending());
     disk.shut(false);
     assert_eq!((timeout(PATIENCE, first).await??, timeout(PATIENCE, after).await??), (Appended::New, Appended::New));

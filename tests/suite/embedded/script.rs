@@ -3,7 +3,9 @@
 use super::random::Random;
 use anyhow::Context;
 use serde_json::{Map, Value, json};
-use session_repository::{Agent, Appended, EmbeddedStore, Feedback, Message, Replacement, Result, Session, Store, Timestamp};
+use session_repository::{
+    Agent, AgentRef, Appended, EmbeddedStore, Feedback, Message, Replacement, Result, Session, Store, Timestamp, Write,
+};
 
 /// What a session holds, but for the times.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -134,28 +136,29 @@ impl Op {
 
     /// Does it on a store.
     pub(super) async fn run(&self, store: &EmbeddedStore, session_id: &str, now: Timestamp) -> Result<()> {
-        let new = |fields: &Value| Replacement { fields: fields.clone().into(), keep: Vec::new(), updated_at: now };
+        let new = |fields: &Value| Replacement { fields: fields.clone().into(), keep: Vec::new() };
+        let (agent, write) = (|agent_id| AgentRef::new(session_id, agent_id), Write::at(now));
         match self.clone() {
             Self::CreateSession => {
                 let (session_id, session_type) = (session_id.to_owned(), String::from("default"));
                 store.insert_session(Session { session_id, session_type, created_at: now, updated_at: now, revision: 0 }).await
             }
             Self::CreateAgent { agent_id, data } => {
-                store.insert_agent(session_id, Agent { agent_id, data: data.into(), created_at: now, updated_at: now }, None).await
+                store.insert_agent(session_id, Agent { agent_id, data: data.into(), created_at: now, updated_at: now }, write).await
             }
-            Self::UpdateAgent { agent_id, data } => store.replace_agent(session_id, &agent_id, new(&data), None).await,
+            Self::UpdateAgent { agent_id, data } => store.replace_agent(&agent(agent_id), new(&data), write).await,
             Self::CreateMessage { agent_id, id, body } => {
                 let message = Message { message_id: id, body: body.into(), created_at: now, updated_at: now };
-                let appended = store.append_message(session_id, &agent_id, message, &[], None).await?;
+                let appended = store.append_message(&agent(agent_id), message, &[], write).await?;
                 assert_eq!(appended, Appended::New, "the id {id} is new");
                 Ok(())
             }
-            Self::UpdateMessage { agent_id, id, body } => store.replace_message(session_id, &agent_id, id, new(&body), None).await,
+            Self::UpdateMessage { agent_id, id, body } => store.replace_message(&agent(agent_id), id, new(&body), write).await,
             Self::UpdateMetadata { fields } => {
-                store.set_metadata(session_id, fields.into_iter().map(|(path, value)| (path, value.into())).collect(), now, None).await
+                store.set_metadata(session_id, fields.into_iter().map(|(path, value)| (path, value.into())).collect(), write).await
             }
-            Self::DeleteMetadata { key } => store.unset_metadata(session_id, vec![key], now, None).await,
-            Self::AddFeedback { entry } => store.append_feedback(session_id, Feedback { body: entry.into(), created_at: now }, None).await,
+            Self::DeleteMetadata { key } => store.unset_metadata(session_id, vec![key], write).await,
+            Self::AddFeedback { entry } => store.append_feedback(session_id, Feedback { body: entry.into(), created_at: now }, write).await,
         }
     }
 }

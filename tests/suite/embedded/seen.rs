@@ -3,7 +3,7 @@
 use super::random::Random;
 use super::script::{AgentContents, Contents, Op};
 use anyhow::{Context, ensure};
-use session_repository::{EmbeddedStore, Page, Session, Store};
+use session_repository::{AgentRef, EmbeddedStore, Page, Session, Store};
 
 /// A session, the writes to it that were begun since it was last looked at, and how many of them were acknowledged.
 #[derive(Debug, Clone)]
@@ -92,16 +92,17 @@ async fn contents(store: &EmbeddedStore, session_id: &str) -> anyhow::Result<Opt
 }
 
 async fn agent_contents(store: &EmbeddedStore, session: &Session, agent_id: String) -> anyhow::Result<AgentContents> {
-    let agent = store.find_agent(&session.session_id, &agent_id).await?.context("no agent")?;
+    let by_id = AgentRef::new(&session.session_id, &agent_id);
+    let agent = store.find_agent(&by_id).await?.context("no agent")?;
     let times = [agent.created_at, agent.updated_at, session.updated_at];
     ensure!(times.is_sorted(), "the agent's times do not fit: {session:?} {agent:?}");
-    let listed = store.list_messages(&session.session_id, &agent_id, Page::default(), &[]).await?;
+    let listed = store.list_messages(&by_id, Page::default(), &[]).await?;
     let mut messages = Vec::new();
     for message in listed {
         let times = [message.created_at, message.updated_at, agent.updated_at];
         ensure!(times.is_sorted(), "the message's times do not fit: {agent:?} {message:?}");
         if message.message_id % 7 == 0 {
-            let found = store.find_message(&session.session_id, &agent_id, message.message_id, &[]).await?;
+            let found = store.find_message(&by_id, message.message_id, &[]).await?;
             ensure!(found.as_ref() == Some(&message), "by its id the message is {found:?}, in the list {message:?}");
         }
         messages.push((message.message_id, message.body.parse()?));

@@ -2,10 +2,10 @@
 
 use super::disk::{Disk, Fate};
 use super::random::Random;
-use super::{message, open};
+use super::{at, message, open};
 use redb::{Database, ReadableDatabase, TableDefinition, TableError};
 use serde_json::Value;
-use session_repository::{AnyStore, EmbeddedStore, NewMessages, Page, Store, StoreOptions, StoreUrl, Timestamp};
+use session_repository::{AgentRef, AnyStore, EmbeddedStore, NewMessages, Page, Store, StoreOptions, StoreUrl, Timestamp, Write};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -25,10 +25,16 @@ fn file(folder: &TempDir, bytes: &[u8]) -> anyhow::Result<PathBuf> {
     Ok(file)
 }
 
+/// The agent whose messages came in no order.
+fn shuffled() -> AgentRef {
+    AgentRef::new("shuffled", "a")
+}
+
 /// Checks that each message is there, at its place. In each, `n` tells the order of the appends.
 async fn check(store: &EmbeddedStore) -> anyhow::Result<()> {
     for (session, agent, count) in [("ascending", "a", 21), ("shuffled", "a", 120), ("shuffled", "b", 8), ("two late", "a", 62)] {
-        let listed = store.list_messages(session, agent, Page::default(), &[]).await?;
+        let by_id = AgentRef::new(session, agent);
+        let listed = store.list_messages(&by_id, Page::default(), &[]).await?;
         let order = |(created_at, body): (Timestamp, Value)| Ok((created_at, body["n"].as_i64()));
         let order: Vec<(Timestamp, Option<i64>)> =
             listed.iter().map(|message| order((message.created_at, message.body.parse()?))).collect::<anyhow::Result<_>>()?;
@@ -36,7 +42,7 @@ async fn check(store: &EmbeddedStore) -> anyhow::Result<()> {
         assert!(order.is_sorted(), "{session} {agent}: {order:?}");
         appended.sort_unstable();
         assert!(appended.into_iter().eq(0..count), "{session} {agent}: not all messages are there");
-        let page = store.list_messages(session, agent, Page { offset: 5, limit: Some(3), ..Page::default() }, &[]).await?;
+        let page = store.list_messages(&by_id, Page { offset: 5, limit: Some(3), ..Page::default() }, &[]).await?;
         assert_eq!(page, listed[5..8]);
     }
     Ok(())
@@ -45,14 +51,14 @@ async fn check(store: &EmbeddedStore) -> anyhow::Result<()> {
 /// Checks it, and that it goes on.
 async fn check_and_write(store: &EmbeddedStore) -> anyhow::Result<()> {
     check(store).await?;
-    let shuffled = store.list_messages("shuffled", "a", Page::default(), &[]).await?;
-    let late = message(1_000, shuffled[60].created_at.0, r#"{"n":120}"#);
-    store.append_message("shuffled", "a", late.clone(), &[], None).await?;
-    let listed = store.list_messages("shuffled", "a", Page::default(), &[]).await?;
-    assert!((&listed[..=60], &listed[61], &listed[62..]) == (&shuffled[..=60], &late, &shuffled[61..]), "the late one is not in its place");
+    let before = store.list_messages(&shuffled(), Page::default(), &[]).await?;
+    let late = message(1_000, before[60].created_at.0, r#"{"n":120}"#);
+    store.append_message(&shuffled(), late.clone(), &[], Write::at(late.created_at)).await?;
+    let listed = store.list_messages(&shuffled(), Page::default(), &[]).await?;
+    assert!((&listed[..=60], &listed[61], &listed[62..]) == (&before[..=60], &late, &before[61..]), "the late one is not in its place");
     // What it remembers of appends is there, too.
-    let again = NewMessages { bodies: vec!["{}".into()], created_at: Timestamp(0), key: Some(super::key("k")) };
-    assert_eq!(store.append_messages("ascending", "a", again, None).await?, 20);
+    let again = NewMessages { bodies: vec!["{}".into()], key: Some(super::key("k")) };
+    assert_eq!(store.append_messages(&AgentRef::new("ascending", "a"), again, at(0)).await?, 20);
     Ok(())
 }
 
@@ -84,7 +90,7 @@ async fn a_file_of_format_1_that_is_written_to_has_the_new_format() -> anyhow::R
         store.close().await;
         assert!(std::fs::read(&file)?.starts_with(b"session-repository store\nformat 2\n"));
         let store = open(&file).await?;
-        assert_eq!(store.list_messages("shuffled", "a", Page::default(), &[]).await?.len(), 121);
+        assert_eq!(store.list_messages(&shuffled(), Page::default(), &[]).await?.len(), 121);
         store.close().await;
         let report = AnyStore::inspect(&StoreUrl::File(file.clone()), StoreOptions::default()).await?;
         assert_eq!(report.problems, Vec::<String>::new());

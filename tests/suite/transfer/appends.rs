@@ -4,7 +4,7 @@ use super::round_trip::round_trip;
 use super::{agent, message, session};
 use crate::run::{Desk, Site};
 use mongodb::bson::{Bson, Document, doc};
-use session_repository::{AnyStore, AppendKey, Error, NewMessages, Result, StoreUrl, Timestamp};
+use session_repository::{AgentRef, AnyStore, AppendKey, Error, NewMessages, Result, StoreUrl, Timestamp, Write};
 use session_repository_tests::Database;
 
 /// An agent whose messages have the ids 1 and 7.
@@ -61,12 +61,8 @@ async fn store(sessions: &[Document]) -> anyhow::Result<AnyStore> {
 }
 
 async fn append(store: &AnyStore, session_id: &str, key: Option<&str>) -> Result<i64> {
-    let new = NewMessages {
-        bodies: vec!["{}".into()],
-        created_at: Timestamp(0),
-        key: key.map(|key| AppendKey { key: key.to_owned(), digest: String::from("0") }),
-    };
-    store.clone().into_store().append_messages(session_id, "a", new, None).await
+    let new = NewMessages { bodies: vec!["{}".into()], key: key.map(|key| AppendKey { key: key.to_owned(), digest: String::from("0") }) };
+    store.clone().into_store().append_messages(&AgentRef::new(session_id, "a"), new, Write::at(Timestamp(0))).await
 }
 
 #[tokio::test]
@@ -99,14 +95,14 @@ async fn a_revision_is_a_whole_number_of_any_type_or_corrupt() -> anyhow::Result
     for (session, (stored, revision)) in sessions.iter().zip(&read) {
         let id = session.get_str("_id")?;
         assert_eq!(seam.find_session(id).await?.map(|session| session.revision), Some(*revision), "{stored}");
-        seam.unset_metadata(id, vec![String::from("k")], Timestamp(0), Some(*revision)).await?;
+        seam.unset_metadata(id, vec![String::from("k")], Write::at(Timestamp(0)).expecting(Some(*revision))).await?;
         assert_eq!(seam.find_session(id).await?.map(|session| session.revision), Some(revision + 1), "{stored}");
     }
     let before = super::dump(&store).await?;
     for (session, stored) in sessions.iter().skip(read.len()).zip(&corrupt) {
         let id = session.get_str("_id")?;
         assert!(matches!(seam.find_session(id).await, Err(Error::Corrupt(_))), "{stored}");
-        let written = seam.unset_metadata(id, vec![String::from("k")], Timestamp(0), None).await;
+        let written = seam.unset_metadata(id, vec![String::from("k")], Write::at(Timestamp(0))).await;
         assert!(matches!(written, Err(Error::Corrupt(_))), "{stored}: {written:?}");
     }
     assert_eq!(super::dump(&store).await?, before);

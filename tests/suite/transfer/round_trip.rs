@@ -3,7 +3,7 @@
 use super::{agent, at, message, raw, session, zoo};
 use crate::run::{Desk, Site};
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
-use session_repository::{AnyStore, Dumped, Message, Store};
+use session_repository::{AgentRef, AnyStore, Dumped, Message, Store};
 use session_repository_tests::Database;
 
 /// Sends documents from MongoDB to a file store and from there to another database, by text each time.
@@ -59,8 +59,9 @@ async fn assert_same_messages(one: &Site, other: &Site) -> anyhow::Result<()> {
             let listed = listed(&one, id, agent).await;
             assert_eq!(self::listed(&other, id, agent).await, listed, "{id} {agent}");
             for message in listed.into_iter().flatten() {
-                let found = |store: AnyStore| async move { store.into_store().find_message(id, agent, message.message_id, &[]).await };
-                assert_eq!(found(other.clone()).await, found(one.clone()).await, "{id} {agent} {}", message.message_id);
+                let (agent, store) = (&AgentRef::new(id, agent), |store: &AnyStore| store.clone().into_store());
+                let found = store(&one).find_message(agent, message.message_id, &[]).await;
+                assert_eq!(store(&other).find_message(agent, message.message_id, &[]).await, found, "{agent:?} {}", message.message_id);
             }
         }
     }
@@ -71,7 +72,7 @@ async fn assert_same_messages(one: &Site, other: &Site) -> anyhow::Result<()> {
 
 async fn listed(store: &AnyStore, session_id: &str, agent_id: &str) -> session_repository::Result<Vec<Message>> {
     let store: std::sync::Arc<dyn Store> = store.clone().into_store();
-    store.list_messages(session_id, agent_id, session_repository::Page::default(), &[]).await
+    store.list_messages(&AgentRef::new(session_id, agent_id), session_repository::Page::default(), &[]).await
 }
 
 #[tokio::test]

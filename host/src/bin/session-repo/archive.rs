@@ -1,7 +1,7 @@
 //! `session-repo archive`: where the messages of a session lie in MongoDB, and moving them.
 
 use crate::args::ArchiveCommand;
-use crate::command::Failure;
+use crate::failure::Failure;
 use crate::output;
 use crate::place::Place;
 use crate::wire::Subject;

@@ -2,76 +2,24 @@
 //! them all.
 
 mod agents;
+mod answer;
+mod arguments;
 mod feedback;
 mod messages;
 mod metadata;
 mod sessions;
 
 pub(crate) use agents::{AgentsCreate, AgentsRead, AgentsUpdate};
+pub(crate) use answer::Answer;
 pub(crate) use feedback::{FeedbackAdd, FeedbackList};
 pub(crate) use messages::{MessagesAppend, MessagesAppendMany, MessagesCreate, MessagesList, MessagesRead, MessagesUpdate};
 pub(crate) use metadata::{MetadataDelete, MetadataGet, MetadataUpdate};
 pub(crate) use sessions::{SessionsCreate, SessionsRead};
 
-use crate::wire::{self, Subject};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer};
+use crate::wire::Subject;
+use arguments::{Arguments, read};
 use serde_json::value::RawValue;
-use session_repository::{Agent, Entity, Feedback, Json, Message, Repository, Result, Session};
-
-/// The arguments of a call. JSON arguments stay text, so that the component sees what was written.
-pub(crate) trait Arguments: DeserializeOwned {
-    /// Looks up the ids that stand within a JSON argument.
-    fn look_up_ids(&mut self) -> Result<(), String> {
-        Ok(())
-    }
-
-    /// What the call is about.
-    fn subject(&self) -> Subject;
-
-    /// Makes the call.
-    async fn execute(self, repository: &Repository) -> Result<Answer>;
-}
-
-/// What a call answers: an object with named fields, a record or a list of records, or that it is done.
-#[derive(Debug)]
-pub(crate) enum Answer {
-    Done,
-    /// There is no such thing.
-    Absent(Entity),
-    Session(Session),
-    Agent(Agent),
-    Message(Message),
-    Messages(Vec<Message>),
-    Metadata(Json),
-    Feedback(Vec<Feedback>),
-    /// The id of the message that was appended.
-    Appended(i64),
-    /// The id of the first one.
-    AppendedMany(i64),
-}
-
-impl Answer {
-    /// The answer to a read that found something, or nothing.
-    fn found<T>(found: Option<T>, absent: Entity, answer: impl FnOnce(T) -> Self) -> Self {
-        found.map_or(Self::Absent(absent), answer)
-    }
-
-    /// The result in the `exec` protocol.
-    pub(crate) fn json(&self) -> String {
-        match self {
-            Self::Done | Self::Absent(_) => String::from("null"),
-            Self::Session(session) => wire::session(session),
-            Self::Agent(agent) => wire::agent(agent),
-            Self::Message(message) => wire::message(message),
-            Self::Messages(messages) => wire::list(messages, wire::message),
-            Self::Metadata(metadata) => wire::metadata(metadata),
-            Self::Feedback(entries) => wire::list(entries, wire::feedback),
-            Self::Appended(message_id) => format!(r#"{{"message_id":{message_id}}}"#),
-            Self::AppendedMany(first_message_id) => format!(r#"{{"first_message_id":{first_message_id}}}"#),
-        }
-    }
-}
+use session_repository::{Repository, Result};
 
 /// Whether a call writes. Every write takes an `expected_revision`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +36,7 @@ struct Row {
     answers: &'static str,
 }
 
-/// Reads the arguments of a call, or says what is wrong with them.
+/// A function that reads the arguments of one call, or says what is wrong with them.
 pub(crate) type Reader = fn(&RawValue) -> Result<Call, String>;
 
 macro_rules! calls {
@@ -175,37 +123,4 @@ pub(crate) fn table() -> String {
         text += &format!("{mark}  -> {answers}\n");
     }
     text
-}
-
-fn read<A: Arguments>(arguments: &RawValue) -> Result<A, String> {
-    let mut arguments: A = object("args", arguments.get())?;
-    arguments.look_up_ids()?;
-    Ok(arguments)
-}
-
-/// Reads an object; serde alone would take an array for one as well.
-fn object<'a, T: Deserialize<'a>>(name: &str, value: &'a str) -> Result<T, String> {
-    if !value.starts_with('{') {
-        return Err(format!("{name}: must be a JSON object"));
-    }
-    serde_json::from_str(value).map_err(|error| {
-        let text = error.to_string();
-        // The position is one within the argument and would mislead; what was found there can be long.
-        let short: String = text.split(" at line ").next().unwrap_or_default().chars().take(256).collect();
-        format!("{name}: {short}")
-    })
-}
-
-/// Any JSON value, as text.
-fn json<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Json, D::Error> {
-    Ok(as_json(Box::<RawValue>::deserialize(deserializer)?))
-}
-
-/// A list of any JSON values, each as text.
-fn jsons<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Json>, D::Error> {
-    Ok(Vec::<Box<RawValue>>::deserialize(deserializer)?.into_iter().map(as_json).collect())
-}
-
-fn as_json(value: Box<RawValue>) -> Json {
-    Json::from(String::from(Box::<str>::from(value)))
 }

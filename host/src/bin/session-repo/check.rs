@@ -1,6 +1,6 @@
 //! `session-repo check`: what state the store is in.
 
-use crate::failed;
+use crate::failure::failed;
 use crate::output;
 use crate::place::Place;
 use crate::terminal::one_line;

@@ -2,9 +2,9 @@
 
 use crate::args::{AgentCommand, FeedbackCommand, MessageCommand, MetadataCommand, Operation, Output, SessionCommand};
 use crate::calls::*;
+use crate::failure::Failure;
 use crate::input::{text, texts};
 use crate::output;
-use crate::wire::Subject;
 use session_repository::{Error, Json, Repository};
 
 /// The call that an operation stands for, and how its answer is printed. Reads what arguments refer to: `@FILE` and `-`.
@@ -76,35 +76,5 @@ pub(crate) async fn run(repository: &Repository, call: Call, output: &Output) ->
         Ok(Answer::Absent(entity)) => Err(Failure::Call(Error::NotFound(entity)).describe(&subject)),
         Ok(answer) => output::answer(&answer, output.json),
         Err(error) => Err(Failure::Call(error).describe(&subject)),
-    }
-}
-
-/// Why a subcommand failed.
-pub(crate) enum Failure {
-    /// A call did.
-    Call(Error),
-    /// Its result could not be printed.
-    Print(anyhow::Error),
-}
-
-impl Failure {
-    /// The failure as the command line says it.
-    pub(crate) fn describe(self, subject: &Subject) -> anyhow::Error {
-        match self {
-            Self::Call(error) => anyhow::anyhow!("{}: {}", error.code(), subject.describe(&error)),
-            Self::Print(error) => error,
-        }
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self::Call(error)
-    }
-}
-
-impl From<anyhow::Error> for Failure {
-    fn from(error: anyhow::Error) -> Self {
-        Self::Print(error)
     }
 }

@@ -1,6 +1,6 @@
 //! `session-repo compact`: a store file without the space and the text of what is gone.
 
-use crate::failed;
+use crate::failure::failed;
 use crate::output;
 use crate::place::Place;
 use crate::terminal::one_line;

@@ -9,6 +9,7 @@ mod check;
 mod command;
 mod compact;
 mod exec;
+mod failure;
 mod input;
 mod json;
 mod log;
@@ -24,8 +25,9 @@ use anyhow::Context;
 use args::{Cli, Command, Operation};
 use calls::Kind;
 use clap::CommandFactory;
+use failure::failed;
 use place::{Opened, Place};
-use session_repository::{Error, Repository};
+use session_repository::Repository;
 
 #[tokio::main]
 async fn main() {
@@ -124,9 +126,4 @@ fn say(error: &anyhow::Error) {
     if !error.is::<Said>() {
         terminal::tell(&format!("{error:#}"));
     }
-}
-
-/// An error as the command line shows it: its code and its text.
-fn failed(error: &Error) -> anyhow::Error {
-    anyhow::anyhow!("{}: {error}", error.code())
 }

@@ -1,7 +1,7 @@
 //! Where the sessions are: the store that the command line names, or a file of the user's own.
 
 use crate::args::StoreArgs;
-use crate::failed;
+use crate::failure::failed;
 use crate::terminal::tell;
 use anyhow::Context;
 use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};

@@ -8,8 +8,7 @@ mod entry;
 mod reader;
 mod style;
 
-use crate::command::Failure;
-use crate::failed;
+use crate::failure::{Failure, failed};
 use crate::output;
 use crate::place::{self, Opened, Place};
 use crate::terminal::tell;

@@ -1,6 +1,6 @@
 //! `session-repo export` and `import`.
 
-use crate::failed;
+use crate::failure::failed;
 use crate::output::{self, progress};
 use crate::place::{Opened, Place};
 use crate::terminal::{note, one_line, tell};

@@ -1,6 +1,7 @@
 //! Calls on agents.
 
-use super::{Answer, Arguments, json, object};
+use super::answer::Answer;
+use super::arguments::{Arguments, json, object};
 use crate::wire::Subject;
 use serde::Deserialize;
 use session_repository::{Entity, Json, Repository, Result};

@@ -1,6 +1,7 @@
 //! Calls on messages.
 
-use super::{Answer, Arguments, json, jsons, object};
+use super::answer::Answer;
+use super::arguments::{Arguments, json, jsons, object};
 use crate::wire::Subject;
 use serde::Deserialize;
 use session_repository::{Entity, Json, Repository, Result};

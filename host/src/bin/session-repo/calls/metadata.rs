@@ -1,6 +1,7 @@
 //! Calls on metadata.
 
-use super::{Answer, Arguments, json};
+use super::answer::Answer;
+use super::arguments::{Arguments, json};
 use crate::wire::Subject;
 use serde::Deserialize;
 use session_repository::{Entity, Json, Repository, Result};

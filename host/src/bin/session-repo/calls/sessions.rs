@@ -1,6 +1,7 @@
 //! Calls on sessions.
 
-use super::{Answer, Arguments};
+use super::answer::Answer;
+use super::arguments::Arguments;
 use crate::wire::Subject;
 use serde::Deserialize;
 use session_repository::{Entity, Repository, Result};

@@ -3,7 +3,7 @@
 use super::entry;
 use super::reader::Reader;
 use super::style::{Style, Tone};
-use crate::command::Failure;
+use crate::failure::Failure;
 use crate::output;
 use crate::terminal::tell;
 use session_repository::{Entity, Error, Feedback, Repository, Result, Timestamp};

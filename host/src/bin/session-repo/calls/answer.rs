@@ -1,0 +1,44 @@
+//! What calls answer.
+
+use crate::wire;
+use session_repository::{Agent, Entity, Feedback, Json, Message, Session};
+
+/// What a call answers: an object with named fields, a record or a list of records, or that it is done.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Done,
+    /// There is no such thing.
+    Absent(Entity),
+    Session(Session),
+    Agent(Agent),
+    Message(Message),
+    Messages(Vec<Message>),
+    Metadata(Json),
+    Feedback(Vec<Feedback>),
+    /// The id of the message that was appended.
+    Appended(i64),
+    /// The id of the first one.
+    AppendedMany(i64),
+}
+
+impl Answer {
+    /// The answer to a read that found something, or nothing.
+    pub(super) fn found<T>(found: Option<T>, absent: Entity, answer: impl FnOnce(T) -> Self) -> Self {
+        found.map_or(Self::Absent(absent), answer)
+    }
+
+    /// The result in the `exec` protocol.
+    pub(crate) fn json(&self) -> String {
+        match self {
+            Self::Done | Self::Absent(_) => String::from("null"),
+            Self::Session(session) => wire::session(session),
+            Self::Agent(agent) => wire::agent(agent),
+            Self::Message(message) => wire::message(message),
+            Self::Messages(messages) => wire::list(messages, wire::message),
+            Self::Metadata(metadata) => wire::metadata(metadata),
+            Self::Feedback(entries) => wire::list(entries, wire::feedback),
+            Self::Appended(message_id) => format!(r#"{{"message_id":{message_id}}}"#),
+            Self::AppendedMany(first_message_id) => format!(r#"{{"first_message_id":{first_message_id}}}"#),
+        }
+    }
+}
