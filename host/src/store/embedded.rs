@@ -15,6 +15,7 @@ mod header;
 mod holder;
 mod inspect;
 mod load;
+mod migrate;
 mod numbers;
 mod order;
 mod overlay;

@@ -40,7 +40,7 @@ impl WriteTables<'_> {
     /// Stores the rows of a change. Fails only if the disk does.
     pub(super) fn apply(&mut self, change: Change) -> Result<(), StorageError> {
         if let Some(next) = change.next_number {
-            self.numbers.insert(NEXT, next)?;
+            self.numbers.insert(NEXT, (next,))?;
         }
         if let Some((collection, session_id, row)) = change.session {
             self.sessions.insert((collection, session_id.as_str()), row.as_slice())?;

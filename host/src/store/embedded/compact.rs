@@ -3,6 +3,7 @@
 use super::engine::{self, Purpose};
 use super::fault::{Fault, Result};
 use super::file::{Contents, StoreFile};
+use super::migrate;
 use super::overlay::Overlay;
 use super::replacement::{Replacement, cannot_make, remove_left_over};
 use super::store::EmbeddedStore;
@@ -70,6 +71,7 @@ fn compact(path: &Path, progress: impl FnMut(u64, u64)) -> Result<Compacted> {
     replacement.file.belong_like(&metadata).map_err(|error| cannot_make(&target, &error))?;
     let mut new = engine::open(Filling(replacement.file.clone()), Purpose::Write)?;
     ReadTables::new(old.begin_read()?).copy_to(&new, progress)?;
+    migrate::for_writing(&new)?;
     new.compact()?;
     new.close()?;
     // This synchronises all of it.

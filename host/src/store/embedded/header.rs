@@ -1,7 +1,7 @@
 //! The header of a store file: how it begins, and what that says.
 
 /// The format that this version writes, and the newest that it reads. It reads all older ones.
-pub(super) const FORMAT: u64 = 2;
+pub(super) const FORMAT: u64 = 3;
 
 /// How every store file begins. The number of the format and the end of a line follow.
 const MAGIC: &str = "session-repository store\nformat ";

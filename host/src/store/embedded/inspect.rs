@@ -83,7 +83,7 @@ impl EmbeddedStore {
 }
 
 fn look(tables: &ReadTables, collection: &str, report: &mut Report, findings: &mut Vec<Finding>) -> Result<()> {
-    let next = tables.numbers()?.get(NEXT)?.map_or(0, |next| next.value());
+    let next = tables.numbers()?.get(NEXT)?.map_or(0, |next| next.value().0);
     let (mut agents, mut messages) = (0, 0);
     let (mut oldest, mut newest) = (None, None);
     if let Some(number) = tables.collections()?.get(collection)?.map(|number| number.value()) {

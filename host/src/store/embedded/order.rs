@@ -10,9 +10,9 @@ use super::numbers::AgentNo;
 use super::rows::{AgentRow, raw};
 pub(super) use super::runs::page;
 use super::runs::{Entry, Nodes, Tree};
-use super::tables::{Bytes, WriteTables};
+use super::tables::{Bytes, WriteTables, message_order};
 use crate::store::schema::read;
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableError};
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 /// The position of the message at a place.
 fn position(order: &impl Nodes, agent: AgentNo, place: u64) -> Result<u64> {
@@ -77,20 +77,7 @@ impl WriteTables<'_> {
         positions.sort_unstable();
         let mut order = Order::default();
         positions.into_iter().for_each(|(_, position)| order.push(position));
-        self.put_order(agent, order)
-    }
-
-    fn put_order(&mut self, agent: AgentNo, mut order: Order) -> Result<()> {
-        // Behind the last message that came late each place is its own position.
-        if order.runs.last().is_some_and(|last| last.at + last.messages == order.places) {
-            order.runs.pop();
-        }
-        if order.runs.is_empty() {
-            return Ok(());
-        }
-        let mut tree = Tree::of(&*self.message_order, agent);
-        tree.build(order.runs)?;
-        for (agent, number, node) in tree.into_rows() {
+        for (agent, number, node) in order.into_rows(&*self.message_order, agent)? {
             self.message_order.insert((agent, number), node.as_slice())?;
         }
         Ok(())
@@ -112,29 +99,44 @@ impl Order {
         }
         self.places += 1;
     }
+
+    /// The rows of its tree, for an agent that has none.
+    fn into_rows(mut self, nodes: &impl Nodes, agent: AgentNo) -> Result<Vec<(AgentNo, u64, Vec<u8>)>> {
+        // Behind the last message that came late each place is its own position.
+        if self.runs.last().is_some_and(|last| last.at + last.messages == self.places) {
+            self.runs.pop();
+        }
+        let mut tree = Tree::of(nodes, agent);
+        if !self.runs.is_empty() {
+            tree.build(self.runs)?;
+        }
+        Ok(tree.into_rows())
+    }
 }
 
 /// The order as files of format 1 have it: by agent and place the position of each message whose place is not its position.
 const PLACES: TableDefinition<(AgentNo, u64), u64> = TableDefinition::new("message_order");
 
-/// Brings the order of all messages from format 1 to what is written now, in one transaction. The table keeps its name, so that programs
-/// that know only format 1 refuse the database even where no header tells them of it.
-pub(super) fn migrate(database: &Database) -> Result<()> {
-    let places = match database.begin_read()?.open_table(PLACES) {
-        Ok(places) => places,
-        Err(TableError::TableDoesNotExist(_) | TableError::TableTypeMismatch { .. }) => return Ok(()),
-        Err(error) => return Err(error.into()),
-    };
+/// Brings the order of all messages from format 1 to format 2, in one transaction. The table keeps its name, so that programs that know only
+/// format 1 refuse the database even where no header tells them to.
+pub(super) fn places_to_runs(database: &Database) -> Result<()> {
+    let places = database.begin_read()?.open_table(PLACES)?;
     let transaction = database.begin_write()?;
     transaction.delete_table(PLACES)?;
-    let mut tables = WriteTables::open(&transaction)?;
+    let mut runs = transaction.open_table(message_order())?;
+    let mut put = |agent, order: Order| -> Result<()> {
+        for (agent, number, node) in order.into_rows(&runs, agent)? {
+            runs.insert((agent, number), node.as_slice())?;
+        }
+        Ok(())
+    };
     let (mut agents, mut current): (u64, Option<(AgentNo, Order)>) = (0, None);
     for entry in places.iter()? {
         let (key, position) = entry?;
         let ((agent, place), position) = (key.value(), position.value());
         if current.as_ref().is_none_or(|(before, _)| *before != agent) {
             if let Some((before, order)) = current.take() {
-                tables.put_order(before, order)?;
+                put(before, order)?;
             }
             agents += 1;
             if agents.is_power_of_two() {
@@ -148,9 +150,9 @@ pub(super) fn migrate(database: &Database) -> Result<()> {
         order.push(position);
     }
     if let Some((before, order)) = current {
-        tables.put_order(before, order)?;
+        put(before, order)?;
     }
-    drop(tables);
+    drop(runs);
     transaction.commit()?;
     tracing::info!(agents, "the order of messages has a new format");
     Ok(())

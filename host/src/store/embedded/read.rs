@@ -3,7 +3,7 @@
 use super::fault::{Fault, Result};
 use super::numbers::CollectionNo;
 use super::order;
-use super::rows::{AgentRow, SessionRow, bytes, damaged, raw, split};
+use super::rows::{AgentRow, SessionRow, bytes, damaged, raw};
 use super::tables::{NEXT, ReadTables, agents_of, find_agent, find_session, positions};
 use crate::error::Error;
 use crate::store::schema::json::write_object;
@@ -18,7 +18,7 @@ impl ReadTables {
         if let Some(number) = self.collections()?.get(name)? {
             return Ok(number.value());
         }
-        Ok(CollectionNo::new(self.numbers()?.get(NEXT)?.map_or(0, |next| next.value())))
+        Ok(CollectionNo::new(self.numbers()?.get(NEXT)?.map_or(0, |next| next.value().0)))
     }
 
     fn session_row(&self, collection: CollectionNo, session_id: &str) -> Result<Option<SessionRow>> {
@@ -46,8 +46,7 @@ impl ReadTables {
 
     pub(super) fn find_session(&self, collection: CollectionNo, session_id: &str) -> Result<Option<Session>> {
         let Some(row) = self.sessions()?.get((collection, session_id))? else { return Ok(None) };
-        let ([_, _, _], document) = split(row.value())?;
-        Ok(Some(read::session(session_id, document)?))
+        Ok(Some(read::session(session_id, SessionRow::document_of(row.value())?)?))
     }
 
     pub(super) fn find_agent(&self, collection: CollectionNo, agent: &AgentRef) -> Result<Option<Agent>> {

@@ -24,8 +24,8 @@ impl WriteTables<'_> {
     pub(super) fn mend(&mut self, mend: &Mend) -> Result<bool> {
         match mend {
             Mend::Numbers { beyond } => {
-                let next = self.numbers.get(NEXT)?.map_or(0, |next| next.value());
-                self.numbers.insert(NEXT, next.max(beyond + 1))?;
+                let next = self.numbers.get(NEXT)?.map_or(0, |next| next.value().0);
+                self.numbers.insert(NEXT, (next.max(beyond + 1),))?;
                 Ok(true)
             }
             Mend::Ids { agent } => self.mend_ids(agent),

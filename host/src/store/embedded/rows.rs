@@ -38,6 +38,12 @@ impl SessionRow {
         encode([self.number.into(), self.agents, self.feedback], &self.document)
     }
 
+    /// The document of a row.
+    pub(super) fn document_of(row: &[u8]) -> Result<&RawDocument> {
+        let ([_, _, _], document) = split(row)?;
+        Ok(document)
+    }
+
     pub(super) fn decode(row: &[u8]) -> Result<Self> {
         let ([number, agents, feedback], document) = split(row)?;
         Ok(Self { number: SessionNo::new(number), agents, feedback, document: owned(document)? })
@@ -77,18 +83,41 @@ impl AgentRow {
     }
 }
 
+/// The version of the rows that are written here, and the newest that are read. One that adds numbers to rows gets the next. Rows of
+/// version 0 are those of files up to format 2; their numbers are the same.
+const VERSION: u8 = 1;
+
+/// Where a row has its version: in the highest byte of its first number. Numbers are given one after another, and none gets so far.
+const VERSION_AT: usize = 7;
+
+/// A row of an older version as it is written now. None if it is not of an older version.
+pub(super) fn up_to_date(row: &[u8]) -> Option<Vec<u8>> {
+    let mut row = row.to_vec();
+    let version = row.get_mut(VERSION_AT).filter(|version| **version < VERSION)?;
+    *version = VERSION;
+    Some(row)
+}
+
 fn encode<const N: usize>(numbers: [u64; N], document: &Document) -> Result<Vec<u8>> {
     let mut row: Vec<u8> = numbers.into_iter().flat_map(u64::to_le_bytes).collect();
+    row.splice(VERSION_AT..=VERSION_AT, [VERSION]);
     row.extend_from_slice(bytes(document)?.as_bytes());
     Ok(row)
 }
 
 /// The numbers that a row begins with, and its document.
-pub(super) fn split<const N: usize>(row: &[u8]) -> Result<([u64; N], &RawDocument)> {
+fn split<const N: usize>(row: &[u8]) -> Result<([u64; N], &RawDocument)> {
     let (mut numbers, mut rest) = ([0; N], row);
     for number in &mut numbers {
         let (bytes, after) = rest.split_first_chunk().ok_or_else(damaged)?;
         (*number, rest) = (u64::from_le_bytes(*bytes), after);
+    }
+    if let Some(first) = numbers.first_mut() {
+        let [.., version] = first.to_le_bytes();
+        if version > VERSION {
+            return Err(unknown(version));
+        }
+        *first &= u64::MAX >> u8::BITS;
     }
     Ok((numbers, raw(rest)?))
 }
@@ -112,6 +141,11 @@ pub(super) fn owned(document: &RawDocument) -> Result<Document> {
         tracing::error!(%error, "a stored document cannot be read");
         damaged()
     })
+}
+
+fn unknown(version: u8) -> Fault {
+    tracing::error!(version, "a stored row has a version that is not known here");
+    Fault::Refused(Error::Corrupt(String::from("a newer version of this program wrote to the store file, or it is damaged")))
 }
 
 /// What only a defect or somebody else's hand can have left behind.

@@ -19,6 +19,10 @@ pub(super) type Bytes = &'static [u8];
 
 macro_rules! tables {
     ($($(#[$doc:meta])* $name:ident($table:literal): $key:ty => $value:ty;)+) => {
+        $($(#[$doc])* pub(super) fn $name() -> TableDefinition<'static, $key, $value> {
+            TableDefinition::new($table)
+        })+
+
         /// The tables of a transaction that writes.
         pub(super) struct WriteTables<'t> {
             $($(#[$doc])* pub(super) $name: Tracked<'t, $key, $value>,)+
@@ -32,7 +36,7 @@ macro_rules! tables {
 
             /// Opens all tables, and makes those that are not there.
             pub(super) fn open(transaction: &'t WriteTransaction) -> Result<Self, redb::TableError> {
-                Ok(Self { $($name: Tracked::new(transaction.open_table(TableDefinition::new($table))?),)+ changed: false })
+                Ok(Self { $($name: Tracked::new(transaction.open_table($name())?),)+ changed: false })
             }
 
             /// Ends a piece of work that is done.
@@ -70,7 +74,7 @@ macro_rules! tables {
             }
 
             $($(#[$doc])* pub(super) fn $name(&self) -> Result<ReadOnlyTable<$key, $value>> {
-                Ok(self.transaction.open_table(TableDefinition::new($table))?)
+                Ok(self.transaction.open_table($name())?)
             })+
         }
     };
@@ -79,8 +83,8 @@ macro_rules! tables {
 tables! {
     /// The number of each collection, by `database.collection`.
     collections("collections"): Text => CollectionNo;
-    /// The next number to give, under [`NEXT`].
-    numbers("numbers"): Text => u64;
+    /// The next number to give, under [`NEXT`], and the format of the rows, under [`FORMAT_KEY`].
+    numbers("numbers"): Text => (u64,);
     /// The numbers of sessions that are being imported and have no row yet.
     unfinished("unfinished"): SessionNo => ();
     /// Session rows, by collection and session id.
@@ -109,16 +113,19 @@ tables! {
 /// The key of the next number.
 pub(super) const NEXT: &str = "next";
 
+/// The key of the number of the format.
+pub(super) const FORMAT_KEY: &str = "format";
+
 impl WriteTables<'_> {
     /// A number that nothing has. It is given once [`NEXT`] is beyond it.
     pub(super) fn free_number(&self) -> Result<u64> {
-        Ok(self.numbers.get(NEXT)?.map_or(0, |next| next.value()))
+        Ok(self.numbers.get(NEXT)?.map_or(0, |next| next.value().0))
     }
 
     /// Gives a number that nothing has.
     pub(super) fn next_number(&mut self) -> Result<u64> {
         let number = self.free_number()?;
-        self.numbers.insert(NEXT, number + 1)?;
+        self.numbers.insert(NEXT, (number + 1,))?;
         Ok(number)
     }
 
