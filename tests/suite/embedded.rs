@@ -20,6 +20,7 @@ mod refusal;
 mod script;
 mod seen;
 mod upgrade;
+mod versions;
 
 use session_repository::{AgentRef, AppendKey, EmbeddedStore, Error, Message, Result, StoreOptions, Timestamp, Write};
 use std::path::Path;

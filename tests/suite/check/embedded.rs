@@ -36,7 +36,7 @@ async fn a_file_is_counted() -> anyhow::Result<()> {
     assert_eq!(report["newest"], json!({"session_id": "c", "created_at": "2024-01-26T12:00:00.500Z"}));
     assert_eq!((&report["indexes"], problems), (&json!([]), vec![]));
     let size = fs::metadata(desk.path("sessions.store"))?.len();
-    assert_eq!(report["server"], format!("a file of format 2, {size} bytes"));
+    assert_eq!(report["server"], format!("a file of format 3, {size} bytes"));
     assert_eq!(report["topology"], "embedded: one writer at a time, or any number of readers");
     assert_eq!(desk.dump(&site).await?, before);
     // Each collection of a file is a store of its own.

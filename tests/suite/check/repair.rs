@@ -11,7 +11,7 @@ const HEADER: usize = 4096;
 const MESSAGES: TableDefinition<(u64, u64), &[u8]> = TableDefinition::new("messages");
 const MESSAGE_IDS: TableDefinition<(u64, i64, u64), ()> = TableDefinition::new("message_ids");
 const MESSAGE_ORDER: TableDefinition<(u64, u64), &[u8]> = TableDefinition::new("message_order");
-const NUMBERS: TableDefinition<&str, u64> = TableDefinition::new("numbers");
+const NUMBERS: TableDefinition<&str, (u64,)> = TableDefinition::new("numbers");
 
 /// A file with an agent whose messages have ids and times in another order than their places. And its dump.
 async fn seeded(desk: &Desk) -> anyhow::Result<(Site, String)> {
@@ -98,7 +98,7 @@ async fn numbers_that_are_in_use_are_not_given_again() -> anyhow::Result<()> {
     let desk = Desk::new()?;
     let (site, dump) = seeded(&desk).await?;
     damage(&desk, |transaction| {
-        transaction.open_table(NUMBERS)?.insert("next", 0)?;
+        transaction.open_table(NUMBERS)?.insert("next", (0,))?;
         Ok(())
     })?;
     let text = "its number would be given to another one";

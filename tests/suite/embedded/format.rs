@@ -86,11 +86,11 @@ async fn a_file_of_a_newer_version_is_refused_and_left_as_it_is() -> anyhow::Res
     let folder = tempfile::tempdir()?;
     let store = store_file(&folder).await?;
     let mut whole = store.clone();
-    let digit = whole.iter().position(|byte| *byte == b'2').context("no format")?;
-    whole[digit] = b'3';
+    let digit = whole.iter().position(|byte| *byte == b'3').context("no format")?;
+    whole[digit] = b'4';
     for (format, bytes) in [
-        ("format 3", whole),
-        ("format 3", b"session-repository store\nformat 3\n".to_vec()),
+        ("format 4", whole),
+        ("format 4", b"session-repository store\nformat 4\n".to_vec()),
         ("format 10", b"session-repository store\nformat 10\nwhatever follows".to_vec()),
         ("format 18446744073709551615", b"session-repository store\nformat 18446744073709551615\n".to_vec()),
     ] {

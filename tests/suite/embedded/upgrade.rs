@@ -82,13 +82,13 @@ async fn a_file_of_format_1_is_read_as_it_is() -> anyhow::Result<()> {
 async fn a_file_of_format_1_that_is_written_to_has_the_new_format() -> anyhow::Result<()> {
     let (folder, mut begun) = (tempfile::tempdir()?, fixture()?);
     // As a process leaves it that is killed just after it has begun.
-    begun[FORMAT] = b'2';
+    begun[FORMAT] = b'3';
     for bytes in [fixture()?, begun] {
         let file = file(&folder, &bytes)?;
         let store = open(&file).await?;
         check_and_write(&store).await?;
         store.close().await;
-        assert!(std::fs::read(&file)?.starts_with(b"session-repository store\nformat 2\n"));
+        assert!(std::fs::read(&file)?.starts_with(b"session-repository store\nformat 3\n"));
         let store = open(&file).await?;
         assert_eq!(store.list_messages(&shuffled(), Page::default(), &[]).await?.len(), 121);
         store.close().await;
@@ -103,7 +103,7 @@ async fn a_file_of_format_1_is_compacted_to_the_new_format() -> anyhow::Result<(
     let folder = tempfile::tempdir()?;
     let file = file(&folder, &fixture()?)?;
     EmbeddedStore::compact(&file, |_, _| {}).await?;
-    assert!(std::fs::read(&file)?.starts_with(b"session-repository store\nformat 2\n"));
+    assert!(std::fs::read(&file)?.starts_with(b"session-repository store\nformat 3\n"));
     let store = open(&file).await?;
     check_and_write(&store).await?;
     store.close().await;

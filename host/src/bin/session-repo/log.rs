@@ -15,7 +15,7 @@ use tracing_subscriber::{EnvFilter, Layer};
 /// Modules of the library whose warnings tell the cause of an error that a call returns. The program prints that error itself.
 const OF_CALLS: [&str; 6] = [
     "session_repository::store::embedded::fault",
-    "session_repository::store::embedded::tables",
+    "session_repository::store::embedded::rows",
     "session_repository::store::mongo::error",
     "session_repository::store::mongo::transfer",
     "session_repository::store::schema::json",

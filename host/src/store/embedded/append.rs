@@ -1,55 +1,99 @@
-//! Appends of messages that get their ids here, and the keys that make them safe to repeat.
+//! Appends of messages, and the keys that make them safe to repeat.
 
+use super::change::{Change, KeyedAppend};
 use super::fault::Result;
-use super::tables::{AgentRow, Number, WriteTables, bytes, damaged, raw};
-use super::write::{advance, make_room};
+use super::numbers::{AgentNo, CollectionNo};
+use super::rows::{AgentRow, bytes, damaged, raw};
+use super::runs::Entry;
+use super::tables::{WriteTables, positions};
+use super::write::{advance, make_room, written_agent};
 use crate::error::{Entity, Error};
 use crate::store::schema::json::date;
 use crate::store::schema::{build, read};
-use crate::store::{AgentRef, AppendKey, REMEMBERED_APPENDS, Write, no_next_id};
+use crate::store::{AgentRef, AppendKey, Appended, REMEMBERED_APPENDS, Write, no_next_id};
 use crate::types::Timestamp;
-use bson::{Array, Bson, Document, doc};
+use bson::{Array, Bson, Document, RawDocumentBuf, doc};
 use redb::ReadableTable;
 
+/// Messages that an append adds behind the others.
+#[derive(Default)]
+struct Added {
+    messages: Vec<(AgentNo, u64, RawDocumentBuf)>,
+    /// The ids that their positions do not tell.
+    ids: Vec<(AgentNo, i64, u64)>,
+    /// The nodes of the order of messages that change.
+    order: Vec<(AgentNo, u64, Vec<u8>)>,
+}
+
 impl WriteTables<'_> {
-    /// Appends messages, each by its own fields, under the next ids; returns the first.
+    /// Appends a message under an id of the caller's. If the id is taken, it tells the message that has it.
+    pub(super) fn append_message(
+        &self,
+        collection: CollectionNo,
+        agent: &AgentRef,
+        (id, message): (i64, RawDocumentBuf),
+        omit: &[String],
+        write: Write,
+    ) -> Result<(Appended, Change)> {
+        let (mut session, mut row) = self.require_agent(collection, agent)?;
+        if let Some(taken) = positions(&*self.message_ids, &*self.messages, &row, id)?.first() {
+            let stored = self.messages.get((row.number, *taken))?.ok_or_else(damaged)?;
+            // Only its content counts, so any time will do.
+            return Ok((Appended::Taken(read::message(raw(stored.value())?, omit)?.dated(None)), Change::default()));
+        }
+        advance(&mut session, write.expected)?;
+        let Added { messages, ids, order } = self.added(&mut row, vec![(id, message)], write.at)?;
+        let rows = written_agent(collection, agent, session, row, write.at)?;
+        Ok((Appended::New, Change { messages, message_ids: ids, message_order: order, ..rows }))
+    }
+
+    /// Appends messages, each by its own fields, under the next ids; tells the first.
     pub(super) fn append_messages(
-        &mut self,
-        collection: Number,
+        &self,
+        collection: CollectionNo,
         agent: &AgentRef,
         bodies: Vec<Document>,
         key: Option<AppendKey>,
         write: Write,
-    ) -> Result<i64> {
+    ) -> Result<(i64, Change)> {
         let (mut session, mut row) = self.require_agent(collection, agent)?;
         if let Some(key) = &key
             && let Some(first) = self.remembered(&row, key)?
         {
-            return Ok(first);
+            return Ok((first, Change::default()));
         }
         advance(&mut session, write.expected)?;
         let (first, last) = following(self.highest_id(&row)?, bodies.len())?;
         // Whatever the clock says, the order of the ids is that of the times.
         let now = Timestamp(write.at.0.max(self.newest(&row)?));
-        let mut messages = Vec::with_capacity(bodies.len());
-        for (id, body) in (first..=last).zip(bodies) {
+        let messages = (first..=last).zip(bodies).map(|(id, body)| {
             let mut message = build::message_fields(id, body);
             message.insert("created_at", date(now));
             message.insert("updated_at", date(now));
-            messages.push((id, build::bounded(&message)?));
+            Ok((id, build::bounded(&message)?))
+        });
+        let Added { messages, ids, order } = self.added(&mut row, messages.collect::<Result<_>>()?, now)?;
+        let append = key.map(|key| self.keyed(&mut row, key, first)).transpose()?;
+        let highest_id = highest_to_note(&row, last);
+        let rows = written_agent(collection, agent, session, row, now)?;
+        Ok((first, Change { messages, message_ids: ids, message_order: order, append, highest_id, ..rows }))
+    }
+
+    /// Adds messages of one time at their place in the order of the times, and counts them.
+    fn added(&self, agent: &mut AgentRow, messages: Vec<(i64, RawDocumentBuf)>, created: Timestamp) -> Result<Added> {
+        let mut added = Added::default();
+        if created.0 < agent.latest {
+            let place = self.place_of(agent.number, agent.messages, created.0)?;
+            added.order = self.placed(agent.number, place, Entry { at: agent.messages, messages: messages.len() as u64 })?;
         }
-        for (id, message) in &messages {
-            self.add_dated(&mut row, *id, message.as_bytes(), now)?;
+        for (id, message) in messages {
+            let (position, untold) = agent.count(Some(id));
+            added.messages.push((agent.number, position, message));
+            added.ids.extend(untold.map(|id| (agent.number, id, position)));
         }
-        make_room(&mut row.document, "messages", Array::new());
-        self.note_highest_id(&row, last)?;
-        if let Some(AppendKey { key, digest }) = key {
-            make_room(&mut row.document, "appends", Array::new());
-            self.remember(row.number, bytes(&doc! { "key": key, "first": first, "digest": digest })?.as_bytes())?;
-            self.forget_old_appends(row.number)?;
-        }
-        self.written_agent(collection, agent, session, row, now)?;
-        Ok(first)
+        agent.latest = agent.latest.max(created.0);
+        make_room(&mut agent.document, "messages", Array::new());
+        Ok(added)
     }
 
     /// The highest id of an agent's messages.
@@ -76,15 +120,6 @@ impl WriteTables<'_> {
         Ok(highest)
     }
 
-    /// Keeps the highest id, that of the last message, where [`highest_id`](Self::highest_id) would have to search for it.
-    fn note_highest_id(&mut self, agent: &AgentRow, highest: i64) -> Result<()> {
-        let told = agent.messages.checked_sub(1).and_then(|last| agent.id_told_by(last));
-        if told.is_none_or(|told| highest < told) {
-            self.highest_ids.insert(agent.number, (agent.messages, highest))?;
-        }
-        Ok(())
-    }
-
     /// The first id that an append with this key gave. Refuses a key that stands for other content.
     fn remembered(&self, agent: &AgentRow, AppendKey { key, digest }: &AppendKey) -> Result<Option<i64>> {
         match agent.document.get("appends") {
@@ -93,7 +128,7 @@ impl WriteTables<'_> {
             // Another program keeps something else there.
             Some(_) => return Err(read::corrupt("list of appends").into()),
         }
-        for entry in self.appends.range((agent.number, 0)..(agent.number + 1, 0))? {
+        for entry in self.appends.range((agent.number, 0)..(agent.number.next(), 0))? {
             let (_, stored) = entry?;
             match read::remembered(raw(stored.value())?)? {
                 // Older versions stored no digest; their keys stand for any content.
@@ -107,20 +142,28 @@ impl WriteTables<'_> {
         Ok(None)
     }
 
-    /// Stores what is remembered of an append, behind the others.
-    pub(super) fn remember(&mut self, agent: Number, append: &[u8]) -> Result<()> {
-        let last = self.appends.range((agent, 0)..(agent + 1, 0))?.next_back().transpose()?.map(|(key, _)| key.value().1);
-        self.appends.insert((agent, last.map_or(0, |last| last + 1)), append)?;
-        Ok(())
+    /// What is remembered of an append with a key.
+    fn keyed(&self, agent: &mut AgentRow, AppendKey { key, digest }: AppendKey, first: i64) -> Result<KeyedAppend> {
+        make_room(&mut agent.document, "appends", Array::new());
+        let stored = bytes(&doc! { "key": key, "first": first, "digest": digest })?;
+        let number = agent.number;
+        // With this one, so many are remembered.
+        let oldest = self.appends.range((number, 0)..(number.next(), 0))?.rev().nth(REMEMBERED_APPENDS - 2).transpose()?;
+        let oldest = oldest.map_or(0, |(key, _)| key.value().1);
+        Ok(KeyedAppend { agent: number, position: self.next_append(number)?, stored, oldest })
     }
 
-    fn forget_old_appends(&mut self, agent: Number) -> Result<()> {
-        let kept = self.appends.range((agent, 0)..(agent + 1, 0))?.rev().nth(REMEMBERED_APPENDS - 1).transpose()?;
-        if let Some(oldest) = kept.map(|(key, _)| key.value().1) {
-            self.appends.remove_range((agent, 0)..(agent, oldest))?;
-        }
-        Ok(())
+    /// The position behind the appends that an agent remembers.
+    pub(super) fn next_append(&self, agent: AgentNo) -> Result<u64> {
+        let last = self.appends.range((agent, 0)..(agent.next(), 0))?.next_back().transpose()?;
+        Ok(last.map_or(0, |(key, _)| key.value().1 + 1))
     }
+}
+
+/// The highest id, that of the last message, where [`highest_id`](WriteTables::highest_id) would have to search for it.
+fn highest_to_note(agent: &AgentRow, highest: i64) -> Option<(AgentNo, u64, i64)> {
+    let told = agent.messages.checked_sub(1).and_then(|last| agent.id_told_by(last));
+    told.is_none_or(|told| highest < told).then_some((agent.number, agent.messages, highest))
 }
 
 /// The ids that so many messages get, from the first to the last.

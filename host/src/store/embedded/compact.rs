@@ -1,21 +1,19 @@
 //! Compaction: a store file is written anew with its present content.
 
-use super::EmbeddedStore;
 use super::engine::{self, Purpose};
 use super::fault::{Fault, Result};
 use super::file::{Contents, StoreFile};
+use super::migrate;
 use super::overlay::Overlay;
 use super::replacement::{Replacement, cannot_make, remove_left_over};
+use super::store::EmbeddedStore;
 use super::tables::ReadTables;
 use crate::error::{self, Error};
 use redb::backends::InMemoryBackend;
-use redb::{Database, Key, ReadOnlyTable, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition, Value};
+use redb::{ReadableDatabase, StorageBackend};
 use serde::Serialize;
 use std::io;
 use std::path::Path;
-
-/// Values copied in one transaction, in bytes.
-const BATCH: usize = 64 * 1024 * 1024;
 
 /// The sizes of a store file before and after its compaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -73,6 +71,7 @@ fn compact(path: &Path, progress: impl FnMut(u64, u64)) -> Result<Compacted> {
     replacement.file.belong_like(&metadata).map_err(|error| cannot_make(&target, &error))?;
     let mut new = engine::open(Filling(replacement.file.clone()), Purpose::Write)?;
     ReadTables::new(old.begin_read()?).copy_to(&new, progress)?;
+    migrate::for_writing(&new)?;
     new.compact()?;
     new.close()?;
     // This synchronises all of it.
@@ -110,26 +109,4 @@ impl StorageBackend for Filling {
 
 fn io_fault(error: io::Error) -> Fault {
     Fault::Storage(redb::Error::Io(error))
-}
-
-/// Copies the rows of a table in the order of their keys.
-pub(super) fn copy_table<K: Key, V: Value>(name: &str, from: &ReadOnlyTable<K, V>, to: &Database, mut copied: impl FnMut()) -> Result<()> {
-    let mut rows = from.iter()?.peekable();
-    while rows.peek().is_some() {
-        let transaction = to.begin_write()?;
-        let mut table = transaction.open_table(TableDefinition::<K, V>::new(name))?;
-        let mut bytes = 0;
-        for row in rows.by_ref() {
-            let (key, value) = row?;
-            bytes += V::as_bytes(&value.value()).as_ref().len();
-            table.insert(key.value(), value.value())?;
-            copied();
-            if bytes > BATCH {
-                break;
-            }
-        }
-        drop(table);
-        transaction.commit()?;
-    }
-    Ok(())
 }

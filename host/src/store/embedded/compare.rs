@@ -2,7 +2,8 @@
 
 use super::append::are_remembered;
 use super::fault::Result;
-use super::tables::{AgentRow, Number, SessionRow, WriteTables, agents_of, bytes, raw};
+use super::rows::{AgentRow, SessionRow, bytes, raw};
+use super::tables::{WriteTables, agents_of};
 use crate::store::transfer::parts::Part;
 use bson::{Array, Bson, Document};
 use redb::ReadableTable;
@@ -41,7 +42,7 @@ impl Comparison {
     }
 
     fn fits(&mut self, tables: &WriteTables<'_>, part: Part) -> Result<bool> {
-        let number: Number = self.stored.number;
+        let number = self.stored.number;
         Ok(match part {
             Part::Field(name, Bson::Document(metadata)) if name == "metadata" => {
                 self.document.insert(name, Document::new());
@@ -85,7 +86,7 @@ impl Comparison {
                         agent.document.insert(name, Array::new());
                         agent.appends = appends.len();
                         let mut is_same = true;
-                        let stored = tables.appends.range((agent.stored.number, 0)..(agent.stored.number + 1, 0))?;
+                        let stored = tables.appends.range((agent.stored.number, 0)..(agent.stored.number.next(), 0))?;
                         for (entry, coming) in stored.zip(appends.iter().filter_map(Bson::as_document)) {
                             is_same &= equal(entry?.1.value(), coming)?;
                         }
@@ -114,7 +115,7 @@ impl Comparison {
         let Some(agent) = self.agent.take() else { return Ok(true) };
         let number = agent.stored.number;
         let is_same = agent.messages == agent.stored.messages && same_fields(&agent.document, &agent.stored.document);
-        Ok(is_same && agent.appends == tables.appends.range((number, 0)..(number + 1, 0))?.count())
+        Ok(is_same && agent.appends == tables.appends.range((number, 0)..(number.next(), 0))?.count())
     }
 
     /// The session's id, and whether all was the same.

@@ -1,8 +1,10 @@
 //! Dumps of a collection.
 
-use super::EmbeddedStore;
 use super::fault::Result;
-use super::tables::{AgentRow, Bytes, Number, ReadTables, SessionRow, agents_of, bytes, raw};
+use super::numbers::SessionNo;
+use super::rows::{AgentRow, SessionRow, bytes, raw};
+use super::store::EmbeddedStore;
+use super::tables::{Bytes, ReadTables, agents_of};
 use crate::error;
 use crate::store::schema::extended::{self, write_members, write_name};
 use crate::store::schema::json::put;
@@ -12,7 +14,7 @@ use bson::raw::RawBsonRef;
 impl EmbeddedStore {
     pub(crate) async fn count_sessions(&self) -> error::Result<u64> {
         let collection = self.collection;
-        let work = move |tables: &ReadTables| Ok(tables.sessions()?.range((collection, "")..(collection + 1, ""))?.count() as u64);
+        let work = move |tables: &ReadTables| Ok(tables.sessions()?.range((collection, "")..(collection.next(), ""))?.count() as u64);
         self.engine.read(work).await
     }
 
@@ -23,7 +25,7 @@ impl EmbeddedStore {
             let sessions = tables.sessions()?;
             // The least id after an id is the id and a NUL, which no id has.
             let first = after.map_or_else(String::new, |after| after + "\0");
-            for entry in sessions.range((collection, first.as_str())..(collection + 1, ""))? {
+            for entry in sessions.range((collection, first.as_str())..(collection.next(), ""))? {
                 let (key, row) = entry?;
                 let written = write_session(&mut out, tables, &SessionRow::decode(row.value())?);
                 if out.is_unwanted() {
@@ -53,7 +55,7 @@ fn write_session(out: &mut Out, tables: &ReadTables, row: &SessionRow) -> Result
     })
 }
 
-fn write_agents(out: &mut Out, tables: &ReadTables, session: Number) -> Result<()> {
+fn write_agents(out: &mut Out, tables: &ReadTables, session: SessionNo) -> Result<()> {
     put(out, "{")?;
     let mut is_first = true;
     for (agent_id, agent) in agents_of(&tables.agents()?, session)? {
@@ -72,7 +74,7 @@ fn write_agent(out: &mut Out, tables: &ReadTables, agent: &AgentRow) -> Result<(
         }
         "appends" if matches!(value, RawBsonRef::Array(items) if items.is_empty()) => {
             let appends = tables.appends()?;
-            list(out, appends.range((agent.number, 0)..(agent.number + 1, 0))?.map(|entry| Ok(entry?.1)))
+            list(out, appends.range((agent.number, 0)..(agent.number.next(), 0))?.map(|entry| Ok(entry?.1)))
         }
         _ => part(out, None, value),
     })

@@ -7,12 +7,13 @@
 
 use super::fault::{Fault, Result, storage_error};
 use super::file::{Contents, StoreFile};
-use super::order;
+use super::header::FORMAT;
+use super::migrate;
 use super::overlay::Overlay;
-use super::tables::{ReadTables, WriteTables};
+use super::tables::{FORMAT_KEY, ReadTables, WriteTables};
 use crate::error::Error;
 use redb::backends::InMemoryBackend;
-use redb::{Builder, Database, ReadableDatabase, StorageBackend};
+use redb::{Builder, Database, ReadableDatabase, ReadableTable, StorageBackend};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -96,11 +97,17 @@ pub(super) fn open(backend: impl StorageBackend, purpose: Purpose) -> Result<Dat
         tracing::info!(progress = repair.progress(), "the store file was not closed; it is being checked");
     });
     let database = builder.create_with_backend(backend)?;
-    order::migrate(&database)?;
+    match purpose {
+        Purpose::Write => migrate::for_writing(&database)?,
+        Purpose::Read | Purpose::Verify | Purpose::Copy => drop(migrate::for_reading(&database)?),
+    }
     // A new file, or one of an older version.
     let is_lacking = database.begin_read()?.list_tables()?.count() < WriteTables::COUNT;
     let transaction = database.begin_write()?;
     let mut tables = WriteTables::open(&transaction)?;
+    if tables.numbers.get(FORMAT_KEY)?.is_none() {
+        tables.numbers.insert(FORMAT_KEY, (FORMAT,))?;
+    }
     // Readers do not see what they are parts of.
     if matches!(purpose, Purpose::Write | Purpose::Copy) {
         tables.remove_all_unfinished()?;

@@ -3,7 +3,8 @@
 //! One writer has the file locked for itself, or any number of readers share it.
 
 use super::at::{read_at, write_at};
-use super::{holder, replacement};
+use super::header::{FORMAT, HEADER, Header, READY, STATE, heading};
+use super::holder;
 use crate::error::{Error, Result};
 use redb::StorageBackend;
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
@@ -11,24 +12,6 @@ use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-
-/// The format that this version writes, and the newest that it reads. It reads all older ones.
-const FORMAT: u64 = 2;
-
-/// How every store file begins. The number of the format and the end of a line follow.
-const MAGIC: &str = "session-repository store\nformat ";
-
-/// How a store file of a format begins.
-fn heading(format: u64) -> String {
-    format!("{MAGIC}{format}\n")
-}
-
-/// Where the database begins: a page of its own for the header.
-const HEADER: u64 = 4096;
-
-/// Where the header says whether the database behind it was ever complete.
-const STATE: u64 = 64;
-const READY: u8 = b'+';
 
 /// What a file is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +59,6 @@ impl StoreFile {
             // The process that made it ended before anything was stored. Its name is in the folder for good before anything is.
             opened.begin().and_then(|()| sync_folder(path)).map_err(|error| cannot_open(path, Access::Write, &error))?;
         }
-        replacement::remove_left_over(path);
         Ok(opened)
     }
 
@@ -249,44 +231,6 @@ pub(super) enum Contents {
     Database { format: u64 },
     /// The file was being made when its process ended.
     Nothing,
-}
-
-enum Header {
-    Ready(u64),
-    Unfinished(u64),
-    /// There was a complete database behind it, but it is cut off, or the header is not as it was written.
-    Damaged,
-    Newer(u64),
-    Foreign,
-}
-
-impl Header {
-    /// What the first bytes of a file of this length say.
-    fn parse(bytes: &[u8], length: u64) -> Self {
-        // What a power failure can leave of a header that was being written. Nothing is behind it then: longer files that begin with zeros
-        // are images of disks.
-        let written = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-        let begun = bytes.get(..written).unwrap_or_default();
-        let is_part = |format: &u64| begun.len() < heading(*format).len() && heading(*format).as_bytes().starts_with(begun);
-        if let Some(format) = (1..=FORMAT).find(is_part).filter(|_| length <= HEADER) {
-            return Self::Unfinished(format);
-        }
-        let Some(rest) = bytes.strip_prefix(MAGIC.as_bytes()) else { return Self::Foreign };
-        let digits = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        match std::str::from_utf8(digits).ok().and_then(|digits| digits.parse::<u64>().ok()) {
-            Some(format @ 1..=FORMAT) if bytes.get(STATE as usize) == Some(&READY) => {
-                if length > HEADER {
-                    Self::Ready(format)
-                } else {
-                    Self::Damaged
-                }
-            }
-            Some(format @ 1..=FORMAT) if begun.len() == heading(format).len() => Self::Unfinished(format),
-            Some(1..=FORMAT) => Self::Damaged,
-            Some(format) if format > FORMAT => Self::Newer(format),
-            _ => Self::Foreign,
-        }
-    }
 }
 
 fn open_or_make(path: &Path) -> io::Result<File> {

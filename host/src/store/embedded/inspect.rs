@@ -3,10 +3,12 @@
 use super::engine::Engine;
 use super::fault::{Fault, Result};
 use super::file::{Contents, StoreFile};
+use super::numbers::{AgentNo, SessionNo};
 use super::order;
 use super::repair::Mend;
-use super::tables::{AgentRow, Bytes, NEXT, Number, ReadTables, SessionRow, agents_of, bytes, damaged, raw};
-use super::{EmbeddedStore, collection_name};
+use super::rows::{AgentRow, SessionRow, bytes, damaged, raw};
+use super::store::{EmbeddedStore, collection_name};
+use super::tables::{Bytes, NEXT, ReadTables, agents_of};
 use crate::error;
 use crate::store::StoreOptions;
 use crate::store::report::{Landmark, Repair, Report};
@@ -81,11 +83,11 @@ impl EmbeddedStore {
 }
 
 fn look(tables: &ReadTables, collection: &str, report: &mut Report, findings: &mut Vec<Finding>) -> Result<()> {
-    let next = tables.numbers()?.get(NEXT)?.map_or(0, |next| next.value());
+    let next = tables.numbers()?.get(NEXT)?.map_or(0, |next| next.value().0);
     let (mut agents, mut messages) = (0, 0);
     let (mut oldest, mut newest) = (None, None);
     if let Some(number) = tables.collections()?.get(collection)?.map(|number| number.value()) {
-        for entry in tables.sessions()?.range((number, "")..(number + 1, ""))? {
+        for entry in tables.sessions()?.range((number, "")..(number.next(), ""))? {
             let (key, row) = entry?;
             let session_id = key.value().1;
             let row = SessionRow::decode(row.value())?;
@@ -115,8 +117,8 @@ fn look(tables: &ReadTables, collection: &str, report: &mut Report, findings: &m
                     newest = Some((created, session_id.to_owned()));
                 }
             }
-            if row.number >= next {
-                wrong(String::from("its number would be given to another one"), Some(Mend::Numbers { beyond: row.number }));
+            if u64::from(row.number) >= next {
+                wrong(String::from("its number would be given to another one"), Some(Mend::Numbers { beyond: row.number.into() }));
             }
             for (agent_id, agent) in agents_of(&tables.agents()?, row.number)? {
                 agents += 1;
@@ -124,8 +126,8 @@ fn look(tables: &ReadTables, collection: &str, report: &mut Report, findings: &m
                 let mut wrong = |text: &str, mend| {
                     findings.push(Finding { text: format!("agent {agent_id:?} of session {session_id:?}: {text}"), mend });
                 };
-                if agent.number >= next {
-                    wrong("its number would be given to another one", Some(Mend::Numbers { beyond: agent.number }));
+                if u64::from(agent.number) >= next {
+                    wrong("its number would be given to another one", Some(Mend::Numbers { beyond: agent.number.into() }));
                 }
                 let place = (row.number, agent_id.as_str());
                 look_at_agent(tables, &document, place, &agent, &mut wrong)?;
@@ -142,7 +144,7 @@ fn look(tables: &ReadTables, collection: &str, report: &mut Report, findings: &m
 fn look_at_agent(
     tables: &ReadTables,
     session: &RawDocument,
-    (session_number, agent_id): (Number, &str),
+    (session_number, agent_id): (SessionNo, &str),
     agent: &AgentRow,
     wrong: &mut impl FnMut(&str, Option<Mend>),
 ) -> Result<()> {
@@ -158,7 +160,7 @@ fn look_at_agent(
     }
     let (messages, ids) = (tables.messages()?, tables.message_ids()?);
     let (mut expected, mut unreadable, mut undated, mut lost) = (0, 0, 0, 0);
-    for entry in messages.range((agent.number, 0)..(agent.number + 1, 0))? {
+    for entry in messages.range((agent.number, 0)..(agent.number.next(), 0))? {
         let (key, stored) = entry?;
         let position = key.value().1;
         if position != expected {
@@ -209,7 +211,7 @@ fn look_at_agent(
 }
 
 /// Whether positions are all of an agent's messages, in the order of their times.
-fn is_order(messages: &impl ReadableTable<(Number, u64), Bytes>, agent: &AgentRow, places: &[u64]) -> Result<bool> {
+fn is_order(messages: &impl ReadableTable<(AgentNo, u64), Bytes>, agent: &AgentRow, places: &[u64]) -> Result<bool> {
     let mut all = places.to_vec();
     all.sort_unstable();
     if !all.into_iter().eq(0..agent.messages) {

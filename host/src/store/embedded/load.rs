@@ -1,11 +1,13 @@
 //! Loading a dump: sessions whose parts come one by one.
 
-use super::EmbeddedStore;
 use super::append::are_remembered;
 use super::compare::Comparison;
 use super::fault::{Fault, Result};
+use super::numbers::{AgentNo, CollectionNo, SessionNo};
 use super::order;
-use super::tables::{AgentRow, Number, SessionRow, WriteTables, agents_of, find_session};
+use super::rows::{AgentRow, SessionRow};
+use super::store::EmbeddedStore;
+use super::tables::{WriteTables, agents_of, find_session};
 use crate::error::{self, Error};
 use crate::store::schema::{build, read};
 use crate::store::transfer::Imported;
@@ -48,7 +50,7 @@ impl EmbeddedStore {
 }
 
 struct Loading {
-    collection: Number,
+    collection: CollectionNo,
     imported: Imported,
     session: Session,
 }
@@ -74,7 +76,7 @@ struct New {
 
 impl Loading {
     /// The number of the session that is being stored.
-    fn unfinished(&self) -> Option<Number> {
+    fn unfinished(&self) -> Option<SessionNo> {
         match &self.session {
             Session::New(new) => Some(new.row.number),
             _ => None,
@@ -158,7 +160,7 @@ impl Loading {
 
 impl New {
     fn begin(tables: &mut WriteTables<'_>, session_id: String) -> Result<Self> {
-        let number = tables.next_number()?;
+        let number = SessionNo::new(tables.next_number()?);
         tables.unfinished.insert(number, ())?;
         let document = Document::from_iter([(String::from("_id"), Bson::String(session_id.clone()))]);
         Ok(Self { session_id, row: SessionRow { number, agents: 0, feedback: 0, document }, agent: None, times: None })
@@ -183,7 +185,7 @@ impl New {
             Part::Agent(agent_id) => {
                 self.end_agent(tables)?;
                 let document = Document::new();
-                let number = tables.next_number()?;
+                let number = AgentNo::new(tables.next_number()?);
                 let agent = AgentRow { number, place: self.row.agents, messages: 0, latest: i64::MIN, base: 0, document };
                 self.row.agents += 1;
                 // Known from the beginning, so that it is found if the session does not become complete.
@@ -200,8 +202,8 @@ impl New {
                     }
                     Bson::Array(appends) if name == "appends" && are_remembered(&appends)? => {
                         for append in appends.iter().filter_map(Bson::as_document) {
-                            let stored = build::moved(append)?;
-                            tables.remember(agent.number, stored.as_bytes())?;
+                            let (stored, position) = (build::moved(append)?, tables.next_append(agent.number)?);
+                            tables.appends.insert((agent.number, position), stored.as_bytes())?;
                         }
                         agent.document.insert(name, Array::new());
                     }
@@ -222,7 +224,11 @@ impl New {
                 if let Some(times) = &mut self.times {
                     times.push(created);
                 }
-                tables.add_message(agent, id, stored.as_bytes())?;
+                let (position, untold) = agent.count(id);
+                tables.messages.insert((agent.number, position), stored.as_bytes())?;
+                if let Some(id) = untold {
+                    tables.message_ids.insert((agent.number, id, position), ())?;
+                }
                 agent.latest = agent.latest.max(created);
             }
             Part::Session(_) | Part::End | Part::Broken(_) => {}
@@ -248,13 +254,13 @@ impl WriteTables<'_> {
 
     /// Removes the sessions that no import completed.
     pub(super) fn remove_all_unfinished(&mut self) -> Result<()> {
-        let unfinished = self.unfinished.iter()?.map(|entry| Ok(entry?.0.value())).collect::<Result<Vec<Number>>>()?;
+        let unfinished = self.unfinished.iter()?.map(|entry| Ok(entry?.0.value())).collect::<Result<Vec<SessionNo>>>()?;
         unfinished.into_iter().try_for_each(|number| self.remove_unfinished(number))
     }
 
     /// Removes all that belongs to a session that has no row yet. If the work that does this is refused, the session is removed again when
     /// the store is opened next.
-    fn remove_unfinished(&mut self, session: Number) -> Result<()> {
+    fn remove_unfinished(&mut self, session: SessionNo) -> Result<()> {
         if self.unfinished.get(session)?.is_none() {
             return Ok(());
         }
@@ -262,13 +268,13 @@ impl WriteTables<'_> {
             self.agents.remove((session, agent_id.as_str()))?;
             let agent = agent.number;
             self.agent_data.remove(agent)?;
-            self.messages.discard((agent, 0)..(agent + 1, 0))?;
-            self.message_ids.discard((agent, i64::MIN, 0)..(agent + 1, i64::MIN, 0))?;
-            self.message_order.discard((agent, 0)..(agent + 1, 0))?;
-            self.appends.discard((agent, 0)..(agent + 1, 0))?;
+            self.messages.discard((agent, 0)..(agent.next(), 0))?;
+            self.message_ids.discard((agent, i64::MIN, 0)..(agent.next(), i64::MIN, 0))?;
+            self.message_order.discard((agent, 0)..(agent.next(), 0))?;
+            self.appends.discard((agent, 0)..(agent.next(), 0))?;
         }
         self.metadata.remove(session)?;
-        self.feedback.discard((session, 0)..(session + 1, 0))?;
+        self.feedback.discard((session, 0)..(session.next(), 0))?;
         self.unfinished.remove(session)?;
         Ok(())
     }

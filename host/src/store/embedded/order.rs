@@ -6,14 +6,16 @@
 //! rows, and a late message changes a few rows, however long the history is.
 
 use super::fault::Result;
+use super::numbers::AgentNo;
+use super::rows::{AgentRow, raw};
 pub(super) use super::runs::page;
-use super::runs::{Entry, Nodes, covered};
-use super::tables::{AgentRow, Bytes, Number, WriteTables, raw};
+use super::runs::{Entry, Nodes, Tree};
+use super::tables::{Bytes, WriteTables, message_order};
 use crate::store::schema::read;
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableError};
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 /// The position of the message at a place.
-fn position(order: &impl Nodes, agent: Number, place: u64) -> Result<u64> {
+fn position(order: &impl Nodes, agent: AgentNo, place: u64) -> Result<u64> {
     let positions = page(order, agent, place..place + 1)?;
     Ok(positions.and_then(|positions| positions.first().copied()).unwrap_or(place))
 }
@@ -26,13 +28,13 @@ pub(super) fn created(message: &[u8]) -> Result<i64> {
     Ok(read::stamp(raw(message)?, "created_at")?.map_or(UNDATED, |time| time.0))
 }
 
-fn created_at(messages: &impl ReadableTable<(Number, u64), Bytes>, agent: Number, position: u64) -> Result<i64> {
+fn created_at(messages: &impl ReadableTable<(AgentNo, u64), Bytes>, agent: AgentNo, position: u64) -> Result<i64> {
     messages.get((agent, position))?.map_or(Ok(i64::MIN), |message| created(message.value()))
 }
 
 impl WriteTables<'_> {
     /// The place of a message that is older than another one of the `last` before it: behind all that are not newer.
-    pub(super) fn place_of(&self, agent: Number, last: u64, created: i64) -> Result<u64> {
+    pub(super) fn place_of(&self, agent: AgentNo, last: u64, created: i64) -> Result<u64> {
         let (mut low, mut high) = (0, last);
         while low < high {
             let middle = low + (high - low) / 2;
@@ -57,30 +59,28 @@ impl WriteTables<'_> {
         }
     }
 
-    /// Gives the message at the last position a place; all from there on move on by one.
-    pub(super) fn insert_at(&mut self, agent: Number, place: u64, last: u64) -> Result<()> {
-        let covered = covered(&*self.message_order, agent)?;
+    /// The nodes that change when messages at the last positions, which are no older than one another, get places from one on. All that are
+    /// there already move on.
+    pub(super) fn placed(&self, agent: AgentNo, place: u64, messages: Entry) -> Result<Vec<(AgentNo, u64, Vec<u8>)>> {
+        let mut tree = Tree::of(&*self.message_order, agent);
+        let (covered, last) = (tree.covered()?, messages.at);
         if covered < last {
-            self.insert_run(agent, covered, Entry { at: covered, messages: last - covered })?;
+            tree.insert_run(covered, Entry { at: covered, messages: last - covered })?;
         }
-        self.insert_run(agent, place, Entry { at: last, messages: 1 })
+        tree.insert_run(place, messages)?;
+        Ok(tree.into_rows())
     }
 
     /// Gives all messages of an agent that has no order yet their places, by the times of each.
-    pub(super) fn place_all(&mut self, agent: Number, times: &[i64]) -> Result<()> {
+    pub(super) fn place_all(&mut self, agent: AgentNo, times: &[i64]) -> Result<()> {
         let mut positions: Vec<(i64, u64)> = times.iter().copied().zip(0..).collect();
         positions.sort_unstable();
         let mut order = Order::default();
         positions.into_iter().for_each(|(_, position)| order.push(position));
-        self.put_order(agent, order)
-    }
-
-    fn put_order(&mut self, agent: Number, mut order: Order) -> Result<()> {
-        // Behind the last message that came late each place is its own position.
-        if order.runs.last().is_some_and(|last| last.at + last.messages == order.places) {
-            order.runs.pop();
+        for (agent, number, node) in order.into_rows(&*self.message_order, agent)? {
+            self.message_order.insert((agent, number), node.as_slice())?;
         }
-        if order.runs.is_empty() { Ok(()) } else { self.build_runs(agent, order.runs) }
+        Ok(())
     }
 }
 
@@ -99,29 +99,44 @@ impl Order {
         }
         self.places += 1;
     }
+
+    /// The rows of its tree, for an agent that has none.
+    fn into_rows(mut self, nodes: &impl Nodes, agent: AgentNo) -> Result<Vec<(AgentNo, u64, Vec<u8>)>> {
+        // Behind the last message that came late each place is its own position.
+        if self.runs.last().is_some_and(|last| last.at + last.messages == self.places) {
+            self.runs.pop();
+        }
+        let mut tree = Tree::of(nodes, agent);
+        if !self.runs.is_empty() {
+            tree.build(self.runs)?;
+        }
+        Ok(tree.into_rows())
+    }
 }
 
 /// The order as files of format 1 have it: by agent and place the position of each message whose place is not its position.
-const PLACES: TableDefinition<(Number, u64), u64> = TableDefinition::new("message_order");
+const PLACES: TableDefinition<(AgentNo, u64), u64> = TableDefinition::new("message_order");
 
-/// Brings the order of all messages from format 1 to what is written now, in one transaction. The table keeps its name, so that programs
-/// that know only format 1 refuse the database even where no header tells them of it.
-pub(super) fn migrate(database: &Database) -> Result<()> {
-    let places = match database.begin_read()?.open_table(PLACES) {
-        Ok(places) => places,
-        Err(TableError::TableDoesNotExist(_) | TableError::TableTypeMismatch { .. }) => return Ok(()),
-        Err(error) => return Err(error.into()),
-    };
+/// Brings the order of all messages from format 1 to format 2, in one transaction. The table keeps its name, so that programs that know only
+/// format 1 refuse the database even where no header tells them to.
+pub(super) fn places_to_runs(database: &Database) -> Result<()> {
+    let places = database.begin_read()?.open_table(PLACES)?;
     let transaction = database.begin_write()?;
     transaction.delete_table(PLACES)?;
-    let mut tables = WriteTables::open(&transaction)?;
-    let (mut agents, mut current): (u64, Option<(Number, Order)>) = (0, None);
+    let mut runs = transaction.open_table(message_order())?;
+    let mut put = |agent, order: Order| -> Result<()> {
+        for (agent, number, node) in order.into_rows(&runs, agent)? {
+            runs.insert((agent, number), node.as_slice())?;
+        }
+        Ok(())
+    };
+    let (mut agents, mut current): (u64, Option<(AgentNo, Order)>) = (0, None);
     for entry in places.iter()? {
         let (key, position) = entry?;
         let ((agent, place), position) = (key.value(), position.value());
         if current.as_ref().is_none_or(|(before, _)| *before != agent) {
             if let Some((before, order)) = current.take() {
-                tables.put_order(before, order)?;
+                put(before, order)?;
             }
             agents += 1;
             if agents.is_power_of_two() {
@@ -135,9 +150,9 @@ pub(super) fn migrate(database: &Database) -> Result<()> {
         order.push(position);
     }
     if let Some((before, order)) = current {
-        tables.put_order(before, order)?;
+        put(before, order)?;
     }
-    drop(tables);
+    drop(runs);
     transaction.commit()?;
     tracing::info!(agents, "the order of messages has a new format");
     Ok(())

@@ -1,10 +1,10 @@
 //! The reads, each on the store as it was at one moment.
 
 use super::fault::{Fault, Result};
+use super::numbers::CollectionNo;
 use super::order;
-use super::tables::{
-    AgentRow, NEXT, Number, ReadTables, SessionRow, agents_of, bytes, damaged, find_agent, find_session, positions, raw, split,
-};
+use super::rows::{AgentRow, SessionRow, bytes, damaged, raw};
+use super::tables::{NEXT, ReadTables, agents_of, find_agent, find_session, positions};
 use crate::error::Error;
 use crate::store::schema::json::write_object;
 use crate::store::schema::read::{self, Undated};
@@ -14,18 +14,18 @@ use crate::types::{Agent, Feedback, Json, Message, Session};
 
 impl ReadTables {
     /// The number of a collection. One that was never written to has none yet, and gets one that nothing has.
-    pub(super) fn collection(&self, name: &str) -> Result<Number> {
+    pub(super) fn collection(&self, name: &str) -> Result<CollectionNo> {
         if let Some(number) = self.collections()?.get(name)? {
             return Ok(number.value());
         }
-        Ok(self.numbers()?.get(NEXT)?.map_or(0, |next| next.value()))
+        Ok(CollectionNo::new(self.numbers()?.get(NEXT)?.map_or(0, |next| next.value().0)))
     }
 
-    fn session_row(&self, collection: Number, session_id: &str) -> Result<Option<SessionRow>> {
+    fn session_row(&self, collection: CollectionNo, session_id: &str) -> Result<Option<SessionRow>> {
         find_session(&self.sessions()?, collection, session_id)
     }
 
-    fn agent_row(&self, collection: Number, agent: &AgentRef) -> Result<Option<(SessionRow, AgentRow)>> {
+    fn agent_row(&self, collection: CollectionNo, agent: &AgentRef) -> Result<Option<(SessionRow, AgentRow)>> {
         let Some(session) = self.session_row(collection, &agent.session)? else { return Ok(None) };
         Ok(find_agent(&self.agents()?, session.number, &agent.agent)?.map(|agent| (session, agent)))
     }
@@ -44,13 +44,12 @@ impl ReadTables {
         Ok(messages.into_iter().map(|message| message.dated(otherwise)).collect())
     }
 
-    pub(super) fn find_session(&self, collection: Number, session_id: &str) -> Result<Option<Session>> {
+    pub(super) fn find_session(&self, collection: CollectionNo, session_id: &str) -> Result<Option<Session>> {
         let Some(row) = self.sessions()?.get((collection, session_id))? else { return Ok(None) };
-        let ([_, _, _], document) = split(row.value())?;
-        Ok(Some(read::session(session_id, document)?))
+        Ok(Some(read::session(session_id, SessionRow::document_of(row.value())?)?))
     }
 
-    pub(super) fn find_agent(&self, collection: Number, agent: &AgentRef) -> Result<Option<Agent>> {
+    pub(super) fn find_agent(&self, collection: CollectionNo, agent: &AgentRef) -> Result<Option<Agent>> {
         let Some((session, row)) = self.agent_row(collection, agent)? else { return Ok(None) };
         let document = bytes(&row.document)?;
         let data = self.agent_data()?.get(row.number)?;
@@ -61,7 +60,13 @@ impl ReadTables {
         Ok(Some(read::agent(&agent.agent, &bytes(&session.document)?, &document, data)?))
     }
 
-    pub(super) fn find_message(&self, collection: Number, agent: &AgentRef, message_id: i64, omit: &[String]) -> Result<Option<Message>> {
+    pub(super) fn find_message(
+        &self,
+        collection: CollectionNo,
+        agent: &AgentRef,
+        message_id: i64,
+        omit: &[String],
+    ) -> Result<Option<Message>> {
         let Some((session, agent)) = self.agent_row(collection, agent)? else { return Ok(None) };
         let messages = self.messages()?;
         let Some(position) = positions(&self.message_ids()?, &messages, &agent, message_id)?.first().copied() else { return Ok(None) };
@@ -70,7 +75,7 @@ impl ReadTables {
         Ok(self.dated(vec![found], &session, &agent)?.pop())
     }
 
-    pub(super) fn list_messages(&self, collection: Number, agent: &AgentRef, page: Page, omit: &[String]) -> Result<Vec<Message>> {
+    pub(super) fn list_messages(&self, collection: CollectionNo, agent: &AgentRef, page: Page, omit: &[String]) -> Result<Vec<Message>> {
         let Some((session, agent)) = self.agent_row(collection, agent)? else { return Ok(Vec::new()) };
         let Page { offset, limit, max_bytes } = page;
         let end = limit.map_or(agent.messages, |limit| offset.saturating_add(limit).min(agent.messages));
@@ -103,14 +108,14 @@ impl ReadTables {
         self.dated(page, &session, &agent)
     }
 
-    pub(super) fn get_metadata(&self, collection: Number, session_id: &str) -> Result<Option<Json>> {
+    pub(super) fn get_metadata(&self, collection: CollectionNo, session_id: &str) -> Result<Option<Json>> {
         let Some(session) = self.session_row(collection, session_id)? else { return Ok(None) };
         let Some(metadata) = self.metadata()?.get(session.number)? else { return Ok(Some(Json::from("{}"))) };
         let metadata = write_object(raw(metadata.value())?, &[])?;
         Ok(Some(metadata))
     }
 
-    pub(super) fn list_feedback(&self, collection: Number, session_id: &str, max_bytes: usize) -> Result<Vec<Feedback>> {
+    pub(super) fn list_feedback(&self, collection: CollectionNo, session_id: &str, max_bytes: usize) -> Result<Vec<Feedback>> {
         let Some(session) = self.session_row(collection, session_id)? else { return Ok(Vec::new()) };
         let (mut room, mut entries, document) = (Room::new(max_bytes), Vec::new(), bytes(&session.document)?);
         for entry in self.feedback()?.range((session.number, 0)..(session.number, session.feedback))? {
@@ -127,7 +132,7 @@ impl ReadTables {
     }
 
     /// The ids of a session's agents, in the order in which they were made; none if there is no such session.
-    pub(super) fn agent_ids(&self, collection: Number, session_id: &str) -> Result<Option<Vec<String>>> {
+    pub(super) fn agent_ids(&self, collection: CollectionNo, session_id: &str) -> Result<Option<Vec<String>>> {
         let Some(session) = self.session_row(collection, session_id)? else { return Ok(None) };
         let agents = agents_of(&self.agents()?, session.number)?;
         Ok(Some(agents.into_iter().map(|(agent_id, _)| agent_id).collect()))

@@ -1,8 +1,10 @@
 //! Mending a file: what can be derived from its messages is made anew.
 
 use super::fault::Result;
+use super::numbers::SessionNo;
 use super::order;
-use super::tables::{NEXT, Number, WriteTables, find_agent, raw};
+use super::rows::raw;
+use super::tables::{NEXT, WriteTables, find_agent};
 use crate::store::schema::read;
 use redb::ReadableTable;
 
@@ -10,11 +12,11 @@ use redb::ReadableTable;
 #[derive(Debug, Clone)]
 pub(super) enum Mend {
     /// Numbers are given from behind this one on.
-    Numbers { beyond: Number },
+    Numbers { beyond: u64 },
     /// Messages are found by their ids again.
-    Ids { agent: (Number, String) },
+    Ids { agent: (SessionNo, String) },
     /// Messages are listed in the order of their times again.
-    Order { agent: (Number, String) },
+    Order { agent: (SessionNo, String) },
 }
 
 impl WriteTables<'_> {
@@ -22,8 +24,8 @@ impl WriteTables<'_> {
     pub(super) fn mend(&mut self, mend: &Mend) -> Result<bool> {
         match mend {
             Mend::Numbers { beyond } => {
-                let next = self.numbers.get(NEXT)?.map_or(0, |next| next.value());
-                self.numbers.insert(NEXT, next.max(beyond + 1))?;
+                let next = self.numbers.get(NEXT)?.map_or(0, |next| next.value().0);
+                self.numbers.insert(NEXT, (next.max(beyond + 1),))?;
                 Ok(true)
             }
             Mend::Ids { agent } => self.mend_ids(agent),
@@ -31,12 +33,12 @@ impl WriteTables<'_> {
         }
     }
 
-    fn mend_ids(&mut self, (session, agent_id): &(Number, String)) -> Result<bool> {
+    fn mend_ids(&mut self, (session, agent_id): &(SessionNo, String)) -> Result<bool> {
         let Some(mut agent) = find_agent(&*self.agents, *session, agent_id)? else { return Ok(false) };
         let number = agent.number;
         let messages = self.messages.range((number, 0)..(number, agent.messages))?;
         let ids = messages.map(|entry| Ok(read::message_id(raw(entry?.1.value())?)?)).collect::<Result<Vec<_>>>()?;
-        self.message_ids.remove_range((number, i64::MIN, 0)..(number + 1, i64::MIN, 0))?;
+        self.message_ids.remove_range((number, i64::MIN, 0)..(number.next(), i64::MIN, 0))?;
         self.highest_ids.remove(number)?;
         agent.base = ids.first().copied().flatten().unwrap_or_default();
         for (position, id) in (0..).zip(ids) {
@@ -48,12 +50,12 @@ impl WriteTables<'_> {
         Ok(true)
     }
 
-    fn mend_order(&mut self, (session, agent_id): &(Number, String)) -> Result<bool> {
+    fn mend_order(&mut self, (session, agent_id): &(SessionNo, String)) -> Result<bool> {
         let Some(mut agent) = find_agent(&*self.agents, *session, agent_id)? else { return Ok(false) };
         let number = agent.number;
         let messages = self.messages.range((number, 0)..(number, agent.messages))?;
         let times = messages.map(|entry| order::created(entry?.1.value())).collect::<Result<Vec<_>>>()?;
-        self.message_order.remove_range((number, 0)..(number + 1, 0))?;
+        self.message_order.remove_range((number, 0)..(number.next(), 0))?;
         agent.latest = times.iter().copied().max().unwrap_or(i64::MIN);
         if !times.is_sorted() {
             self.place_all(number, &times)?;

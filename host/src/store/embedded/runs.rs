@@ -5,13 +5,16 @@
 //! Nothing is ever taken out.
 
 use super::fault::Result;
-use super::tables::{Bytes, Number, WriteTables, damaged};
+use super::numbers::AgentNo;
+use super::rows::damaged;
+use super::tables::Bytes;
 use redb::ReadableTable;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// The rows of nodes, by agent and number of the node.
-pub(super) trait Nodes: ReadableTable<(Number, u64), Bytes> {}
-impl<T: ReadableTable<(Number, u64), Bytes>> Nodes for T {}
+pub(super) trait Nodes: ReadableTable<(AgentNo, u64), Bytes> {}
+impl<T: ReadableTable<(AgentNo, u64), Bytes>> Nodes for T {}
 
 /// The number of the node from which all others are found.
 const ROOT: u64 = 0;
@@ -28,7 +31,7 @@ pub(super) struct Entry {
     pub(super) messages: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Node {
     /// How many levels of nodes are below it.
     level: u64,
@@ -44,7 +47,7 @@ struct Found {
 }
 
 impl Node {
-    fn read(nodes: &impl Nodes, agent: Number, number: u64) -> Result<Option<Self>> {
+    fn read(nodes: &impl Nodes, agent: AgentNo, number: u64) -> Result<Option<Self>> {
         let Some(row) = nodes.get((agent, number))? else { return Ok(None) };
         let (numbers, rest) = row.value().as_chunks::<8>();
         let mut numbers = numbers.iter().map(|bytes| u64::from_le_bytes(*bytes));
@@ -65,10 +68,9 @@ impl Node {
         std::iter::once(self.level).chain(entries).flat_map(u64::to_le_bytes).collect()
     }
 
-    /// The node below it that an entry names.
-    fn child(&self, nodes: &impl Nodes, agent: Number, entry: Entry) -> Result<Self> {
-        let child = Self::read(nodes, agent, entry.at)?.ok_or_else(damaged)?;
-        if Some(child.level) == self.level.checked_sub(1) { Ok(child) } else { Err(damaged()) }
+    /// The node that an entry names, if it is one that can be below this one.
+    fn child(&self, named: Option<Self>) -> Result<Self> {
+        named.filter(|child| Some(child.level) == self.level.checked_sub(1)).ok_or_else(damaged)
     }
 
     fn messages(&self) -> u64 {
@@ -87,7 +89,7 @@ impl Node {
     }
 
     /// Adds the positions at some places to `out`.
-    fn collect(&self, nodes: &impl Nodes, agent: Number, places: Range<u64>, out: &mut Vec<u64>) -> Result<()> {
+    fn collect(&self, nodes: &impl Nodes, agent: AgentNo, places: Range<u64>, out: &mut Vec<u64>) -> Result<()> {
         let mut begin = 0;
         for entry in &self.entries {
             let end = begin + entry.messages;
@@ -95,7 +97,7 @@ impl Node {
             if wanted.start < wanted.end {
                 let wanted = wanted.start - begin..wanted.end - begin;
                 if self.level > 0 {
-                    self.child(nodes, agent, *entry)?.collect(nodes, agent, wanted, out)?;
+                    self.child(Self::read(nodes, agent, entry.at)?)?.collect(nodes, agent, wanted, out)?;
                 } else {
                     out.extend(entry.at + wanted.start..entry.at + wanted.end);
                 }
@@ -126,13 +128,8 @@ impl Node {
     }
 }
 
-/// How many places of the order an agent's tree has; each place behind them is its own position.
-pub(super) fn covered(nodes: &impl Nodes, agent: Number) -> Result<u64> {
-    Ok(Node::read(nodes, agent, ROOT)?.map_or(0, |root| root.messages()))
-}
-
 /// The positions at some places, in their order; none if each is its own place.
-pub(super) fn page(nodes: &impl Nodes, agent: Number, places: Range<u64>) -> Result<Option<Vec<u64>>> {
+pub(super) fn page(nodes: &impl Nodes, agent: AgentNo, places: Range<u64>) -> Result<Option<Vec<u64>>> {
     let Some(root) = Node::read(nodes, agent, ROOT)? else { return Ok(None) };
     let covered = root.messages();
     if places.start >= covered {
@@ -144,20 +141,49 @@ pub(super) fn page(nodes: &impl Nodes, agent: Number, places: Range<u64>) -> Res
     Ok(Some(positions))
 }
 
-impl WriteTables<'_> {
-    /// Puts a run into the tree of an agent, at a place within the tree or at its end. The agent needs no tree yet.
-    pub(super) fn insert_run(&mut self, agent: Number, place: u64, run: Entry) -> Result<()> {
-        let mut root = Node::read(&*self.message_order, agent, ROOT)?.unwrap_or(Node { level: 0, entries: Vec::new() });
-        if let Some(right) = self.insert_below(agent, &mut root, place, run)? {
-            // The root keeps its number, so what is left in it moves to a node below.
-            let left = Entry { at: self.new_node(agent, &root)?, messages: root.messages() };
-            root = Node { level: root.level + 1, entries: vec![left, right] };
-        }
-        self.put_node(agent, ROOT, &root)
+/// The tree of an agent as a write leaves it. Nothing is stored: the nodes that the write changes are in memory.
+pub(super) struct Tree<'n, N> {
+    nodes: &'n N,
+    agent: AgentNo,
+    changed: BTreeMap<u64, Node>,
+}
+
+impl<'n, N: Nodes> Tree<'n, N> {
+    pub(super) fn of(nodes: &'n N, agent: AgentNo) -> Self {
+        Self { nodes, agent, changed: BTreeMap::new() }
     }
 
-    /// Puts a run below a node. A node that is too large is split; its right half is stored and returned. The node itself is not stored.
-    fn insert_below(&mut self, agent: Number, node: &mut Node, place: u64, run: Entry) -> Result<Option<Entry>> {
+    /// The rows of the changed nodes.
+    pub(super) fn into_rows(self) -> Vec<(AgentNo, u64, Vec<u8>)> {
+        self.changed.into_iter().map(|(number, node)| (self.agent, number, node.bytes())).collect()
+    }
+
+    fn read(&self, number: u64) -> Result<Option<Node>> {
+        match self.changed.get(&number) {
+            Some(node) => Ok(Some(node.clone())),
+            None => Node::read(self.nodes, self.agent, number),
+        }
+    }
+
+    /// How many places it has; each place behind them is its own position.
+    pub(super) fn covered(&self) -> Result<u64> {
+        Ok(self.read(ROOT)?.map_or(0, |root| root.messages()))
+    }
+
+    /// Puts a run into it, at a place within the tree or at its end. The tree may be empty.
+    pub(super) fn insert_run(&mut self, place: u64, run: Entry) -> Result<()> {
+        let mut root = self.read(ROOT)?.unwrap_or(Node { level: 0, entries: Vec::new() });
+        if let Some(right) = self.insert_below(&mut root, place, run)? {
+            // The root keeps its number, so what is left in it moves to a node below.
+            let left = Entry { messages: root.messages(), at: self.add(root.clone())? };
+            root = Node { level: root.level + 1, entries: vec![left, right] };
+        }
+        self.changed.insert(ROOT, root);
+        Ok(())
+    }
+
+    /// Puts a run below a node. A node that is too large is split; its right half is added and returned. The node itself is not changed yet.
+    fn insert_below(&mut self, node: &mut Node, place: u64, run: Entry) -> Result<Option<Entry>> {
         if node.level == 0 {
             node.insert_run(place, run);
         } else {
@@ -168,12 +194,12 @@ impl WriteTables<'_> {
                 _ => (index, within),
             };
             let entry = node.entries.get(index).copied().ok_or_else(damaged)?;
-            let mut child = node.child(&*self.message_order, agent, entry)?;
-            let right = self.insert_below(agent, &mut child, within, run)?;
-            self.put_node(agent, entry.at, &child)?;
+            let mut child = node.child(self.read(entry.at)?)?;
+            let right = self.insert_below(&mut child, within, run)?;
             if let Some(entry) = node.entries.get_mut(index) {
                 entry.messages = child.messages();
             }
+            self.changed.insert(entry.at, child);
             if let Some(right) = right {
                 node.entries.insert(index + 1, right);
             }
@@ -182,33 +208,31 @@ impl WriteTables<'_> {
             return Ok(None);
         }
         let right = Node { level: node.level, entries: node.entries.split_off(FULL / 2) };
-        Ok(Some(Entry { at: self.new_node(agent, &right)?, messages: right.messages() }))
+        Ok(Some(Entry { messages: right.messages(), at: self.add(right)? }))
     }
 
-    /// Makes the tree of an agent that has none, of runs in their order.
-    pub(super) fn build_runs(&mut self, agent: Number, runs: Vec<Entry>) -> Result<()> {
+    /// Makes it of runs in their order. It must be empty.
+    pub(super) fn build(&mut self, runs: Vec<Entry>) -> Result<()> {
         let mut level = Node { level: 0, entries: runs };
         while level.entries.len() > FULL {
             let mut above = Vec::new();
             // With room for what comes later.
             for entries in level.entries.chunks(FULL * 3 / 4) {
                 let node = Node { level: level.level, entries: entries.to_vec() };
-                above.push(Entry { at: self.new_node(agent, &node)?, messages: node.messages() });
+                above.push(Entry { messages: node.messages(), at: self.add(node)? });
             }
             level = Node { level: level.level + 1, entries: above };
         }
-        self.put_node(agent, ROOT, &level)
+        self.changed.insert(ROOT, level);
+        Ok(())
     }
 
-    /// Stores a node under a number that no other has.
-    fn new_node(&mut self, agent: Number, node: &Node) -> Result<u64> {
-        let last = self.message_order.range((agent, 0)..(agent + 1, 0))?.next_back().transpose()?.map(|(key, _)| key.value().1);
-        let number = last.unwrap_or(ROOT) + 1;
-        self.put_node(agent, number, node)?;
+    /// Adds a node under a number that no other has.
+    fn add(&mut self, node: Node) -> Result<u64> {
+        let stored = self.nodes.range((self.agent, 0)..(self.agent.next(), 0))?.next_back().transpose()?.map(|(key, _)| key.value().1);
+        let changed = self.changed.last_key_value().map(|(number, _)| *number);
+        let number = stored.max(changed).unwrap_or(ROOT) + 1;
+        self.changed.insert(number, node);
         Ok(number)
-    }
-
-    fn put_node(&mut self, agent: Number, number: u64, node: &Node) -> Result<()> {
-        Ok(self.message_order.insert((agent, number), node.bytes().as_slice())?)
     }
 }

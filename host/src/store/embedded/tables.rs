@@ -1,4 +1,4 @@
-//! What lies in the file: the tables, their keys, and the rows that are more than one document.
+//! The tables of the file, and their keys.
 //!
 //! A session, an agent, a message or a feedback entry is a key of its own, so that a write touches what it writes and nothing else. A
 //! number stands for a session or an agent in the keys of what belongs to it. Rows hold the documents of the reference's schema, with an
@@ -6,22 +6,23 @@
 //!
 //! An index over sessions, by a time or a metadata field, would be one more table of (collection, value, session id).
 
-use super::compact::copy_table;
-use super::fault::{Fault, Result};
+use super::copy::copy_table;
+use super::fault::Result;
+use super::numbers::{AgentNo, CollectionNo, SessionNo};
+use super::rows::{AgentRow, SessionRow, damaged, raw};
 use super::tracked::Tracked;
-use crate::error::Error;
 use crate::store::schema::read;
-use bson::raw::RawDocument;
-use bson::{Document, RawDocumentBuf};
 use redb::{Database, ReadOnlyTable, ReadTransaction, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction};
 
 pub(super) type Text = &'static str;
 pub(super) type Bytes = &'static [u8];
-/// The number of a collection, a session or an agent; each has its own.
-pub(super) type Number = u64;
 
 macro_rules! tables {
     ($($(#[$doc:meta])* $name:ident($table:literal): $key:ty => $value:ty;)+) => {
+        $($(#[$doc])* pub(super) fn $name() -> TableDefinition<'static, $key, $value> {
+            TableDefinition::new($table)
+        })+
+
         /// The tables of a transaction that writes.
         pub(super) struct WriteTables<'t> {
             $($(#[$doc])* pub(super) $name: Tracked<'t, $key, $value>,)+
@@ -35,7 +36,7 @@ macro_rules! tables {
 
             /// Opens all tables, and makes those that are not there.
             pub(super) fn open(transaction: &'t WriteTransaction) -> Result<Self, redb::TableError> {
-                Ok(Self { $($name: Tracked::new(transaction.open_table(TableDefinition::new($table))?),)+ changed: false })
+                Ok(Self { $($name: Tracked::new(transaction.open_table($name())?),)+ changed: false })
             }
 
             /// Ends a piece of work that is done.
@@ -73,7 +74,7 @@ macro_rules! tables {
             }
 
             $($(#[$doc])* pub(super) fn $name(&self) -> Result<ReadOnlyTable<$key, $value>> {
-                Ok(self.transaction.open_table(TableDefinition::new($table))?)
+                Ok(self.transaction.open_table($name())?)
             })+
         }
     };
@@ -81,166 +82,77 @@ macro_rules! tables {
 
 tables! {
     /// The number of each collection, by `database.collection`.
-    collections("collections"): Text => Number;
-    /// The next number to give, under [`NEXT`].
-    numbers("numbers"): Text => Number;
+    collections("collections"): Text => CollectionNo;
+    /// The next number to give, under [`NEXT`], and the format of the rows, under [`FORMAT_KEY`].
+    numbers("numbers"): Text => (u64,);
     /// The numbers of sessions that are being imported and have no row yet.
-    unfinished("unfinished"): Number => ();
+    unfinished("unfinished"): SessionNo => ();
     /// Session rows, by collection and session id.
-    sessions("sessions"): (Number, Text) => Bytes;
+    sessions("sessions"): (CollectionNo, Text) => Bytes;
     /// The metadata of a session.
-    metadata("metadata"): Number => Bytes;
+    metadata("metadata"): SessionNo => Bytes;
     /// The feedback of a session, by position.
-    feedback("feedback"): (Number, u64) => Bytes;
+    feedback("feedback"): (SessionNo, u64) => Bytes;
     /// Agent rows, by session and agent id.
-    agents("agents"): (Number, Text) => Bytes;
+    agents("agents"): (SessionNo, Text) => Bytes;
     /// The `agent_data` of an agent.
-    agent_data("agent_data"): Number => Bytes;
+    agent_data("agent_data"): AgentNo => Bytes;
     /// The messages of an agent, by position in the order of appends.
-    messages("messages"): (Number, u64) => Bytes;
+    messages("messages"): (AgentNo, u64) => Bytes;
     /// The positions of the messages of an agent whose id does not tell them: see [`positions`].
-    message_ids("message_ids"): (Number, i64, u64) => ();
+    message_ids("message_ids"): (AgentNo, i64, u64) => ();
     /// The order of an agent's messages by time where it is not that of their positions: see [`order`](super::order).
-    message_order("message_order"): (Number, u64) => Bytes;
+    message_order("message_order"): (AgentNo, u64) => Bytes;
     /// The appends of an agent that had a key, oldest first: documents of `key` and `first`.
-    appends("appends"): (Number, u64) => Bytes;
+    appends("appends"): (AgentNo, u64) => Bytes;
     /// Of an agent whose highest message id is not to be found at once: how many messages were looked at, and the highest id of those.
     /// See [`WriteTables::highest_id`].
-    highest_ids("highest_ids"): Number => (u64, i64);
+    highest_ids("highest_ids"): AgentNo => (u64, i64);
 }
 
 /// The key of the next number.
 pub(super) const NEXT: &str = "next";
 
+/// The key of the number of the format.
+pub(super) const FORMAT_KEY: &str = "format";
+
 impl WriteTables<'_> {
-    /// A number that nothing has.
-    pub(super) fn next_number(&mut self) -> Result<Number> {
-        let number = self.numbers.get(NEXT)?.map_or(0, |next| next.value());
-        self.numbers.insert(NEXT, number + 1)?;
+    /// A number that nothing has. It is given once [`NEXT`] is beyond it.
+    pub(super) fn free_number(&self) -> Result<u64> {
+        Ok(self.numbers.get(NEXT)?.map_or(0, |next| next.value().0))
+    }
+
+    /// Gives a number that nothing has.
+    pub(super) fn next_number(&mut self) -> Result<u64> {
+        let number = self.free_number()?;
+        self.numbers.insert(NEXT, (number + 1,))?;
         Ok(number)
     }
 
-    pub(super) fn put_session(&mut self, collection: Number, session_id: &str, row: &SessionRow) -> Result<()> {
+    pub(super) fn put_session(&mut self, collection: CollectionNo, session_id: &str, row: &SessionRow) -> Result<()> {
         self.sessions.insert((collection, session_id), row.encode()?.as_slice())?;
         Ok(())
     }
 
-    pub(super) fn put_agent(&mut self, session: Number, agent_id: &str, row: &AgentRow) -> Result<()> {
+    pub(super) fn put_agent(&mut self, session: SessionNo, agent_id: &str, row: &AgentRow) -> Result<()> {
         self.agents.insert((session, agent_id), row.encode()?.as_slice())?;
         Ok(())
     }
 }
 
-/// A session: its document with `metadata`, `feedbacks` and `agents` empty.
-#[derive(Debug)]
-pub(super) struct SessionRow {
-    pub(super) number: Number,
-    /// How many agents it has.
-    pub(super) agents: u64,
-    /// How many feedback entries it has.
-    pub(super) feedback: u64,
-    pub(super) document: Document,
-}
-
-/// An agent: its document with `agent_data` and `messages` empty.
-#[derive(Debug)]
-pub(super) struct AgentRow {
-    pub(super) number: Number,
-    /// Its place among the agents of the session.
-    pub(super) place: u64,
-    /// How many messages it has.
-    pub(super) messages: u64,
-    /// The latest time by which a message is ordered, in milliseconds since the epoch: [`UNDATED`](super::order::UNDATED) if one has none.
-    pub(super) latest: i64,
-    /// The id of a message less its position, as it is for all whose ids count up by one.
-    pub(super) base: i64,
-    pub(super) document: Document,
-}
-
-impl SessionRow {
-    fn encode(&self) -> Result<Vec<u8>> {
-        encode([self.number, self.agents, self.feedback], &self.document)
-    }
-
-    pub(super) fn decode(row: &[u8]) -> Result<Self> {
-        let ([number, agents, feedback], document) = split(row)?;
-        Ok(Self { number, agents, feedback, document: owned(document)? })
-    }
-}
-
-impl AgentRow {
-    fn encode(&self) -> Result<Vec<u8>> {
-        let numbers = [self.number, self.place, self.messages, self.latest.cast_unsigned(), self.base.cast_unsigned()];
-        encode(numbers, &self.document)
-    }
-
-    pub(super) fn decode(row: &[u8]) -> Result<Self> {
-        let ([number, place, messages, latest, base], document) = split(row)?;
-        Ok(Self { number, place, messages, latest: latest.cast_signed(), base: base.cast_signed(), document: owned(document)? })
-    }
-
-    /// The id that a position tells, if the message there has it.
-    pub(super) fn id_told_by(&self, position: u64) -> Option<i64> {
-        i64::try_from(position).ok().and_then(|position| self.base.checked_add(position))
-    }
-
-    /// The position that an id tells, if there is a message.
-    pub(super) fn told(&self, message_id: i64) -> Option<u64> {
-        message_id.checked_sub(self.base).and_then(|position| u64::try_from(position).ok()).filter(|position| *position < self.messages)
-    }
-}
-
-fn encode<const N: usize>(numbers: [u64; N], document: &Document) -> Result<Vec<u8>> {
-    let mut row: Vec<u8> = numbers.into_iter().flat_map(u64::to_le_bytes).collect();
-    row.extend_from_slice(bytes(document)?.as_bytes());
-    Ok(row)
-}
-
-/// The numbers that a row begins with, and its document.
-pub(super) fn split<const N: usize>(row: &[u8]) -> Result<([u64; N], &RawDocument)> {
-    let (mut numbers, mut rest) = ([0; N], row);
-    for number in &mut numbers {
-        let (bytes, after) = rest.split_first_chunk().ok_or_else(damaged)?;
-        (*number, rest) = (u64::from_le_bytes(*bytes), after);
-    }
-    Ok((numbers, raw(rest)?))
-}
-
-/// A document as it is stored.
-pub(super) fn bytes(document: &Document) -> Result<RawDocumentBuf> {
-    Ok(crate::store::schema::build::serialized(document)?)
-}
-
-/// A stored document.
-pub(super) fn raw(bytes: &[u8]) -> Result<&RawDocument> {
-    RawDocument::from_bytes(bytes).map_err(|error| {
-        tracing::error!(%error, "a stored document cannot be read");
-        damaged()
-    })
-}
-
-/// A stored document, to be changed.
-pub(super) fn owned(document: &RawDocument) -> Result<Document> {
-    Document::try_from(document).map_err(|error| {
-        tracing::error!(%error, "a stored document cannot be read");
-        damaged()
-    })
-}
-
-/// What only a defect or somebody else's hand can have left behind.
-pub(super) fn damaged() -> Fault {
-    Fault::Refused(Error::Corrupt(String::from("the store file is damaged")))
-}
-
 pub(super) fn find_session(
-    sessions: &impl ReadableTable<(Number, Text), Bytes>,
-    collection: Number,
+    sessions: &impl ReadableTable<(CollectionNo, Text), Bytes>,
+    collection: CollectionNo,
     session_id: &str,
 ) -> Result<Option<SessionRow>> {
     sessions.get((collection, session_id))?.map(|row| SessionRow::decode(row.value())).transpose()
 }
 
-pub(super) fn find_agent(agents: &impl ReadableTable<(Number, Text), Bytes>, session: Number, agent_id: &str) -> Result<Option<AgentRow>> {
+pub(super) fn find_agent(
+    agents: &impl ReadableTable<(SessionNo, Text), Bytes>,
+    session: SessionNo,
+    agent_id: &str,
+) -> Result<Option<AgentRow>> {
     agents.get((session, agent_id))?.map(|row| AgentRow::decode(row.value())).transpose()
 }
 
@@ -248,8 +160,8 @@ pub(super) fn find_agent(agents: &impl ReadableTable<(Number, Text), Bytes>, ses
 ///
 /// Nearly always ids count up by one, and then an id tells the position and nothing is stored for it.
 pub(super) fn positions(
-    ids: &impl ReadableTable<(Number, i64, u64), ()>,
-    messages: &impl ReadableTable<(Number, u64), Bytes>,
+    ids: &impl ReadableTable<(AgentNo, i64, u64), ()>,
+    messages: &impl ReadableTable<(AgentNo, u64), Bytes>,
     agent: &AgentRow,
     message_id: i64,
 ) -> Result<Vec<u64>> {
@@ -266,9 +178,9 @@ pub(super) fn positions(
 }
 
 /// The agents of a session, in the order in which they were made.
-pub(super) fn agents_of(agents: &impl ReadableTable<(Number, Text), Bytes>, session: Number) -> Result<Vec<(String, AgentRow)>> {
+pub(super) fn agents_of(agents: &impl ReadableTable<(SessionNo, Text), Bytes>, session: SessionNo) -> Result<Vec<(String, AgentRow)>> {
     let mut found = Vec::new();
-    for entry in agents.range((session, "")..(session + 1, ""))? {
+    for entry in agents.range((session, "")..(session.next(), ""))? {
         let (key, row) = entry?;
         found.push((key.value().1.to_owned(), AgentRow::decode(row.value())?));
     }

@@ -1,14 +1,16 @@
-//! The writes, each within one transaction. All that can refuse a write is looked at before anything is changed; what a refused write has
-//! changed all the same is taken back by the engine.
+//! The writes but appends of messages. Each is decided on the tables as they are, which gives the [`Change`] that it stores.
 
+use super::change::Change;
 use super::fault::{Fault, Result};
-use super::tables::{AgentRow, Number, SessionRow, WriteTables, bytes, damaged, find_agent, find_session, owned, positions, raw};
+use super::numbers::{AgentNo, CollectionNo, SessionNo};
+use super::rows::{AgentRow, SessionRow, bytes, damaged, owned, raw};
+use super::tables::{WriteTables, find_agent, find_session, positions};
 use crate::error::{Entity, Error};
 use crate::store::schema::build::{self, MAX_DOCUMENT};
 use crate::store::schema::json::date;
 use crate::store::schema::path::{self, Unfit};
 use crate::store::schema::read;
-use crate::store::{AgentRef, Appended, Write};
+use crate::store::{AgentRef, Write};
 use crate::types::{Json, Timestamp};
 use bson::{Array, Bson, Document, RawBson, RawDocumentBuf};
 use redb::ReadableTable;
@@ -52,84 +54,80 @@ fn later(stored: Option<&Bson>, now: Timestamp) -> Bson {
     }
 }
 
+/// The row of a session that is written to.
+fn written(collection: CollectionNo, session_id: &str, mut session: SessionRow, now: Timestamp) -> Result<Change> {
+    touch(&mut session.document, now);
+    Ok(Change { session: Some((collection, session_id.to_owned(), session.encode()?)), ..Change::default() })
+}
+
+/// The rows of an agent that is written to and of its session.
+pub(super) fn written_agent(
+    collection: CollectionNo,
+    agent: &AgentRef,
+    session: SessionRow,
+    mut row: AgentRow,
+    now: Timestamp,
+) -> Result<Change> {
+    touch(&mut row.document, now);
+    let row = (session.number, agent.agent.clone(), row.encode()?);
+    Ok(Change { agent: Some(row), ..written(collection, &agent.session, session, now)? })
+}
+
 impl WriteTables<'_> {
-    fn require_session(&self, collection: Number, session_id: &str) -> Result<SessionRow> {
+    fn require_session(&self, collection: CollectionNo, session_id: &str) -> Result<SessionRow> {
         find_session(&*self.sessions, collection, session_id)?.ok_or(Fault::Refused(Error::NotFound(Entity::Session)))
     }
 
-    pub(super) fn require_agent(&self, collection: Number, agent: &AgentRef) -> Result<(SessionRow, AgentRow)> {
+    pub(super) fn require_agent(&self, collection: CollectionNo, agent: &AgentRef) -> Result<(SessionRow, AgentRow)> {
         let session = self.require_session(collection, &agent.session)?;
         let agent = find_agent(&*self.agents, session.number, &agent.agent)?.ok_or(Fault::Refused(Error::NotFound(Entity::Agent)))?;
         Ok((session, agent))
     }
 
-    /// Stores the row of a session that was written to.
-    fn written(&mut self, collection: Number, session_id: &str, mut session: SessionRow, now: Timestamp) -> Result<()> {
-        touch(&mut session.document, now);
-        self.put_session(collection, session_id, &session)
-    }
-
-    /// Stores the rows of an agent that was written to and of its session.
-    pub(super) fn written_agent(
-        &mut self,
-        collection: Number,
-        agent: &AgentRef,
-        session: SessionRow,
-        mut row: AgentRow,
-        now: Timestamp,
-    ) -> Result<()> {
-        touch(&mut row.document, now);
-        self.put_agent(session.number, &agent.agent, &row)?;
-        self.written(collection, &agent.session, session, now)
-    }
-
     /// The number of a collection, given at its first use.
-    pub(super) fn collection(&mut self, name: &str) -> Result<Number> {
+    pub(super) fn collection(&mut self, name: &str) -> Result<CollectionNo> {
         if let Some(number) = self.collections.get(name)?.map(|number| number.value()) {
             return Ok(number);
         }
-        let number = self.next_number()?;
+        let number = CollectionNo::new(self.next_number()?);
         self.collections.insert(name, number)?;
         Ok(number)
     }
 
-    pub(super) fn insert_session(&mut self, collection: Number, session_id: &str, document: Document) -> Result<()> {
+    pub(super) fn insert_session(&self, collection: CollectionNo, session_id: &str, document: Document) -> Result<Change> {
         if self.sessions.get((collection, session_id))?.is_some() {
             return Err(Error::AlreadyExists(Entity::Session).into());
         }
-        let row = SessionRow { number: self.next_number()?, agents: 0, feedback: 0, document };
-        self.put_session(collection, session_id, &row)
+        let number = self.free_number()?;
+        let row = SessionRow { number: SessionNo::new(number), agents: 0, feedback: 0, document };
+        let session = Some((collection, session_id.to_owned(), row.encode()?));
+        Ok(Change { next_number: Some(number + 1), session, ..Change::default() })
     }
 
-    pub(super) fn insert_agent(
-        &mut self,
-        collection: Number,
-        session_id: &str,
-        agent_id: &str,
-        mut document: Document,
-        write: Write,
-    ) -> Result<()> {
-        let mut session = self.require_session(collection, session_id)?;
-        if self.agents.get((session.number, agent_id))?.is_some() {
+    pub(super) fn insert_agent(&self, collection: CollectionNo, agent: &AgentRef, mut document: Document, write: Write) -> Result<Change> {
+        let mut session = self.require_session(collection, &agent.session)?;
+        if self.agents.get((session.number, agent.agent.as_str()))?.is_some() {
             return Err(Error::AlreadyExists(Entity::Agent).into());
         }
         advance(&mut session, write.expected)?;
         let data = bytes(&take_part(&mut document, "agent_data").unwrap_or_default())?;
-        let agent = AgentRow { number: self.next_number()?, place: session.agents, messages: 0, latest: i64::MIN, base: 0, document };
-        self.agent_data.insert(agent.number, data.as_bytes())?;
-        self.put_agent(session.number, agent_id, &agent)?;
+        let number = self.free_number()?;
+        let row = AgentRow { number: AgentNo::new(number), place: session.agents, messages: 0, latest: i64::MIN, base: 0, document };
+        let agent_data = Some((row.number, data));
+        let row = Some((session.number, agent.agent.clone(), row.encode()?));
         session.agents += 1;
         make_room(&mut session.document, "agents", Document::new());
-        self.written(collection, session_id, session, write.at)
+        let rows = written(collection, &agent.session, session, write.at)?;
+        Ok(Change { next_number: Some(number + 1), agent: row, agent_data, ..rows })
     }
 
     pub(super) fn replace_agent(
-        &mut self,
-        collection: Number,
+        &self,
+        collection: CollectionNo,
         agent: &AgentRef,
         Fields { mut document, keep }: Fields,
         write: Write,
-    ) -> Result<()> {
+    ) -> Result<Change> {
         let (mut session, mut row) = self.require_agent(collection, agent)?;
         advance(&mut session, write.expected)?;
         let stored = self.agent_data.get(row.number)?.map(|data| owned(raw(data.value())?)).transpose()?.unwrap_or_default();
@@ -143,69 +141,22 @@ impl WriteTables<'_> {
         document.insert("updated_at", build::text(write.at)?);
         keep_fields(&mut document, &stored, &keep);
         let data = build::bounded(&document)?;
-        self.agent_data.insert(row.number, data.as_bytes())?;
+        let agent_data = Some((row.number, data));
         make_room(&mut row.document, "agent_data", Document::new());
         if matches!(row.document.get("created_at"), None | Some(Bson::Null)) {
             row.document.insert("created_at", date(write.at));
         }
-        self.written_agent(collection, agent, session, row, write.at)
-    }
-
-    pub(super) fn append_message(
-        &mut self,
-        collection: Number,
-        agent: &AgentRef,
-        (id, message): (i64, &RawDocumentBuf),
-        omit: &[String],
-        write: Write,
-    ) -> Result<Appended> {
-        let (mut session, mut row) = self.require_agent(collection, agent)?;
-        if let Some(taken) = positions(&*self.message_ids, &*self.messages, &row, id)?.first() {
-            let stored = self.messages.get((row.number, *taken))?.ok_or_else(damaged)?;
-            // Only its content counts, so any time will do.
-            return Ok(Appended::Taken(read::message(raw(stored.value())?, omit)?.dated(None)));
-        }
-        advance(&mut session, write.expected)?;
-        self.add_dated(&mut row, id, message.as_bytes(), write.at)?;
-        make_room(&mut row.document, "messages", Array::new());
-        self.written_agent(collection, agent, session, row, write.at)?;
-        Ok(Appended::New)
-    }
-
-    /// Adds a message at its place in the order of the times.
-    pub(super) fn add_dated(&mut self, agent: &mut AgentRow, id: i64, stored: &[u8], created: Timestamp) -> Result<()> {
-        let position = agent.messages;
-        let place = if created.0 < agent.latest { Some(self.place_of(agent.number, position, created.0)?) } else { None };
-        self.add_message(agent, Some(id), stored)?;
-        if let Some(place) = place {
-            self.insert_at(agent.number, place, position)?;
-        }
-        agent.latest = agent.latest.max(created.0);
-        Ok(())
-    }
-
-    /// Puts a message behind the others.
-    pub(super) fn add_message(&mut self, agent: &mut AgentRow, id: Option<i64>, stored: &[u8]) -> Result<()> {
-        let position = agent.messages;
-        self.messages.insert((agent.number, position), stored)?;
-        if let (0, Some(id)) = (position, id) {
-            agent.base = id;
-        }
-        agent.messages += 1;
-        if let Some(id) = id.filter(|id| agent.told(*id) != Some(position)) {
-            self.message_ids.insert((agent.number, id, position), ())?;
-        }
-        Ok(())
+        Ok(Change { agent_data, ..written_agent(collection, agent, session, row, write.at)? })
     }
 
     pub(super) fn replace_message(
-        &mut self,
-        collection: Number,
+        &self,
+        collection: CollectionNo,
         agent: &AgentRef,
         message_id: i64,
         Fields { document, keep }: Fields,
         write: Write,
-    ) -> Result<()> {
+    ) -> Result<Change> {
         let (mut session, row) = self.require_agent(collection, agent)?;
         let mut replaced: Vec<(u64, Document)> = Vec::new();
         let mut first = None;
@@ -230,65 +181,68 @@ impl WriteTables<'_> {
             return Err(Error::NotFound(Entity::Message).into());
         }
         advance(&mut session, write.expected)?;
-        let bounded = |(position, new): (u64, Document)| Ok((position, build::bounded(&new)?));
-        let replaced = replaced.into_iter().map(bounded).collect::<Result<Vec<_>>>()?;
-        for (position, new) in replaced {
-            self.messages.insert((row.number, position), new.as_bytes())?;
-        }
-        self.written_agent(collection, agent, session, row, write.at)
+        let bounded = |(position, new): (u64, Document)| Ok((row.number, position, build::bounded(&new)?));
+        let messages = replaced.into_iter().map(bounded).collect::<Result<_>>()?;
+        Ok(Change { messages, ..written_agent(collection, agent, session, row, write.at)? })
     }
 
     pub(super) fn set_metadata(
-        &mut self,
-        collection: Number,
+        &self,
+        collection: CollectionNo,
         session_id: &str,
         fields: Vec<(String, Json)>,
         values: Vec<(String, Bson)>,
         write: Write,
-    ) -> Result<()> {
+    ) -> Result<Change> {
         let mut session = self.require_session(collection, session_id)?;
         advance(&mut session, write.expected)?;
         if values.is_empty() {
-            return Ok(());
+            return Ok(Change::default());
         }
         let mut metadata = self.stored_metadata(&session)?;
         path::set_all(&mut metadata, values).map_err(|unfit| match unfit {
             Unfit::Path => path::unfit(&fields),
             Unfit::Size => Error::TooLarge { size: MAX_DOCUMENT + 1, limit: MAX_DOCUMENT },
         })?;
-        let stored = build::bounded(&metadata)?;
-        self.metadata.insert(session.number, stored.as_bytes())?;
+        let metadata = Some((session.number, build::bounded(&metadata)?));
         make_room(&mut session.document, "metadata", Document::new());
-        self.written(collection, session_id, session, write.at)
+        Ok(Change { metadata, ..written(collection, session_id, session, write.at)? })
     }
 
-    pub(super) fn unset_metadata(&mut self, collection: Number, session_id: &str, paths: &[String], write: Write) -> Result<()> {
+    pub(super) fn unset_metadata(&self, collection: CollectionNo, session_id: &str, paths: &[String], write: Write) -> Result<Change> {
         let mut session = self.require_session(collection, session_id)?;
         advance(&mut session, write.expected)?;
         if paths.is_empty() {
-            return Ok(());
+            return Ok(Change::default());
         }
         let mut metadata = self.stored_metadata(&session)?;
         for path in paths {
             path::unset(&mut metadata, path);
         }
-        if session.document.contains_key("metadata") {
-            self.metadata.insert(session.number, bytes(&metadata)?.as_bytes())?;
-        }
-        self.written(collection, session_id, session, write.at)
+        let metadata = match session.document.get("metadata") {
+            Some(_) => Some((session.number, bytes(&metadata)?)),
+            None => None,
+        };
+        Ok(Change { metadata, ..written(collection, session_id, session, write.at)? })
     }
 
     fn stored_metadata(&self, session: &SessionRow) -> Result<Document> {
         self.metadata.get(session.number)?.map(|metadata| owned(raw(metadata.value())?)).transpose().map(Option::unwrap_or_default)
     }
 
-    pub(super) fn append_feedback(&mut self, collection: Number, session_id: &str, entry: &[u8], write: Write) -> Result<()> {
+    pub(super) fn append_feedback(
+        &self,
+        collection: CollectionNo,
+        session_id: &str,
+        entry: RawDocumentBuf,
+        write: Write,
+    ) -> Result<Change> {
         let mut session = self.require_session(collection, session_id)?;
         advance(&mut session, write.expected)?;
-        self.feedback.insert((session.number, session.feedback), entry)?;
+        let feedback = Some((session.number, session.feedback, entry));
         session.feedback += 1;
         make_room(&mut session.document, "feedbacks", Array::new());
-        self.written(collection, session_id, session, write.at)
+        Ok(Change { feedback, ..written(collection, session_id, session, write.at)? })
     }
 }
 

@@ -1,6 +1,7 @@
 //! From records to the documents that are stored.
 
-use super::json::{date, integer, parse_object};
+use super::json::{date, parse_object};
+use super::tree::integer;
 use crate::error::{Error, Result};
 use crate::types::{Agent, Feedback, Message, Session, Timestamp};
 use bson::{Document, RawDocumentBuf, doc};

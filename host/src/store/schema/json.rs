@@ -1,5 +1,7 @@
 //! Between JSON text and BSON, by the rules of `json` in `wit/types.wit`.
 
+#[cfg(feature = "mongodb")]
+pub(crate) use super::tree::integer;
 use super::tree::{Form, Value};
 use crate::error::{Error, Result};
 use crate::types::{Json, Timestamp};
@@ -33,11 +35,6 @@ pub(crate) fn parse_value(json: &Json) -> Result<Bson> {
 fn refused(error: &serde_json::Error) -> Error {
     tracing::debug!(%error, "a guest sent JSON that BSON cannot hold");
     Error::InvalidArgument(String::from("the JSON cannot be stored"))
-}
-
-/// The narrowest BSON integer that holds a number, as every MongoDB driver for Python writes it.
-pub(crate) fn integer(number: i64) -> Bson {
-    i32::try_from(number).map_or(Bson::Int64(number), Bson::Int32)
 }
 
 /// A BSON date.

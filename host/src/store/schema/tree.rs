@@ -1,9 +1,13 @@
 //! From JSON to BSON, whatever its objects mean.
 
-use super::json::integer;
 use bson::Bson;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::fmt;
+
+/// The narrowest BSON integer that holds a number, as every MongoDB driver for Python writes it.
+pub(crate) fn integer(number: i64) -> Bson {
+    i32::try_from(number).map_or(Bson::Int64(number), Bson::Int32)
+}
 
 /// What the objects of a form of JSON mean, at a place in it.
 pub(crate) trait Form: Copy {
