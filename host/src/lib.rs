@@ -6,7 +6,8 @@
 //! - [`SessionCtx`], [`SessionView`] and [`add_to_linker`] give the component's imports to an engine and a linker of your own.
 //!
 //! Both stand on a [`Store`]: [`EmbeddedStore`] is the one for a file or memory, [`MongoStore`] the one for MongoDB, and [`AnyStore`] is
-//! whichever a [`StoreUrl`] names. What the calls promise is written in the WIT package in `wit/`.
+//! whichever a [`StoreUrl`] names. What the calls promise is written in the WIT package in `wit/`. How it works inside, and how it is run, is
+//! in the [`guide`].
 //!
 //! Features: `embedded` and `mongodb` are the two stores, `cli` is the program `session-repo`, which has both. All are on by default. An
 //! embedder switches the default features off and names the stores that it uses; one that brings a store of its own needs none.
@@ -16,6 +17,8 @@
 mod api;
 mod component;
 mod error;
+#[cfg(doc)]
+pub mod guide;
 mod limits;
 mod store;
 mod types;

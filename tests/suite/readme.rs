@@ -126,7 +126,9 @@ fn every_file_that_a_page_names_is_there() -> anyhow::Result<()> {
 fn every_link_leads_somewhere() -> anyhow::Result<()> {
     for page in pages() {
         let text = file(&page)?;
-        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()).filter(|link| !link.contains("://")) {
+        let inline = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        let defined = text.lines().filter_map(|line| Some(line.strip_prefix('[')?.split_once("]: ")?.1));
+        for link in inline.chain(defined).filter(|link| !link.contains("://")) {
             let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
             let target = if path.is_empty() {
                 page.clone()
