@@ -34,5 +34,6 @@ mod seeded;
 mod sharing;
 mod show;
 mod start;
+mod structure;
 mod terminal;
 mod transfer;
