@@ -84,7 +84,7 @@ async fn every_exported_function_is_a_call_of_exec_and_a_subcommand() -> anyhow:
 
 #[test]
 fn every_exported_function_is_called_by_the_repository_and_by_the_model_and_stands_in_the_docs() -> anyhow::Result<()> {
-    let (api, model, page) = (file("host/src/api.rs")?, file("tests/suite/contract/model/perform.rs")?, file("host/docs/exec.md")?);
+    let (api, model, page) = (file("host/src/api/calls.rs")?, file("tests/suite/contract/model/perform.rs")?, file("host/docs/exec.md")?);
     for function in exported()? {
         let (interface, name) = function.split_once('.').context("no interface")?;
         let method = name.replace('-', "_");

@@ -99,11 +99,32 @@ fn commands_that_build_are_run_with_the_tests() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// All pages.
+fn pages() -> impl Iterator<Item = String> {
+    let docs = ["architecture", "archive", "exec", "file-format", "operations"].map(|name| format!("host/docs/{name}.md"));
+    ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].into_iter().map(str::to_owned).chain(docs)
+}
+
+/// Files that a page names by their paths in the repository are there.
+#[test]
+fn every_file_that_a_page_names_is_there() -> anyhow::Result<()> {
+    let mut named = 0;
+    for page in pages() {
+        let text = file(&page)?;
+        let is_source = |name: &&str| ["guest/", "host/", "tests/"].iter().any(|root| name.starts_with(root)) && name.ends_with(".rs");
+        for name in text.split('`').filter(is_source).filter(|name| !name.contains("INTERFACE")) {
+            file(name).context(page.clone())?;
+            named += 1;
+        }
+    }
+    assert!(named > 30, "only {named} files are named");
+    Ok(())
+}
+
 /// Links between the pages, and from them to files, lead somewhere.
 #[test]
 fn every_link_leads_somewhere() -> anyhow::Result<()> {
-    let docs = ["architecture", "archive", "exec", "file-format", "operations"].map(|name| format!("host/docs/{name}.md"));
-    for page in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].into_iter().map(str::to_owned).chain(docs) {
+    for page in pages() {
         let text = file(&page)?;
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()).filter(|link| !link.contains("://")) {
             let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
