@@ -95,6 +95,7 @@ impl MongoStore {
             let is_primary = wanted.is_look() || attempt > 0;
             let Some(mut attempt) = self.attempt(reading, guess, is_primary).await? else { return Ok(None) };
             let mut verdict = attempt.judge(wanted, unfit.as_ref());
+            // The second judgement is another one, because the blocks count as complete then.
             if verdict == Verdict::TakeNewer {
                 self.take_newer(reading, &mut attempt).await?;
                 verdict = attempt.judge(wanted, unfit.as_ref());
