@@ -33,5 +33,6 @@ mod schema;
 mod seeded;
 mod sharing;
 mod show;
+mod structure;
 mod terminal;
 mod transfer;
