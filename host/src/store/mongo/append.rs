@@ -117,28 +117,27 @@ impl Append {
 impl MongoStore {
     /// Appends a message unless its id is taken, in the session's document or in the archive.
     pub(crate) async fn append_one(&self, agent: &AgentRef, message: Message, omit: &[String], write: Write) -> Result<Appended> {
-        let AgentRef { session: session_id, agent: agent_id } = agent;
-        let (path, id) = (AgentPath::new(agent_id), message.message_id);
+        let (path, id) = (AgentPath::of(agent), message.message_id);
         let fields = vec![parse_object(&message.body)?];
         let mut append = Append { ids: Ids::Given(id), fields, now: write.at, key: None };
         let adds = append.size()?;
-        let mut state = self.sessions.turn(session_id).await;
-        if self.append_known(&mut state, session_id, &path, &append, write.expected, adds).await.map_err(Failure::into_error)?.is_some() {
+        let mut state = self.sessions.turn(&agent.session).await;
+        if self.append_known(&mut state, &path, &append, write.expected, adds).await.map_err(Failure::into_error)?.is_some() {
             return Ok(Appended::New);
         }
         let mut is_free = not_archived(&path, id);
         for attempt in 0..ATTEMPTS {
             back_off(attempt).await;
-            if self.append_in_any_state(&mut state, session_id, &path, &append, write.expected, adds, is_free).await?.is_some() {
+            if self.append_in_any_state(&mut state, &path, &append, write.expected, adds, is_free).await?.is_some() {
                 return Ok(Appended::New);
             }
             let question = Question { message_id: Some(id), grows: true, ..Question::default() };
-            let found = self.sight(session_id, &path, id, &question).await?;
+            let found = self.sight(&path, id, &question).await?;
             if let Some(taken) = found.message() {
                 // Only its content counts, so any time will do.
                 return Ok(Appended::Taken(read::message(taken, omit)?.dated(None)));
             }
-            self.check_and_make_room(session_id, &found.look, write.expected, adds).await?;
+            self.check_and_make_room(&agent.session, &found.look, write.expected, adds).await?;
             // Nothing is older than the archive.
             append.now = append.now.max(found.archive.as_ref().and_then(|archive| archive.latest).unwrap_or(append.now));
             is_free = match found.archive {
@@ -152,8 +151,7 @@ impl MongoStore {
 
     /// Appends messages under the next ids.
     pub(crate) async fn append_next(&self, agent: &AgentRef, new: NewMessages, write: Write) -> Result<i64> {
-        let AgentRef { session: session_id, agent: agent_id } = agent;
-        let path = AgentPath::new(agent_id);
+        let path = AgentPath::of(agent);
         let NewMessages { bodies, key } = new;
         if bodies.is_empty() {
             return Err(Error::InvalidArgument(String::from("messages: must not be empty")));
@@ -161,25 +159,23 @@ impl MongoStore {
         let fields = bodies.iter().map(parse_object).collect::<Result<Vec<_>>>()?;
         let append = Append { ids: Ids::Next, fields, now: write.at, key };
         let adds = append.size()?;
-        let mut state = self.sessions.turn(session_id).await;
-        if let Some(first) =
-            self.append_known(&mut state, session_id, &path, &append, write.expected, adds).await.map_err(Failure::into_error)?
-        {
+        let mut state = self.sessions.turn(&agent.session).await;
+        if let Some(first) = self.append_known(&mut state, &path, &append, write.expected, adds).await.map_err(Failure::into_error)? {
             return Ok(first);
         }
         for attempt in 0..ATTEMPTS {
             back_off(attempt).await;
-            let left = self.append_in_any_state(&mut state, session_id, &path, &append, write.expected, adds, Document::new()).await?;
+            let left = self.append_in_any_state(&mut state, &path, &append, write.expected, adds, Document::new()).await?;
             if let Some(highest) = left {
                 return Ok(highest - (append.count() - 1));
             }
             let key = append.key.as_ref().map(|key| key.key.as_str());
-            let look = self.look(session_id, Some(&path), &Question { key, grows: true, ..Question::default() }).await?;
+            let look = self.look(&agent.session, Some(&path), &Question { key, grows: true, ..Question::default() }).await?;
             look.require_agent()?;
             if let (Some(repeat), Some(key)) = (&look.repeat, &append.key) {
                 return repeat.answer(key);
             }
-            self.check_and_make_room(session_id, &look, write.expected, adds).await?;
+            self.check_and_make_room(&agent.session, &look, write.expected, adds).await?;
             if look.highest > append.last_free() {
                 return Err(no_next_id());
             }
@@ -191,14 +187,13 @@ impl MongoStore {
     async fn append_known(
         &self,
         state: &mut known::State,
-        session_id: &str,
         path: &AgentPath,
         append: &Append,
         expected: Option<u64>,
         adds: u64,
     ) -> Result<Option<i64>, Failure> {
         if adds >= LARGE && state.known(path.agent_id()).is_none() {
-            self.learn(state, session_id, path).await.map_err(Failure::Other)?;
+            self.learn(state, path).await.map_err(Failure::Other)?;
         }
         let Some((known, agent)) = state.known(path.agent_id()) else { return Ok(None) };
         let is_expected = expected.is_none_or(|expected| expected == known.revision);
@@ -206,7 +201,7 @@ impl MongoStore {
         let Some((first, now)) = append.follows(&agent).filter(|_| is_expected && size.saturating_add(RESERVE) <= MAX_DOCUMENT) else {
             return Ok(None);
         };
-        let mut filter = known_session(session_id, known.revision);
+        let mut filter = known_session(path.session_id(), known.revision);
         filter.extend(on(path.field("messages"), doc! { "$size": position(agent.messages) }));
         if agent.messages > 0 {
             // Gone where another program has made the agent anew.
@@ -233,7 +228,7 @@ impl MongoStore {
         // Again only after some growth: the known size is a little more than the real one, and it may be that nothing can be moved.
         let growth = self.archive_after.map_or(0, |after| (after / 8).min(BLOCK_BYTES));
         let is_grown = agent.asked == 0 || agent.bytes >= agent.asked.saturating_add(growth);
-        if is_grown && self.move_if_due(session_id, path, agent.bytes) {
+        if is_grown && self.move_if_due(path, agent.bytes) {
             agent.asked = agent.bytes;
         }
         known.appended(path.agent_id(), agent, adds);
@@ -242,8 +237,8 @@ impl MongoStore {
     }
 
     /// Looks how a session is.
-    async fn learn(&self, state: &mut known::State, session_id: &str, path: &AgentPath) -> Result<()> {
-        let Some(found) = self.find(session_id, questions::to_append(path), Some(primary())).await? else { return Ok(()) };
+    async fn learn(&self, state: &mut known::State, path: &AgentPath) -> Result<()> {
+        let Some(found) = self.find(path.session_id(), questions::to_append(path), Some(primary())).await? else { return Ok(()) };
         if matches!(member(&found, "agent")?, Some(RawBsonRef::String("object"))) {
             let left = Left::of(&found)?;
             state.saw(left.revision, left.size, path.agent_id(), left.agent);
@@ -253,18 +248,16 @@ impl MongoStore {
 
     /// Appends whatever the state of the session is; tells the highest id after it. None if the filter matched nothing, or room had to be
     /// made first.
-    #[allow(clippy::too_many_arguments, reason = "they are the append's own, and what this attempt knows")]
     async fn append_in_any_state(
         &self,
         state: &mut known::State,
-        session_id: &str,
         path: &AgentPath,
         append: &Append,
         expected: Option<u64>,
         adds: u64,
         is_free: Document,
     ) -> Result<Option<i64>> {
-        let mut filter = session(session_id, expected);
+        let mut filter = session(path.session_id(), expected);
         filter.extend(append.fits(path));
         filter.extend(is_free);
         filter.insert("$expr", has_room(adds));
@@ -274,19 +267,19 @@ impl MongoStore {
             Ok(Some(found)) => {
                 let left = Left::of(&found)?;
                 state.wrote_to(left.revision, left.size, path.agent_id(), left.agent);
-                self.move_if_due(session_id, path, if left.is_moving { u64::MAX } else { count(&found, "bytes")? });
+                self.move_if_due(path, if left.is_moving { u64::MAX } else { count(&found, "bytes")? });
                 Ok(Some(left.highest))
             }
             Ok(None) => Ok(None),
-            Err(failure) => self.relieve(failure, session_id, adds).await.map(|()| None).map_err(Failure::into_error),
+            Err(failure) => self.relieve(failure, path.session_id(), adds).await.map(|()| None).map_err(Failure::into_error),
         }
     }
 
     /// Has messages moved to the archive if an agent has so many bytes of them that it is time; tells whether it is.
-    fn move_if_due(&self, session_id: &str, path: &AgentPath, bytes: u64) -> bool {
+    fn move_if_due(&self, path: &AgentPath, bytes: u64) -> bool {
         let is_due = self.archive_after.is_some_and(|after| bytes > after);
         if is_due {
-            self.request_move(session_id, path.agent_id());
+            self.request_move(path.agent_ref());
         }
         is_due
     }

@@ -41,7 +41,7 @@ impl Store for MongoStore {
     }
 
     async fn insert_agent(&self, session_id: &str, agent: Agent, write: Write) -> Result<()> {
-        let path = AgentPath::new(&agent.agent_id);
+        let path = AgentPath::new(session_id, &agent.agent_id);
         let stored = build::agent(&agent)?;
         let adds = checked_size(&stored)?;
         let mut set = Document::new();
@@ -72,7 +72,7 @@ impl Store for MongoStore {
     }
 
     async fn find_agent(&self, agent: &AgentRef) -> Result<Option<Agent>> {
-        let path = AgentPath::new(&agent.agent);
+        let path = AgentPath::of(agent);
         let mut fields = doc! { "_id": 0, "created_at": 1, "updated_at": 1, "kind": { "$type": format!("${}", path.agent()) } };
         for field in ["agent_data", "created_at", "updated_at"] {
             fields.insert(path.field(field), 1);
@@ -85,7 +85,7 @@ impl Store for MongoStore {
 
     async fn replace_agent(&self, agent: &AgentRef, data: Replacement, write: Write) -> Result<()> {
         let AgentRef { session: session_id, agent: agent_id } = agent;
-        let path = AgentPath::new(agent_id);
+        let path = AgentPath::of(agent);
         let fields = build::agent_data(agent_id, parse_object(&data.fields)?);
         let adds = checked_size(&fields)?;
         let update = updates::replace_agent(&path, fields, build::text(write.at)?, write.at, &data.keep);

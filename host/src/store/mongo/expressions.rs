@@ -1,35 +1,50 @@
 //! Expressions that queries and updates share. All data stands in `$literal`, so that no text is taken for an expression.
 
+use crate::store::AgentRef;
 use crate::store::schema::json::integer;
 use mongodb::bson::{Bson, DateTime, Document, doc};
 
-/// Names of the fields of an agent, below the session document.
-pub(crate) struct AgentPath(String);
+/// An agent, and the names of its fields below the session document.
+pub(crate) struct AgentPath {
+    agent: AgentRef,
+    path: String,
+}
 
 impl AgentPath {
-    /// `agent_id` is valid: no dot, no NUL, no leading `$`.
-    pub(crate) fn new(agent_id: &str) -> Self {
-        Self(format!("agents.{agent_id}"))
+    /// The id of the agent is valid: no dot, no NUL, no leading `$`.
+    pub(crate) fn of(agent: &AgentRef) -> Self {
+        Self { agent: agent.clone(), path: format!("agents.{}", agent.agent) }
     }
 
-    /// The agent's id.
+    pub(crate) fn new(session_id: &str, agent_id: &str) -> Self {
+        Self::of(&AgentRef::new(session_id, agent_id))
+    }
+
+    pub(crate) fn agent_ref(&self) -> &AgentRef {
+        &self.agent
+    }
+
+    pub(crate) fn session_id(&self) -> &str {
+        &self.agent.session
+    }
+
     pub(crate) fn agent_id(&self) -> &str {
-        self.0.strip_prefix("agents.").unwrap_or_default()
+        &self.agent.agent
     }
 
     /// The agent itself.
     pub(crate) fn agent(&self) -> &str {
-        &self.0
+        &self.path
     }
 
     /// A field of the agent.
     pub(crate) fn field(&self, name: &str) -> String {
-        format!("{}.{name}", self.0)
+        format!("{}.{name}", self.path)
     }
 
     /// A field of the agent, as an expression.
     pub(crate) fn value(&self, name: &str) -> String {
-        format!("${}.{name}", self.0)
+        format!("${}.{name}", self.path)
     }
 }
 

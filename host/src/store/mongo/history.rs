@@ -27,7 +27,6 @@ use wanted::Part;
 
 /// What is to be read of a history.
 pub(crate) struct Reading<'a> {
-    pub(crate) session_id: &'a str,
     pub(crate) path: &'a AgentPath,
     pub(crate) wanted: Wanted<'a>,
 }
@@ -87,8 +86,8 @@ impl Sighting {
 impl MongoStore {
     /// Reads a history. None if there is no such session.
     pub(crate) async fn read(&self, reading: &Reading<'_>) -> Result<Option<History>> {
-        let Reading { session_id, path, wanted } = reading;
-        let mut guess = self.memory.seen(session_id, path.agent_id());
+        let Reading { path, wanted } = reading;
+        let mut guess = self.memory.seen(path.agent_ref());
         let mut unfit: Option<Told> = None;
         for attempt in 0..ATTEMPTS {
             back_off(attempt).await;
@@ -96,6 +95,7 @@ impl MongoStore {
             let is_primary = wanted.is_look() || attempt > 0;
             let Some(mut attempt) = self.attempt(reading, guess, is_primary).await? else { return Ok(None) };
             let mut verdict = attempt.judge(wanted, unfit.as_ref());
+            // The second judgement is another one, because the blocks count as complete then.
             if verdict == Verdict::TakeNewer {
                 self.take_newer(reading, &mut attempt).await?;
                 verdict = attempt.judge(wanted, unfit.as_ref());
@@ -103,13 +103,17 @@ impl MongoStore {
             match verdict {
                 Verdict::Answer => return Ok(Some(History::of(attempt))),
                 Verdict::AnswerWithGaps => {
-                    tracing::warn!(session_id, agent_id = path.agent_id(), "blocks of the archive are missing; `check` names them");
+                    tracing::warn!(
+                        session_id = path.session_id(),
+                        agent_id = path.agent_id(),
+                        "blocks of the archive are missing; `check` names them"
+                    );
                     return Ok(Some(History::of(attempt)));
                 }
-                Verdict::AnswerIfUnmoved if self.read_archive(session_id, path).await? == attempt.told => {
+                Verdict::AnswerIfUnmoved if self.read_archive(path).await? == attempt.told => {
                     return Ok(Some(History::of(attempt)));
                 }
-                Verdict::Refuse => return Err(behind(session_id)),
+                Verdict::Refuse => return Err(behind(path.session_id())),
                 Verdict::ReadAgain => unfit = Some(attempt.told),
                 Verdict::AskDocument => attempt.now.archive = None,
                 Verdict::AskAgain | Verdict::AnswerIfUnmoved | Verdict::TakeNewer => {}
@@ -120,8 +124,8 @@ impl MongoStore {
     }
 
     /// Looks at the message with an id and at its agent, on the primary, because no write has gone through.
-    pub(crate) async fn sight(&self, session_id: &str, path: &AgentPath, id: i64, question: &Question<'_>) -> Result<Sighting> {
-        let reading = Reading { session_id, path, wanted: Wanted::Look { id, question } };
+    pub(crate) async fn sight(&self, path: &AgentPath, id: i64, question: &Question<'_>) -> Result<Sighting> {
+        let reading = Reading { path, wanted: Wanted::Look { id, question } };
         let History { found, archive, blocks } = self.read(&reading).await?.ok_or(Error::NotFound(Entity::Session))?;
         let look = answer::look(&found)?;
         look.require_agent()?;
@@ -130,17 +134,17 @@ impl MongoStore {
 
     /// Reads document and blocks once, at the same time where it can be guessed what the blocks have. None if there is no such session.
     async fn attempt(&self, reading: &Reading<'_>, seen: Seen, is_primary: bool) -> Result<Option<Attempt>> {
-        let Reading { session_id, path, wanted } = reading;
+        let Reading { path, wanted } = reading;
         let early = async {
             let archive = seen.archive.as_ref()?;
             let part = wanted.part(Some(archive))?;
             Some(self.read_part(reading, archive, &part).await)
         };
         let question = wanted.question(path, &seen);
-        let (found, early) = tokio::join!(self.find(session_id, question, is_primary.then(primary)), early);
+        let (found, early) = tokio::join!(self.find(path.session_id(), question, is_primary.then(primary)), early);
         let Some(found) = found? else { return Ok(None) };
         let mut attempt = Attempt::of(found, seen, is_primary)?;
-        self.memory.saw(session_id, path.agent_id(), &attempt.now);
+        self.memory.saw(path.agent_ref(), &attempt.now);
         if let Some((part, archive)) = attempt.part(wanted) {
             let (blocks, outcome) = match early.filter(|_| attempt.is_as_guessed(wanted, &part, archive)) {
                 Some(early) => early?,
@@ -153,8 +157,12 @@ impl MongoStore {
 
     /// Reads the blocks of an attempt as they are: the document will not tell of their updates.
     async fn take_newer(&self, reading: &Reading<'_>, attempt: &mut Attempt) -> Result<()> {
-        let Reading { session_id, path, wanted } = reading;
-        tracing::warn!(session_id, agent_id = path.agent_id(), "a document is behind the blocks of its archive; `check` names it");
+        let Reading { path, wanted } = reading;
+        tracing::warn!(
+            session_id = path.session_id(),
+            agent_id = path.agent_id(),
+            "a document is behind the blocks of its archive; `check` names it"
+        );
         if let Some((part, archive)) = attempt.part(wanted) {
             let (blocks, _) = self.read_part(reading, &Archive { is_behind: true, ..archive.clone() }, &part).await?;
             (attempt.blocks, attempt.outcome) = (blocks, Some(Outcome::Complete));
@@ -163,9 +171,9 @@ impl MongoStore {
     }
 
     async fn read_part(&self, reading: &Reading<'_>, archive: &Archive, part: &Part) -> Result<(InBlocks, Outcome)> {
-        let Reading { session_id, wanted, .. } = reading;
+        let Reading { path, wanted } = reading;
         match part {
-            Part::Id(id) => match self.with_id(session_id, Some(archive), *id, wanted.omit()).await? {
+            Part::Id(id) => match self.with_id(path.session_id(), Some(archive), *id, wanted.omit()).await? {
                 Some(found) => Ok((InBlocks::Id(found), Outcome::Complete)),
                 None => Ok((InBlocks::Id(WithId::default()), Outcome::Newer)),
             },
@@ -181,7 +189,7 @@ impl MongoStore {
                     parts.push(messages);
                     if taken > limit { Err(Error::TooLarge { size: taken as u64, limit: limit as u64 }) } else { Ok(()) }
                 };
-                let outcome = self.archived_at(session_id, archive, places.clone(), wanted.omit(), take).await?;
+                let outcome = self.archived_at(path.session_id(), archive, places.clone(), wanted.omit(), take).await?;
                 Ok((InBlocks::Page(parts.into_iter().rev().flatten().collect()), outcome))
             }
         }

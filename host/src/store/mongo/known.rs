@@ -8,6 +8,7 @@
 //! Invariant: a known revision is never higher than the stored one. A write counts here after the server has acknowledged it, and a write
 //! whose outcome is unknown does not count. So what is out of date never equals the stored state again.
 
+use crate::store::AgentRef;
 use crate::types::Timestamp;
 use lru::LruCache;
 use mongodb::bson::oid::ObjectId;
@@ -207,10 +208,10 @@ impl Sessions {
 
     /// Notes a step of a move. A write that comes in between finds the known mover out of date; that costs it another command and nothing
     /// else.
-    pub(crate) fn moved(&self, session_id: &str, agent_id: &str, step: Move) {
-        let session = self.session(session_id);
+    pub(crate) fn moved(&self, agent: &AgentRef, step: Move) {
+        let session = self.session(&agent.session);
         let mut moved = session.moved.lock().unwrap_or_else(PoisonError::into_inner);
-        let so_far = moved.entry(agent_id.to_owned()).or_default();
+        let so_far = moved.entry(agent.agent.clone()).or_default();
         so_far.messages += step.messages;
         so_far.bytes += step.bytes;
         so_far.freed += step.freed;

@@ -24,7 +24,6 @@ use std::collections::HashMap;
 
 /// A message and what replaces it.
 struct New<'a> {
-    session_id: &'a str,
     path: &'a AgentPath,
     message_id: i64,
     /// The new own fields, after the id.
@@ -78,14 +77,13 @@ impl Place {
 impl MongoStore {
     /// Replaces the own fields of a message.
     pub(crate) async fn replace(&self, agent: &AgentRef, message_id: i64, body: Replacement, write: Write) -> Result<()> {
-        let AgentRef { session: session_id, agent: agent_id } = agent;
-        let path = &AgentPath::new(agent_id);
+        let path = &AgentPath::of(agent);
         let fields = build::message_fields(message_id, parse_object(&body.fields)?);
         let adds = checked_size(&fields)?;
-        let new = New { session_id, path, message_id, fields, keep: &body.keep, write };
-        let mut state = self.sessions.turn(session_id).await;
+        let new = New { path, message_id, fields, keep: &body.keep, write };
+        let mut state = self.sessions.turn(path.session_id()).await;
         // Where this process has seen the message's archive, it looks there at once.
-        let mut next = match self.memory.seen(session_id, agent_id).archive {
+        let mut next = match self.memory.seen(agent).archive {
             Some(archive) if archive.may_hold(message_id) => Next::Look { redone: None },
             _ => Next::InDocument(not_archived(path, message_id)),
         };
@@ -107,14 +105,14 @@ impl MongoStore {
 
     /// Looks where the message is, and replaces it there if it is archived.
     async fn replace_where_it_is(&self, new: &New<'_>, redone: Option<Update>) -> Result<Next> {
-        let New { session_id, path, message_id, write, .. } = new;
+        let New { path, message_id, write, .. } = new;
         let question = Question { message_id: Some(*message_id), ..Question::default() };
-        let sighting = self.sight(session_id, path, *message_id, &question).await?;
+        let sighting = self.sight(path, *message_id, &question).await?;
         let revision = sighting.look.revision;
         match Place::of(sighting, path, *message_id) {
             // Nobody changes what is on its way, so it gets there first.
             Place::OnItsWay => {
-                self.finish_move(session_id, path).await?;
+                self.finish_move(path).await?;
                 Ok(Next::Look { redone })
             }
             Place::Archived { archive, blocks, has_copies } => {
@@ -136,25 +134,25 @@ impl MongoStore {
 
     /// Brings the blocks up to date with the last update of an archive; tells that update. None if they have it.
     async fn redo_last(&self, new: &New<'_>, archive: &Archive, redone: Option<Update>) -> Result<Option<Update>> {
-        let New { session_id, path, .. } = new;
+        let New { path, .. } = new;
         let update = (archive.id, archive.writes);
-        let are_current = redone == Some(update) || self.memory.blocks_are_current(session_id, path.agent_id(), archive);
+        let are_current = redone == Some(update) || self.memory.blocks_are_current(path.agent_ref(), archive);
         if archive.redo.is_empty() || are_current {
             return Ok(None);
         }
-        self.redo(session_id, archive).await?;
-        self.memory.has_current_blocks(session_id, path.agent_id(), archive);
+        self.redo(path.session_id(), archive).await?;
+        self.memory.has_current_blocks(path.agent_ref(), archive);
         Ok(Some(update))
     }
 
     /// Replaces the message in the document, if a condition on the archive holds.
     async fn replace_in_document(&self, new: &New<'_>, condition: Document, adds: u64) -> Result<Next> {
-        let New { session_id, path, message_id, .. } = new;
+        let New { path, message_id, .. } = new;
         match self.replace_recent(new, condition).await {
             Ok(true) => Ok(Next::Done),
             Ok(false) => Ok(Next::Look { redone: None }),
             Err(failure) => {
-                self.relieve(failure, session_id, adds).await.map_err(Failure::into_error)?;
+                self.relieve(failure, path.session_id(), adds).await.map_err(Failure::into_error)?;
                 Ok(Next::InDocument(not_archived(path, *message_id)))
             }
         }
@@ -162,12 +160,12 @@ impl MongoStore {
 
     /// Replaces the message among the recent ones, if a condition on the archive holds; tells whether it did.
     async fn replace_recent(&self, new: &New<'_>, condition: Document) -> Result<bool, Failure> {
-        let New { session_id, path, message_id, fields, keep, write } = new;
-        let mut filter = session(session_id, write.expected);
+        let New { path, message_id, fields, keep, write } = new;
+        let mut filter = session(path.session_id(), write.expected);
         filter.extend(on(path.field("messages.message_id"), doc! { "$eq": integer(*message_id) }));
         filter.extend(condition);
         let update = updates::replace_message(path, *message_id, fields.clone(), write.at, keep, First::Stored);
-        let (replaced, blocks) = tokio::join!(self.update(filter, update), self.with_id(session_id, None, *message_id, &[]));
+        let (replaced, blocks) = tokio::join!(self.update(filter, update), self.with_id(path.session_id(), None, *message_id, &[]));
         if !replaced? {
             return Ok(false);
         }
@@ -182,16 +180,16 @@ impl MongoStore {
             blocks => blocks.map_err(Failure::Other)?.unwrap_or_default(),
         };
         // They hold the message as it was.
-        self.remove_dead(session_id, &blocks.elsewhere).await.map_err(Failure::Other)?;
+        self.remove_dead(path.session_id(), &blocks.elsewhere).await.map_err(Failure::Other)?;
         Ok(true)
     }
 
     /// Replaces messages in the archive, and their copies among the recent ones if there can be any; tells whether it did, or the archive
     /// has changed.
     async fn replace_archived(&self, new: &New<'_>, archive: Archive, blocks: WithId, has_copies: bool) -> Result<bool> {
-        let New { session_id, path, fields, keep, write, .. } = new;
+        let New { path, fields, keep, write, .. } = new;
         let versions = new_versions(blocks.archived, fields, keep, write.at)?;
-        let mut filter = session(session_id, write.expected);
+        let mut filter = session(path.session_id(), write.expected);
         // A copy among the recent ones must not have been sealed since.
         filter.extend(if has_copies { unmoved(path, &archive) } else { unwritten(path, &archive) });
         let (stored, redo): (Vec<_>, Vec<_>) = versions.into_iter().unzip();
@@ -202,18 +200,18 @@ impl MongoStore {
             Ok(true) => {}
             Ok(false) => return Ok(false),
             Err(failure) => {
-                self.relieve(failure, session_id, adds as u64).await.map_err(Failure::into_error)?;
+                self.relieve(failure, path.session_id(), adds as u64).await.map_err(Failure::into_error)?;
                 return Ok(false);
             }
         }
         // It is done, and every reader sees it. It is acknowledged when the block does not hold the old text any more, either.
-        self.redo(session_id, &archive).await?;
-        self.memory.has_current_blocks(session_id, path.agent_id(), &archive);
-        self.remove_dead(session_id, &blocks.elsewhere).await?;
+        self.redo(path.session_id(), &archive).await?;
+        self.memory.has_current_blocks(path.agent_ref(), &archive);
+        self.remove_dead(path.session_id(), &blocks.elsewhere).await?;
         if !archive.is_small()
-            && let Err(error) = self.forget_redo(session_id, path, &archive).await
+            && let Err(error) = self.forget_redo(path, &archive).await
         {
-            tracing::warn!(%error, session_id, "the last update of an archive stays in the session's document until the next one");
+            tracing::warn!(%error, session_id = path.session_id(), "the last update of an archive stays in the session's document until the next one");
         }
         Ok(true)
     }

@@ -16,23 +16,23 @@ use mongodb::error::ErrorKind;
 
 impl MongoStore {
     /// Writes the blocks of what is sealed, and commits; tells how many messages moved, none if another mover took over.
-    pub(super) async fn complete(&self, session_id: &str, path: &AgentPath, sealed: Sealed) -> Result<Option<u64>> {
+    pub(super) async fn complete(&self, path: &AgentPath, sealed: Sealed) -> Result<Option<u64>> {
         let (archive, fence) = (sealed.archive, sealed.fence);
-        let completed = self.write_and_commit(session_id, path, sealed).await;
+        let completed = self.write_and_commit(path, sealed).await;
         if completed.is_err() {
-            self.release(session_id, path, same_mover(path, archive, fence)).await;
+            self.release(path, same_mover(path, archive, fence)).await;
         }
         completed
     }
 
-    async fn write_and_commit(&self, session_id: &str, path: &AgentPath, sealed: Sealed) -> Result<Option<u64>> {
+    async fn write_and_commit(&self, path: &AgentPath, sealed: Sealed) -> Result<Option<u64>> {
         let Sealed { fence, archive, count, messages, cuts } = sealed;
         let (moved, bytes) = (messages.len() as u64, documents(&messages).map(|message| message.as_bytes().len() as u64).sum());
         let (mut blocks, mut messages, mut first) = (Vec::with_capacity(cuts.len()), messages.into_iter(), count);
         for cut in cuts {
             let mut array = RawArrayBuf::new();
             messages.by_ref().take(cut).for_each(|message| array.push(message));
-            blocks.push((first, block((archive, first), session_id, path.agent_id(), fence, array)));
+            blocks.push((first, block((archive, first), path.session_id(), path.agent_id(), fence, array)));
             first += cut as u64;
         }
         if first - count != moved {
@@ -40,21 +40,21 @@ impl MongoStore {
             return Err(corrupt("archive"));
         }
         let places: Vec<Document> = blocks.iter().map(|(first, _)| block_id(archive, *first)).collect();
-        if !self.write_blocks(session_id, archive, fence, blocks).await? {
-            self.take_back(session_id, places, fence).await?;
+        if !self.write_blocks(path.session_id(), archive, fence, blocks).await? {
+            self.take_back(path.session_id(), places, fence).await?;
             return Ok(None);
         }
-        let mut filter = doc! { "_id": session_id };
+        let mut filter = doc! { "_id": path.session_id() };
         filter.extend(same_mover(path, archive, fence));
         filter.extend(on(path.field("archive.count"), position(count)));
         let mut unset = on(path.field("moving"), "");
         unset.extend(on(path.field("archive.claimed"), ""));
         let commit = doc! { "$set": on(path.field("archive.count"), position(count + moved)), "$unset": unset };
         if !self.update_by_majority(filter, commit).await.map_err(Failure::into_error)? {
-            self.take_back(session_id, places, fence).await?;
+            self.take_back(path.session_id(), places, fence).await?;
             return Ok(None);
         }
-        self.sessions.moved(session_id, path.agent_id(), Move { freed: bytes, ..Move::default() });
+        self.sessions.moved(path.agent_ref(), Move { freed: bytes, ..Move::default() });
         Ok(Some(moved))
     }
 

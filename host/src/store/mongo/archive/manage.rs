@@ -35,8 +35,8 @@ impl MongoStore {
     pub async fn archive_status(&self, session_id: &str) -> Result<Option<Vec<ArchivedAgent>>> {
         let Some(Sizes { mut agents, .. }) = self.sizes(session_id).await? else { return Ok(None) };
         for agent in &mut agents {
-            let path = AgentPath::new(&agent.agent_id);
-            let Some(archive) = self.read_archive(session_id, &path).await?.archive.filter(|archive| archive.count > 0) else { continue };
+            let path = AgentPath::new(session_id, &agent.agent_id);
+            let Some(archive) = self.read_archive(&path).await?.archive.filter(|archive| archive.count > 0) else { continue };
             agent.archived_messages = archive.count;
             (agent.archived_blocks, agent.archived_bytes) = self.blocks_of(session_id, archive.id, position(archive.count)).await?;
         }
@@ -56,7 +56,7 @@ impl MongoStore {
         let Some(Sizes { agents, .. }) = self.sizes(session_id).await? else { return Ok(None) };
         let mut moved = 0;
         for agent in agents.into_iter().filter(|agent| agent.bytes > after || agent.moving_bytes > 0) {
-            moved += self.archive_down_to(session_id, &agent.agent_id, Down::to(after), Haste::Now).await?;
+            moved += self.archive_down_to(&AgentPath::new(session_id, &agent.agent_id), Down::to(after), Haste::Now).await?;
         }
         Ok(Some(moved))
     }
@@ -81,35 +81,35 @@ impl MongoStore {
         }
         let mut undone = Undone { folded: 0, orphans: self.remove_orphans(session_id).await? };
         for agent in agents {
-            undone.folded += self.fold_back(session_id, &AgentPath::new(&agent.agent_id)).await?;
+            undone.folded += self.fold_back(&AgentPath::new(session_id, &agent.agent_id)).await?;
         }
         // What was folded back is in no archive any more.
         self.remove_orphans(session_id).await?;
         Ok(Some(undone))
     }
 
-    async fn fold_back(&self, session_id: &str, path: &AgentPath) -> Result<u64> {
+    async fn fold_back(&self, path: &AgentPath) -> Result<u64> {
         let mut last: Option<Archive> = None;
         for attempt in 0..ATTEMPTS {
             back_off(attempt).await;
-            let Some(archive) = self.read_archive(session_id, path).await?.archive else { return Ok(0) };
+            let Some(archive) = self.read_archive(path).await?.archive else { return Ok(0) };
             let mut parts: Vec<Vec<RawBson>> = Vec::new();
             let take = |_, part| {
                 parts.push(part);
                 Ok(())
             };
-            match self.archived_at(session_id, &archive, 0..archive.count, &[], take).await? {
+            match self.archived_at(path.session_id(), &archive, 0..archive.count, &[], take).await? {
                 Outcome::Complete => {}
                 // Twice the same: nobody has changed anything, and blocks are missing.
-                Outcome::Gaps if last.as_ref() == Some(&archive) => return Err(incomplete(session_id)),
-                Outcome::Newer if last.as_ref() == Some(&archive) => return Err(behind(session_id)),
+                Outcome::Gaps if last.as_ref() == Some(&archive) => return Err(incomplete(path.session_id())),
+                Outcome::Newer if last.as_ref() == Some(&archive) => return Err(behind(path.session_id())),
                 Outcome::Gaps | Outcome::Newer => {
                     last = Some(archive);
                     continue;
                 }
             }
             let messages = parts.into_iter().rev().flatten().map(|message| Bson::try_from(message).map_err(broken));
-            let mut filter = doc! { "_id": session_id };
+            let mut filter = doc! { "_id": path.session_id() };
             for (name, value) in [("count", position(archive.count)), ("writes", archive.writes), ("fence", archive.fence)] {
                 filter.extend(on(path.field(&format!("archive.{name}")), value));
             }

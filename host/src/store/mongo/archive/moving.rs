@@ -4,7 +4,6 @@ use super::blocks::{BLOCK_BYTES, BLOCK_MESSAGES};
 use super::conditions::same_mover;
 use super::{Archive, count, is_moving, number};
 use crate::error::{Error, Result};
-use crate::store::AgentRef;
 use crate::store::mongo::attempts::{ATTEMPTS, back_off, contended};
 use crate::store::mongo::expressions::{AgentPath, on};
 use crate::store::mongo::questions;
@@ -66,20 +65,13 @@ impl MongoStore {
     /// that another process left. Tells how many messages moved.
     ///
     /// One mover of this process works on an agent at a time; others wait for it.
-    pub(crate) async fn archive_down_to(
-        &self,
-        session_id: &str,
-        agent_id: &str,
-        Down { beyond, target }: Down,
-        haste: Haste,
-    ) -> Result<u64> {
-        let _turn = self.upkeep.move_turn(&AgentRef::new(session_id, agent_id)).await;
-        let path = AgentPath::new(agent_id);
+    pub(crate) async fn archive_down_to(&self, path: &AgentPath, Down { beyond, target }: Down, haste: Haste) -> Result<u64> {
+        let _turn = self.upkeep.move_turn(path.agent_ref()).await;
         let (mut moved, mut misses) = (0, 0);
         let turn = if haste == Haste::Polite { TURN } else { SHORT_TURN };
         while !self.upkeep.is_over() {
             back_off(misses).await;
-            let Some(sight) = self.look_to_move(session_id, &path).await? else { break };
+            let Some(sight) = self.look_to_move(path).await? else { break };
             let enough = if moved == 0 { beyond } else { target };
             if !sight.is_moving && sight.bytes <= enough {
                 break;
@@ -94,26 +86,7 @@ impl MongoStore {
             if moved == 0 && misses == 0 {
                 self.ensure_archive_index().await?;
             }
-            let sealed = match &sight.archive {
-                Some(archive) if sight.is_moving => self.take_over(session_id, &path, archive).await,
-                archive => {
-                    let cuts = cuts(&sight.sizes, sight.bytes.saturating_sub(target), self.block_bytes());
-                    self.seal(session_id, &path, archive.as_ref(), &cuts).await
-                }
-            };
-            if sealed.is_err() {
-                // It may be done, and not acknowledged.
-                let claim = match &sight.archive {
-                    Some(archive) => same_mover(&path, archive.id, archive.fence + 1),
-                    None => on(path.field("archive.fence"), 1_i64),
-                };
-                self.release(session_id, &path, claim).await;
-            }
-            let done = match sealed? {
-                Some(sealed) => self.complete(session_id, &path, sealed).await?,
-                None => None,
-            };
-            match done {
+            match self.move_once(path, &sight, target).await? {
                 Some(messages) => {
                     moved += messages;
                     misses = 0;
@@ -127,9 +100,33 @@ impl MongoStore {
         Ok(moved)
     }
 
+    /// Completes the move that is under way, or seals messages for one and completes that; tells how many moved. None if another mover was
+    /// faster.
+    async fn move_once(&self, path: &AgentPath, sight: &Sight, target: u64) -> Result<Option<u64>> {
+        let sealed = match &sight.archive {
+            Some(archive) if sight.is_moving => self.take_over(path, archive).await,
+            archive => {
+                let cuts = cuts(&sight.sizes, sight.bytes.saturating_sub(target), self.block_bytes());
+                self.seal(path, archive.as_ref(), &cuts).await
+            }
+        };
+        if sealed.is_err() {
+            // It may be done, and not acknowledged.
+            let claim = match &sight.archive {
+                Some(archive) => same_mover(path, archive.id, archive.fence + 1),
+                None => on(path.field("archive.fence"), 1_i64),
+            };
+            self.release(path, claim).await;
+        }
+        match sealed? {
+            Some(sealed) => self.complete(path, sealed).await,
+            None => Ok(None),
+        }
+    }
+
     /// Completes a move of an agent that is under way, whoever has begun it.
-    pub(crate) async fn finish_move(&self, session_id: &str, path: &AgentPath) -> Result<()> {
-        self.archive_down_to(session_id, path.agent_id(), Down::to(u64::MAX), Haste::Now).await.map(drop)
+    pub(crate) async fn finish_move(&self, path: &AgentPath) -> Result<()> {
+        self.archive_down_to(path, Down::to(u64::MAX), Haste::Now).await.map(drop)
     }
 
     /// How much a block holds, in bytes.
@@ -138,8 +135,8 @@ impl MongoStore {
     }
 
     /// Looks at an agent; none if there is no such agent, or another program has something else in the place of its archive.
-    async fn look_to_move(&self, session_id: &str, path: &AgentPath) -> Result<Option<Sight>> {
-        let Some(found) = self.find(session_id, questions::to_move(path), Some(primary())).await? else { return Ok(None) };
+    async fn look_to_move(&self, path: &AgentPath) -> Result<Option<Sight>> {
+        let Some(found) = self.find(path.session_id(), questions::to_move(path), Some(primary())).await? else { return Ok(None) };
         let is = |name: &str, kind: &str| Ok::<_, Error>(matches!(member(&found, name)?, Some(RawBsonRef::String(found)) if found == kind));
         let archive = Archive::of(&found)?;
         if !is("agent", "object")? || archive.is_none() && !is("kind", "missing")? && !is("kind", "null")? {

@@ -28,16 +28,16 @@ impl MongoStore {
     }
 
     /// Brings the blocks up to date and takes the last update of an archive out of the session's document.
-    pub(crate) async fn forget_pending(&self, session_id: &str, path: &AgentPath) -> Result<()> {
-        let told = self.read_archive(session_id, path).await?;
+    pub(crate) async fn forget_pending(&self, path: &AgentPath) -> Result<()> {
+        let told = self.read_archive(path).await?;
         let Some(archive) = told.archive.filter(|archive| !archive.redo.is_empty()) else { return Ok(()) };
-        self.redo(session_id, &archive).await?;
-        self.forget_redo(session_id, path, &archive).await
+        self.redo(path.session_id(), &archive).await?;
+        self.forget_redo(path, &archive).await
     }
 
     /// Takes an update that the blocks have out of the session's document.
-    pub(crate) async fn forget_redo(&self, session_id: &str, path: &AgentPath, archive: &Archive) -> Result<()> {
-        let mut filter = session(session_id, None);
+    pub(crate) async fn forget_redo(&self, path: &AgentPath, archive: &Archive) -> Result<()> {
+        let mut filter = session(path.session_id(), None);
         filter.extend(unwritten(path, archive));
         let unset = doc! { "$unset": on(path.field("archive.redo"), "") };
         self.update(filter, unset).await.map(drop).map_err(Failure::into_error)

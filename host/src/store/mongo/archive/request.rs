@@ -2,23 +2,23 @@
 
 use super::moving::{Down, Haste};
 use crate::store::AgentRef;
+use crate::store::mongo::expressions::AgentPath;
 use crate::store::mongo::store::MongoStore;
 
 impl MongoStore {
     /// Has the oldest messages of an agent moved to the archive, behind the answer of whoever asks.
-    pub(crate) fn request_move(&self, session_id: &str, agent_id: &str) {
+    pub(crate) fn request_move(&self, agent: &AgentRef) {
         let Some(after) = self.archive_after else { return };
-        let agent = AgentRef::new(session_id, agent_id);
-        if !self.upkeep.queue_move(&agent) {
+        if !self.upkeep.queue_move(agent) {
             return;
         }
-        let store = self.clone();
+        let (store, path) = (self.clone(), AgentPath::of(agent));
         self.upkeep.spawn(async move {
-            let _slot = store.upkeep.begin_move(&agent).await;
-            let AgentRef { session: session_id, agent: agent_id } = &agent;
+            let _slot = store.upkeep.begin_move(path.agent_ref()).await;
             // Less than the threshold, so that not every append after it is followed by a move.
             let down = Down { beyond: after, target: after - after / 4 };
-            if let Err(error) = store.archive_down_to(session_id, agent_id, down, Haste::Polite).await {
+            if let Err(error) = store.archive_down_to(&path, down, Haste::Polite).await {
+                let (session_id, agent_id) = (path.session_id(), path.agent_id());
                 tracing::warn!(%error, session_id, agent_id, "messages cannot be moved to the archive; a later append tries again");
             }
         });

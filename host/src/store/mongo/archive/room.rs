@@ -61,12 +61,12 @@ impl MongoStore {
         agents.sort_by_key(|agent| std::cmp::Reverse(agent.bytes));
         let mut left = size;
         for agent in agents.iter().filter(|agent| agent.moving_bytes > 0) {
-            self.finish_move(session_id, &AgentPath::new(&agent.agent_id)).await?;
+            self.finish_move(&AgentPath::new(session_id, &agent.agent_id)).await?;
             left = left.saturating_sub(agent.moving_bytes);
         }
         for agent in agents.iter().filter(|agent| agent.pending_bytes > 0) {
             if left > MAX_DOCUMENT {
-                self.forget_pending(session_id, &AgentPath::new(&agent.agent_id)).await?;
+                self.forget_pending(&AgentPath::new(session_id, &agent.agent_id)).await?;
                 left = left.saturating_sub(agent.pending_bytes);
             }
         }
@@ -74,7 +74,7 @@ impl MongoStore {
             if left > MAX_DOCUMENT {
                 let enough = (left - MAX_DOCUMENT).saturating_add(FOR_A_WHILE);
                 let target = agent.bytes.saturating_sub(enough);
-                self.archive_down_to(session_id, &agent.agent_id, Down::to(target), Haste::Now).await?;
+                self.archive_down_to(&AgentPath::new(session_id, &agent.agent_id), Down::to(target), Haste::Now).await?;
                 left = left.saturating_sub(agent.bytes - target);
             }
         }

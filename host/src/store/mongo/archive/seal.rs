@@ -35,16 +35,10 @@ impl Sealed {
 
 impl MongoStore {
     /// Takes the oldest messages, cut into blocks, out of the recent ones; none if the agent has changed since the look.
-    pub(super) async fn seal(
-        &self,
-        session_id: &str,
-        path: &AgentPath,
-        archive: Option<&Archive>,
-        cuts: &[usize],
-    ) -> Result<Option<Sealed>> {
+    pub(super) async fn seal(&self, path: &AgentPath, archive: Option<&Archive>, cuts: &[usize]) -> Result<Option<Sealed>> {
         let messages: usize = cuts.iter().sum();
         let Some(last) = messages.checked_sub(1) else { return Ok(None) };
-        let mut filter = doc! { "_id": session_id };
+        let mut filter = doc! { "_id": path.session_id() };
         filter.extend(on(path.agent(), is_object()));
         filter.extend(on(path.field(&format!("messages.{last}")), doc! { "$exists": true }));
         filter.extend(on(path.field("moving"), doc! { "$exists": false }));
@@ -57,13 +51,13 @@ impl MongoStore {
         let Some(found) = before else { return Ok(None) };
         let sealed = read_sealed(&found)?;
         let bytes = documents(&sealed.messages).map(|message| message.as_bytes().len() as u64).sum();
-        self.sessions.moved(session_id, path.agent_id(), Move { messages: messages as u64, bytes, freed: 0, mover: Some(sealed.mover()) });
+        self.sessions.moved(path.agent_ref(), Move { messages: messages as u64, bytes, freed: 0, mover: Some(sealed.mover()) });
         Ok(Some(sealed))
     }
 
     /// Takes a higher number for what another mover has sealed; none if the agent has changed since the look.
-    pub(super) async fn take_over(&self, session_id: &str, path: &AgentPath, archive: &Archive) -> Result<Option<Sealed>> {
-        let mut filter = doc! { "_id": session_id };
+    pub(super) async fn take_over(&self, path: &AgentPath, archive: &Archive) -> Result<Option<Sealed>> {
+        let mut filter = doc! { "_id": path.session_id() };
         filter.extend(same_mover(path, archive.id, archive.fence));
         filter.extend(on(path.field("moving.cuts"), doc! { "$exists": true }));
         let mut update = Document::new();
@@ -71,7 +65,7 @@ impl MongoStore {
         update.insert("$currentDate", on(path.field("archive.claimed"), true));
         let Some(found) = self.find_and_update(filter, update, path).await? else { return Ok(None) };
         let sealed = read_sealed(&found)?;
-        self.sessions.moved(session_id, path.agent_id(), Move { mover: Some(sealed.mover()), ..Move::default() });
+        self.sessions.moved(path.agent_ref(), Move { mover: Some(sealed.mover()), ..Move::default() });
         Ok(Some(sealed))
     }
 
@@ -87,8 +81,8 @@ impl MongoStore {
     }
 
     /// Gives up a claim, so that others need not wait for this mover. If this fails, too, they wait a few seconds.
-    pub(super) async fn release(&self, session_id: &str, path: &AgentPath, claim: Document) {
-        let mut filter = doc! { "_id": session_id };
+    pub(super) async fn release(&self, path: &AgentPath, claim: Document) {
+        let mut filter = doc! { "_id": path.session_id() };
         filter.extend(claim);
         let release = self.update(filter, doc! { "$unset": on(path.field("archive.claimed"), "") });
         release.await.map_err(Failure::into_error).ok();

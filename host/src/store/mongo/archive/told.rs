@@ -33,8 +33,10 @@ impl Told {
 
 impl MongoStore {
     /// What a session's document tells of an agent's archive now.
-    pub(crate) async fn read_archive(&self, session_id: &str, path: &AgentPath) -> Result<Told> {
-        let Some(found) = self.find(session_id, questions::archive(path), Some(primary())).await? else { return Ok(Told::default()) };
+    pub(crate) async fn read_archive(&self, path: &AgentPath) -> Result<Told> {
+        let Some(found) = self.find(path.session_id(), questions::archive(path), Some(primary())).await? else {
+            return Ok(Told::default());
+        };
         Told::of(&found)
     }
 

@@ -2,6 +2,7 @@
 
 use super::finding::{Finding, Mend};
 use crate::error::{Error, Result};
+use crate::store::AgentRef;
 use crate::store::mongo::archive::told::Owner;
 use crate::store::mongo::archive::{Archive, count, number};
 use crate::store::mongo::error::failed;
@@ -120,16 +121,16 @@ impl MongoStore {
         let stored = told.latest.map(|latest| DateTime::from_millis(latest.0));
         if top > told.top || latest > stored {
             let text = named(String::from("the archive has messages with a higher id or a later time than it tells"));
-            let (session_id, agent_id) = (session_id.clone(), agent_id.clone());
-            found(Finding::mendable(text, Mend::Raise { session_id, agent_id, archive, top, latest }));
+            let agent = AgentRef::new(&session_id, &agent_id);
+            found(Finding::mendable(text, Mend::Raise { agent, archive, top, latest }));
         }
         if writes > told.writes {
             let text = named(String::from("its archive has updates that the session's document does not tell of"));
-            let (session_id, agent_id) = (session_id.clone(), agent_id.clone());
-            found(Finding::mendable(text, Mend::Writes { session_id, agent_id, archive, told: told.writes, writes }));
+            let agent = AgentRef::new(&session_id, &agent_id);
+            found(Finding::mendable(text, Mend::Writes { agent, archive, told: told.writes, writes }));
         } else if !told.redo.is_empty() && self.lacks_redo(&session_id, &told).await? {
             let text = named(String::from("a block lacks the last update of one of its messages"));
-            found(Finding::mendable(text, Mend::Redo { session_id, agent_id }));
+            found(Finding::mendable(text, Mend::Redo { agent: AgentRef::new(&session_id, &agent_id) }));
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use super::finding::{Finding, Mend, flag};
 use crate::error::Result;
+use crate::store::AgentRef;
 use crate::store::mongo::archive::{Archive, count, number, position};
 use crate::store::mongo::error::failed;
 use crate::store::mongo::expressions::{array, on, time};
@@ -62,7 +63,7 @@ impl MongoStore {
     ) -> Result<()> {
         let Ok(agent_id) = agent.get_str("id") else { return Err(corrupt("agents")) };
         let named = |text: String| format!("agent {agent_id:?} of session {session_id:?}: {text}");
-        let ids = || (session_id.to_owned(), agent_id.to_owned());
+        let agent_ref = || AgentRef::new(session_id, agent_id);
         if flag(agent, "no_agent")? {
             found(Finding::named(named(String::from("it cannot be read"))));
             return Ok(());
@@ -87,9 +88,8 @@ impl MongoStore {
             found(Finding::named(named(String::from("its messages cannot be read"))));
         }
         if flag(agent, "unsorted")? {
-            let (session_id, agent_id) = ids();
             let text = named(String::from("its messages count as ordered by time, and are not"));
-            found(Finding::mendable(text, Mend::Sort { session_id, agent_id }));
+            found(Finding::mendable(text, Mend::Sort { agent: agent_ref() }));
         }
         let archive = match Archive::of(agent) {
             Ok(archive) => archive,
@@ -106,9 +106,8 @@ impl MongoStore {
         }
         let age = number(agent, "claim_age")?.and_then(|millis| u64::try_from(millis).ok()).map(Duration::from_millis);
         if flag(agent, "moving")? && age.is_none_or(|age| age > MOVER) {
-            let (session_id, agent_id) = ids();
             let text = named(String::from("a move to the archive was not completed"));
-            found(Finding::mendable(text, Mend::FinishMove { session_id, agent_id }));
+            found(Finding::mendable(text, Mend::FinishMove { agent: agent_ref() }));
         }
         Ok(())
     }

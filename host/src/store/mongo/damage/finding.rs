@@ -1,6 +1,7 @@
 //! What is found, and how it can be mended.
 
 use crate::error::Result;
+use crate::store::AgentRef;
 use crate::store::schema::read::member;
 use mongodb::bson::DateTime;
 use mongodb::bson::oid::ObjectId;
@@ -24,15 +25,15 @@ pub(crate) enum Mend {
     /// Removes blocks behind an archive's end that no mover will commit.
     RemoveUncommitted { session_id: String, archive: ObjectId, firsts: Vec<u64> },
     /// Completes a move.
-    FinishMove { session_id: String, agent_id: String },
+    FinishMove { agent: AgentRef },
     /// Raises the number of an archive's updates to what its blocks have.
-    Writes { session_id: String, agent_id: String, archive: ObjectId, told: i64, writes: i64 },
+    Writes { agent: AgentRef, archive: ObjectId, told: i64, writes: i64 },
     /// Brings a block up to date.
-    Redo { session_id: String, agent_id: String },
+    Redo { agent: AgentRef },
     /// Raises the highest id and the newest time of an archive to what its messages have.
-    Raise { session_id: String, agent_id: String, archive: ObjectId, top: i64, latest: Option<DateTime> },
+    Raise { agent: AgentRef, archive: ObjectId, top: i64, latest: Option<DateTime> },
     /// Puts an agent's recent messages into the order of their times.
-    Sort { session_id: String, agent_id: String },
+    Sort { agent: AgentRef },
     /// Puts what is empty in the place of nulls.
     EmptyNulls { session_id: String },
 }

@@ -2,7 +2,6 @@
 
 use super::finding::Mend;
 use crate::error::Result;
-use crate::store::mongo::archive::moving::{Down, Haste};
 use crate::store::mongo::archive::position;
 use crate::store::mongo::archive::told::Owner;
 use crate::store::mongo::error::{Failure, failed};
@@ -30,26 +29,26 @@ impl MongoStore {
                 self.archive.delete_many(filter).await.map_err(failed)?;
                 Ok(true)
             }
-            Mend::FinishMove { session_id, agent_id } => {
-                self.archive_down_to(session_id, agent_id, Down::to(u64::MAX), Haste::Now).await?;
+            Mend::FinishMove { agent } => {
+                self.finish_move(&AgentPath::of(agent)).await?;
                 Ok(true)
             }
-            Mend::Writes { session_id, agent_id, archive, told, writes } => {
-                let path = AgentPath::new(agent_id);
-                let mut filter = doc! { "_id": session_id };
+            Mend::Writes { agent, archive, told, writes } => {
+                let path = AgentPath::of(agent);
+                let mut filter = doc! { "_id": &agent.session };
                 filter.extend(on(path.field("archive.id"), *archive));
                 filter.extend(on(path.field("archive.writes"), *told));
                 // What is pending is older than what the blocks have.
                 let update = doc! { "$set": on(path.field("archive.writes"), *writes), "$unset": on(path.field("archive.redo"), "") };
                 self.update_by_majority(filter, update).await.map_err(Failure::into_error)
             }
-            Mend::Redo { session_id, agent_id } => {
-                self.forget_pending(session_id, &AgentPath::new(agent_id)).await?;
+            Mend::Redo { agent } => {
+                self.forget_pending(&AgentPath::of(agent)).await?;
                 Ok(true)
             }
-            Mend::Raise { session_id, agent_id, archive, top, latest } => {
-                let path = AgentPath::new(agent_id);
-                let mut filter = doc! { "_id": session_id };
+            Mend::Raise { agent, archive, top, latest } => {
+                let path = AgentPath::of(agent);
+                let mut filter = doc! { "_id": &agent.session };
                 filter.extend(on(path.field("archive.id"), *archive));
                 let mut max = on(path.field("archive.top"), *top);
                 if let Some(latest) = latest {
@@ -57,9 +56,9 @@ impl MongoStore {
                 }
                 self.update_by_majority(filter, doc! { "$max": max }).await.map_err(Failure::into_error)
             }
-            Mend::Sort { session_id, agent_id } => {
-                let path = AgentPath::new(agent_id);
-                let mut filter = doc! { "_id": session_id };
+            Mend::Sort { agent } => {
+                let path = AgentPath::of(agent);
+                let mut filter = doc! { "_id": &agent.session };
                 filter.insert("$expr", are_in_order(&path));
                 let sorted = on(path.field("messages"), in_order(path.value("messages"), |all| Bson::from(all)));
                 self.update_by_majority(filter, vec![doc! { "$set": sorted }]).await.map_err(Failure::into_error)

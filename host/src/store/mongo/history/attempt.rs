@@ -50,10 +50,10 @@ pub(super) struct Attempt {
     pub(super) is_primary: bool,
     /// What the document says.
     pub(super) found: RawDocumentBuf,
-    /// Whether that is a message with the wanted id.
+    /// Whether the document has the wanted message.
     pub(super) has_message: bool,
     pub(super) blocks: InBlocks,
-    /// What became of the reading of blocks; none if there was none.
+    /// What became of the reading of blocks; none if no block was read.
     pub(super) outcome: Option<Outcome>,
 }
 
