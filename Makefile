@@ -14,12 +14,12 @@ help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 24
 
 demo: check-tools ## Run the complete usage example on a store of its own in a file, and print the stored document
-	@echo "== building (10 to 20 minutes the first time)"
-	@$(CARGO) build --locked --workspace --bins --examples
+	@echo "== building what the demo needs (some minutes the first time)"
+	@$(CARGO) build --locked --package session-repository --no-default-features --features embedded --example demo
 	@env -u DEMO_STORE $(built)/debug/examples/demo
 
 demo-mongo: check-tools check-mongo ## The same on a real MongoDB
-	@echo "== building (10 to 20 minutes the first time)"
+	@echo "== building (10 minutes and more the first time)"
 	@$(CARGO) build --locked --workspace --bins --examples
 	@$(built)/debug/with-mongod sh -c 'DEMO_STORE=$$MONGODB_URI $(built)/debug/examples/demo'
 

@@ -200,7 +200,7 @@ async fn seed(
     for name in &ours.names {
         let at = Timestamp(now());
         let (session_id, session_type) = (name.clone(), String::from("default"));
-        store.insert_session(Session { session_id, session_type, created_at: at, updated_at: at, revision: 0 }).await?;
+        store.insert_session(Session::new(session_id, session_type, at)).await?;
         let agent = Agent { agent_id: String::from("a"), data: Json::from("{}"), created_at: at, updated_at: at };
         store.insert_agent(name, agent, Write::at(at)).await?;
         let new = NewMessages { bodies: vec![body.clone(); line.messages], key: None };
@@ -222,7 +222,7 @@ async fn large_append(client: &Client, database: &str, store: &MongoStore, round
         let insert = begun.elapsed();
         let (name, at) = (format!("large-{round}"), Timestamp(now()));
         let session_type = String::from("default");
-        store.insert_session(Session { session_id: name.clone(), session_type, created_at: at, updated_at: at, revision: 0 }).await?;
+        store.insert_session(Session::new(name.clone(), session_type, at)).await?;
         let agent = Agent { agent_id: String::from("a"), data: Json::from("{}"), created_at: at, updated_at: at };
         store.insert_agent(&name, agent, Write::at(at)).await?;
         let new = NewMessages { bodies: vec![body.clone(); 1000], key: None };

@@ -22,7 +22,7 @@ use mongodb::bson::{RawDocumentBuf, doc};
 use mongodb::options::ClientOptions;
 use mongodb::{Client, Collection};
 use report::{Report, Table, Target};
-use session_repository::{EmbeddedStore, Error, MongoStore, Repository, StoreOptions};
+use session_repository::{EmbeddedStore, Error, MongoOptions, MongoStore, Repository, StoreOptions};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -169,7 +169,7 @@ async fn mongo(settings: &Settings, uri: &str, report: &mut Report) -> anyhow::R
     report.mongod = build.get_str("version").ok().map(str::to_owned);
     let database = format!("bench-{}", std::process::id());
 
-    let default = StoreOptions::default().archive_after.context("the default is to archive")?;
+    let default = StoreOptions::default().mongo.archive_after.context("the default is to archive")?;
     let full = i64::try_from(default / IN_ARRAY)?;
     // It grows while it is measured, so it begins a little below.
     let full = full - full / 32;
@@ -196,7 +196,7 @@ async fn mongo(settings: &Settings, uri: &str, report: &mut Report) -> anyhow::R
         let options = StoreOptions {
             database: Some(database.clone()),
             collection: COLLECTION.to_owned(),
-            archive_after: table.archive_after,
+            mongo: MongoOptions::default().archive_after(table.archive_after),
             ..StoreOptions::default()
         };
         let documents = client.database(&database).collection(COLLECTION);

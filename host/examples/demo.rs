@@ -3,7 +3,9 @@
 //! `make demo` and `make demo-mongo` run it; by hand: `DEMO_STORE=mongodb://localhost:27017 cargo run --example demo`
 
 use anyhow::Context;
+#[cfg(feature = "mongodb")]
 use mongodb::Client;
+#[cfg(feature = "mongodb")]
 use mongodb::bson::{Document, doc};
 use serde_json::json;
 use session_repository::{AnyStore, Dumped, Repository, StoreOptions, StoreUrl};
@@ -22,6 +24,7 @@ async fn main() -> anyhow::Result<()> {
         ..StoreOptions::default()
     };
     match &url {
+        #[cfg(feature = "mongodb")]
         StoreUrl::Mongo(uri) => forget_last_time(uri, &url.database(&options), &options.collection).await?,
         _ => std::fs::create_dir(&folder)?,
     }
@@ -87,6 +90,7 @@ async fn dump(store: &AnyStore) -> anyhow::Result<()> {
 }
 
 /// A demo can be run again: its own session, in its own database, goes first.
+#[cfg(feature = "mongodb")]
 async fn forget_last_time(uri: &str, database: &str, collection: &str) -> anyhow::Result<()> {
     let client = Client::with_uri_str(uri).await?;
     let documents = client.database(database).collection::<Document>(collection);

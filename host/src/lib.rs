@@ -30,6 +30,8 @@ pub use limits::Limits;
 #[cfg(feature = "embedded")]
 /// What [`EmbeddedStore::on_backend`] stands on: a store's bytes, wherever they are.
 pub use redb::StorageBackend;
+#[cfg(feature = "mongodb")]
+pub use store::MongoOptions;
 #[cfg(any(feature = "embedded", feature = "mongodb"))]
 pub use store::any::{AnyStore, StoreUrl};
 #[cfg(feature = "embedded")]

@@ -18,6 +18,8 @@ pub(crate) mod schema;
 pub(crate) mod transfer;
 pub(crate) mod weigh;
 
+#[cfg(feature = "mongodb")]
+pub use options::MongoOptions;
 pub use options::StoreOptions;
 pub use overdue::Overdue;
 

@@ -91,6 +91,7 @@ impl fmt::Display for Timestamp {
 
 /// A session without its agents, metadata and feedback.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Session {
     /// Its id.
     pub session_id: String,
@@ -102,6 +103,13 @@ pub struct Session {
     pub updated_at: Timestamp,
     /// How often it has been written to. Programs that write past this crate do not advance it.
     pub revision: u64,
+}
+
+impl Session {
+    /// A session that nobody has written to since it was created.
+    pub fn new(session_id: impl Into<String>, session_type: impl Into<String>, created_at: Timestamp) -> Self {
+        Self { session_id: session_id.into(), session_type: session_type.into(), created_at, updated_at: created_at, revision: 0 }
+    }
 }
 
 /// An agent without its messages.

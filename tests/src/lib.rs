@@ -7,7 +7,7 @@ pub use mongod::Mongod;
 use anyhow::Context;
 use mongodb::bson::{Document, doc};
 use mongodb::{Client, Collection};
-use session_repository::{MongoStore, Repository, StoreOptions};
+use session_repository::{MongoOptions, MongoStore, Repository, StoreOptions};
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -82,7 +82,7 @@ impl Database {
     ///
     /// Fails if the server or the component does.
     pub async fn archiving_repository(&self, archive_after: u64) -> anyhow::Result<Repository> {
-        let options = StoreOptions { archive_after: Some(archive_after), ..self.options() };
+        let options = StoreOptions { mongo: MongoOptions::default().archive_after(Some(archive_after)), ..self.options() };
         let store = MongoStore::connect(&mongodb_uri()?, options).await?;
         Ok(Repository::builder(store).build()?)
     }

@@ -35,8 +35,7 @@ const OLD: [&str; 5] = ["old message. ", "old agent. ", "old metadata. ", "old u
 async fn store_and_redact(store: &dyn Store) -> anyhow::Result<()> {
     let now = Timestamp(1);
     let (a, write, replace) = (AgentRef::new("s", "a"), Write::at(now), Write::at(Timestamp(9)));
-    let session =
-        Session { session_id: String::from("s"), session_type: String::from("chat"), created_at: now, updated_at: now, revision: 0 };
+    let session = Session::new(String::from("s"), String::from("chat"), now);
     store.insert_session(session).await?;
     store.insert_agent("s", Agent { agent_id: String::from("a"), data: body(OLD[1]), created_at: now, updated_at: now }, write).await?;
     for id in 0..40 {

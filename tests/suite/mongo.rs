@@ -3,7 +3,7 @@
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::options::ClientOptions;
 use mongodb::{Client, IndexModel};
-use session_repository::{Error, MongoStore, Repository, Store, StoreOptions};
+use session_repository::{Error, MongoOptions, MongoStore, Repository, Store, StoreOptions};
 use session_repository_tests::{Database, Mongod, mongodb_uri};
 use std::collections::BTreeSet;
 use std::net::TcpListener;
@@ -193,7 +193,9 @@ async fn bad_connection_strings_and_options_are_refused_without_credentials() ->
 #[tokio::test]
 async fn a_session_that_would_outgrow_a_document_is_too_large_and_stays_usable() -> anyhow::Result<()> {
     let database = Database::fresh().await?;
-    let store = MongoStore::connect(&mongodb_uri()?, StoreOptions { archive_after: None, ..database.options() }).await?;
+    let store =
+        MongoStore::connect(&mongodb_uri()?, StoreOptions { mongo: MongoOptions::default().archive_after(None), ..database.options() })
+            .await?;
     let repo = Repository::builder(store).build()?;
     repo.sessions().create("s", None).await?;
     repo.agents().create("s", "a", "{}").await?;

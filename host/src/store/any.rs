@@ -30,6 +30,7 @@ use std::sync::Arc;
 /// assert!("http://localhost".parse::<StoreUrl>().is_err());
 /// ```
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum StoreUrl {
     /// A MongoDB connection string.
     #[cfg(feature = "mongodb")]
@@ -134,6 +135,7 @@ impl fmt::Debug for StoreUrl {
 
 /// One of the stores of this crate.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum AnyStore {
     /// In MongoDB.
     #[cfg(feature = "mongodb")]

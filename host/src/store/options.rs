@@ -13,17 +13,50 @@ pub struct StoreOptions {
     /// Metadata fields to index, by the same paths as in a metadata update. No call searches by them yet, so only MongoDB, which others
     /// query as well, has such indexes. Default: none.
     pub metadata_fields: Vec<String>,
-    /// In MongoDB: how much of an agent's messages, in bytes, stays in the session's document before the oldest move to the archive;
-    /// 1 KiB to 8 MiB, or never if none. Other stores need no archive. Default: 1 MiB.
+    /// What concerns MongoDB alone.
+    #[cfg(feature = "mongodb")]
+    pub mongo: MongoOptions,
+}
+
+/// Options that only sessions in MongoDB have.
+#[cfg(feature = "mongodb")]
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MongoOptions {
+    /// How much of an agent's messages, in bytes, stays in the session's document before the oldest move to the archive; 1 KiB to 8 MiB, or
+    /// never if none. Default: 1 MiB.
     pub archive_after: Option<u64>,
 }
 
+#[cfg(feature = "mongodb")]
+impl MongoOptions {
+    /// The same options with another [`archive_after`](Self::archive_after).
+    #[must_use]
+    pub fn archive_after(self, archive_after: Option<u64>) -> Self {
+        Self { archive_after, ..self }
+    }
+}
+
+#[cfg(feature = "mongodb")]
+impl Default for MongoOptions {
+    fn default() -> Self {
+        Self { archive_after: Some(1024 * 1024) }
+    }
+}
+
 /// The bounds of `archive_after`, in bytes.
+#[cfg(feature = "mongodb")]
 const ARCHIVE_AFTER: std::ops::RangeInclusive<u64> = 1024..=8 * 1024 * 1024;
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { database: None, collection: String::from("collection_name"), metadata_fields: Vec::new(), archive_after: Some(1024 * 1024) }
+        Self {
+            database: None,
+            collection: String::from("collection_name"),
+            metadata_fields: Vec::new(),
+            #[cfg(feature = "mongodb")]
+            mongo: MongoOptions::default(),
+        }
     }
 }
 
@@ -31,6 +64,15 @@ impl StoreOptions {
     /// The database that is named, or the one that the reference defaults to.
     pub(crate) fn database(&self) -> &str {
         self.database.as_deref().unwrap_or("database_name")
+    }
+
+    /// How much longer the name of the longest collection is.
+    fn beside(&self) -> usize {
+        #[cfg(feature = "mongodb")]
+        if self.mongo.archive_after.is_none() {
+            return 0;
+        }
+        ".archive".len()
     }
 
     /// Checks what MongoDB would refuse later, or take for something else.
@@ -47,14 +89,14 @@ impl StoreOptions {
         }
         let collection = &self.collection;
         let odd_dots = collection.starts_with('.') || collection.ends_with('.') || collection.contains("..");
-        let beside = if self.archive_after.is_some() { ".archive".len() } else { 0 };
-        let namespace = database.len() + 1 + collection.len() + beside;
+        let namespace = database.len() + 1 + collection.len() + self.beside();
         if collection.is_empty() || collection.contains(['$', '\0']) || collection.starts_with("system.") || odd_dots || namespace > 255 {
             return invalid(
                 "collection: must be a name without $ and NUL, not of the system, of at most 255 bytes with the database and `.archive`",
             );
         }
-        if self.archive_after.is_some_and(|bytes| !ARCHIVE_AFTER.contains(&bytes)) {
+        #[cfg(feature = "mongodb")]
+        if self.mongo.archive_after.is_some_and(|bytes| !ARCHIVE_AFTER.contains(&bytes)) {
             return invalid("archive after: must be 1KiB to 8MiB, or never");
         }
         for field in &self.metadata_fields {

@@ -38,7 +38,7 @@ async fn main() -> anyhow::Result<()> {
     let too_large = arguments.next().context("no size")?.parse()?;
     let store = EmbeddedStore::open(file, StoreOptions::default()).await?;
     let now = Timestamp(0);
-    let session = Session { session_id: String::from("t"), session_type: String::new(), created_at: now, updated_at: now, revision: 0 };
+    let session = Session::new(String::from("t"), String::new(), now);
     store.insert_session(session).await?;
     let agent = Agent { agent_id: String::from("a"), data: "{}".into(), created_at: now, updated_at: now };
     let (t, write) = (AgentRef::new("t", "a"), Write::at(now));

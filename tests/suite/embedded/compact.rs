@@ -15,7 +15,7 @@ const COMPACTIONS: usize = 30;
 async fn with_agents(file: &Path) -> Result<()> {
     let (store, now) = (open(file).await?, Timestamp(0));
     let (session_id, session_type) = (String::from("s"), String::from("default"));
-    store.insert_session(Session { session_id, session_type, created_at: now, updated_at: now, revision: 0 }).await?;
+    store.insert_session(Session::new(session_id, session_type, now)).await?;
     for agent_id in ["0", "1"] {
         let agent = Agent { agent_id: agent_id.to_owned(), data: "{}".into(), created_at: now, updated_at: now };
         store.insert_agent("s", agent, Write::at(now)).await?;
@@ -101,7 +101,7 @@ async fn progress_goes_up_to_the_end() -> anyhow::Result<()> {
     let (store, now) = (open(&file).await?, Timestamp(0));
     for session_id in 0..100 {
         let (session_id, session_type) = (session_id.to_string(), String::from("default"));
-        store.insert_session(Session { session_id, session_type, created_at: now, updated_at: now, revision: 0 }).await?;
+        store.insert_session(Session::new(session_id, session_type, now)).await?;
     }
     store.close().await;
     let (sender, told) = std::sync::mpsc::channel();

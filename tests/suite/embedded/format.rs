@@ -14,7 +14,7 @@ async fn store_file(folder: &TempDir) -> anyhow::Result<Vec<u8>> {
     let file = folder.path().join("template");
     let store = open(&file).await?;
     let (now, session_id, session_type) = (Timestamp(0), String::from("s"), String::from("default"));
-    store.insert_session(Session { session_id, session_type, created_at: now, updated_at: now, revision: 0 }).await?;
+    store.insert_session(Session::new(session_id, session_type, now)).await?;
     store.close().await;
     let bytes = std::fs::read(&file)?;
     std::fs::remove_file(file)?;

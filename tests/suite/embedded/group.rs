@@ -76,7 +76,7 @@ async fn store(disk: &Gated) -> Result<EmbeddedStore> {
     let now = Timestamp(0);
     for session in 0..WRITERS {
         let (session_id, session_type) = (session.to_string(), String::from("default"));
-        store.insert_session(Session { session_id, session_type, created_at: now, updated_at: now, revision: 0 }).await?;
+        store.insert_session(Session::new(session_id, session_type, now)).await?;
         let agent = Agent { agent_id: String::from("a"), data: "{}".into(), created_at: now, updated_at: now };
         store.insert_agent(&session.to_string(), agent, Write::at(now)).await?;
     }

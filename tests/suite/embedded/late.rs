@@ -18,7 +18,7 @@ async fn open(disk: &Disk) -> session_repository::Result<EmbeddedStore> {
 async fn with_agent(disk: &Disk) -> anyhow::Result<EmbeddedStore> {
     let (store, now) = (open(disk).await?, Timestamp(0));
     let (session_id, session_type) = (String::from("s"), String::from("default"));
-    store.insert_session(Session { session_id, session_type, created_at: now, updated_at: now, revision: 0 }).await?;
+    store.insert_session(Session::new(session_id, session_type, now)).await?;
     let agent = Agent { agent_id: String::from("a"), data: "{}".into(), created_at: now, updated_at: now };
     store.insert_agent("s", agent, Write::at(now)).await?;
     Ok(store)

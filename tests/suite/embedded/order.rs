@@ -31,7 +31,7 @@ fn appends() -> impl Strategy<Value = Vec<Append>> {
 
 async fn with_agent(store: &EmbeddedStore) -> anyhow::Result<()> {
     let (now, session_id, session_type) = (Timestamp(0), String::from("s"), String::from("default"));
-    store.insert_session(Session { session_id, session_type, created_at: now, updated_at: now, revision: 0 }).await?;
+    store.insert_session(Session::new(session_id, session_type, now)).await?;
     let agent = Agent { agent_id: String::from("a"), data: "{}".into(), created_at: now, updated_at: now };
     Ok(store.insert_agent("s", agent, Write::at(now)).await?)
 }

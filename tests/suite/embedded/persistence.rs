@@ -9,7 +9,7 @@ use std::path::Path;
 
 fn session(session_id: &str, session_type: &str, time: i64) -> Session {
     let (session_id, session_type) = (session_id.to_owned(), session_type.to_owned());
-    Session { session_id, session_type, created_at: Timestamp(time), updated_at: Timestamp(time), revision: 0 }
+    Session::new(session_id, session_type, Timestamp(time))
 }
 
 fn agent(agent_id: &str, data: &str, time: i64) -> Agent {
@@ -50,7 +50,8 @@ fn value(json: &Json) -> anyhow::Result<Value> {
 }
 
 async fn check(store: &EmbeddedStore) -> anyhow::Result<()> {
-    let stored = Session { updated_at: Timestamp(20), revision: 11, ..session("s", "chat", 10) };
+    let mut stored = session("s", "chat", 10);
+    (stored.updated_at, stored.revision) = (Timestamp(20), 11);
     assert_eq!(store.find_session("s").await?, Some(stored));
     assert_eq!(store.agent_ids("s").await?, Some(vec!["b".to_owned(), "a".to_owned()]));
     let found = store.find_agent(&b()).await?.map(|agent| (agent.data, agent.created_at, agent.updated_at));

@@ -16,7 +16,7 @@ async fn open_read_only(path: impl AsRef<Path>) -> Result<EmbeddedStore> {
 
 fn session() -> Session {
     let (session_id, session_type) = (String::from("s"), String::from("default"));
-    Session { session_id, session_type, created_at: Timestamp(1), updated_at: Timestamp(1), revision: 0 }
+    Session::new(session_id, session_type, Timestamp(1))
 }
 
 fn agent() -> Agent {

@@ -23,7 +23,7 @@ async fn damaged() -> anyhow::Result<(Disk, String)> {
     let now = Timestamp(0);
     for session in ["s", "t"] {
         let (session_id, session_type) = (String::from(session), String::from("default"));
-        store.insert_session(Session { session_id, session_type, created_at: now, updated_at: now, revision: 0 }).await?;
+        store.insert_session(Session::new(session_id, session_type, now)).await?;
         let agent = Agent { agent_id: String::from("a"), data: "{}".into(), created_at: now, updated_at: now };
         store.insert_agent(session, agent, Write::at(now)).await?;
         for id in 10..20 {

@@ -141,7 +141,7 @@ impl Op {
         match self.clone() {
             Self::CreateSession => {
                 let (session_id, session_type) = (session_id.to_owned(), String::from("default"));
-                store.insert_session(Session { session_id, session_type, created_at: now, updated_at: now, revision: 0 }).await
+                store.insert_session(Session::new(session_id, session_type, now)).await
             }
             Self::CreateAgent { agent_id, data } => {
                 store.insert_agent(session_id, Agent { agent_id, data: data.into(), created_at: now, updated_at: now }, write).await

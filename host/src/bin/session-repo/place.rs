@@ -6,7 +6,7 @@ use crate::terminal::tell;
 use anyhow::Context;
 use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
 use indicatif::ProgressBar;
-use session_repository::{AnyStore, Compacted, Limits, Report, Repository, StoreOptions, StoreUrl};
+use session_repository::{AnyStore, Compacted, Limits, MongoOptions, Report, Repository, StoreOptions, StoreUrl};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
@@ -36,7 +36,7 @@ impl Place {
     /// The place that the arguments name, or the default one.
     pub(crate) fn of(arguments: StoreArgs) -> session_repository::Result<Self> {
         let StoreArgs { store, database, collection, metadata_fields, archive_after, for_writing } = arguments;
-        let options = StoreOptions { database, collection, metadata_fields, archive_after: archive_after.0 };
+        let options = StoreOptions { database, collection, metadata_fields, mongo: MongoOptions::default().archive_after(archive_after.0) };
         options.check()?;
         let is_default = store.is_none();
         let url = match store {
@@ -157,6 +157,7 @@ impl Place {
             StoreUrl::Mongo(_) => String::from("MongoDB"),
             StoreUrl::File(path) => format!("file:{}", path.display()),
             StoreUrl::Memory => String::from("memory:"),
+            other => format!("{other:?}"),
         }
     }
 

@@ -34,6 +34,7 @@ impl Subject {
             Entity::Session => session,
             Entity::Agent => format!("{} of {session}", agent()),
             Entity::Message => format!("message {} of {} of {session}", self.message_id.unwrap_or_default(), agent()),
+            other => format!("{other} of {session}"),
         }
     }
 

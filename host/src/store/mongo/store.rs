@@ -19,7 +19,7 @@ use tokio::sync::OnceCell;
 /// majority unless the connection string says otherwise. Needs MongoDB 6.0 or newer.
 ///
 /// One session is one document, exactly as the reference has it, until the messages of an agent outgrow
-/// [`StoreOptions::archive_after`]. Then the oldest ones move, in blocks, to documents of a second collection, `<collection>.archive`, and
+/// [`MongoOptions::archive_after`](crate::MongoOptions::archive_after). Then the oldest ones move, in blocks, to documents of a second collection, `<collection>.archive`, and
 /// no call tells the difference; programs that read the documents themselves see the recent messages. Without an archive, and for what else
 /// is in a session, the document's limit of 16 MiB holds: a write that would exceed it is refused as `too-large`, and all else goes on.
 #[derive(Clone)]
@@ -66,7 +66,7 @@ impl MongoStore {
         Self {
             collection,
             archive,
-            archive_after: options.archive_after,
+            archive_after: options.mongo.archive_after,
             archive_index: Arc::default(),
             majority,
             memory: Arc::default(),

@@ -44,7 +44,7 @@ impl MongoStore {
     }
 
     /// Moves the oldest messages of each agent of a session to the archive now, until those in the document have at most
-    /// [`archive_after`](crate::StoreOptions::archive_after) bytes. Tells how many moved; none if there is no such session.
+    /// [`archive_after`](crate::MongoOptions::archive_after) bytes. Tells how many moved; none if there is no such session.
     ///
     /// # Errors
     ///
