@@ -94,6 +94,17 @@ fn meddle(database: Vec<u8>, change: impl FnOnce(&redb::WriteTransaction) -> any
     Ok(disk.cached())
 }
 
+/// Gives the row of the session `bare` a version.
+fn set_version(database: Vec<u8>, version: u8) -> anyhow::Result<Vec<u8>> {
+    meddle(database, |transaction| {
+        let mut sessions = transaction.open_table(SESSIONS)?;
+        let mut row = sessions.get((0, "bare"))?.context("no session")?.value().to_vec();
+        row[VERSION] = version;
+        sessions.insert((0, "bare"), row.as_slice())?;
+        Ok(())
+    })
+}
+
 #[tokio::test]
 async fn a_file_of_format_2_is_read_as_it_is() -> anyhow::Result<()> {
     let (folder, bytes) = (tempfile::tempdir()?, old_file()?);
@@ -125,11 +136,14 @@ async fn a_file_of_format_2_is_brought_to_the_new_format_once() -> anyhow::Resul
         store.close().await;
         let mut after = std::fs::read(&file)?;
         assert!(after.starts_with(b"session-repository store\nformat 3\n"));
-        assert_eq!(versions(after.split_off(HEADER))?, [1]);
-        let store = open(&file).await?;
+        let after = after.split_off(HEADER);
+        assert_eq!(versions(after.clone())?, [1]);
+        // Rows are not looked at again when it is opened next.
+        let disk = Disk::of(set_version(after, 0)?);
+        let store = EmbeddedStore::on_backend(disk.clone(), StoreOptions::default()).await?;
         check(&store).await?;
         store.close().await;
-        assert!(std::fs::read(&file)?.split_off(HEADER) == after, "the second opening has changed something");
+        assert_eq!(versions(disk.cached())?, [0, 1]);
         let report = AnyStore::inspect(&StoreUrl::File(file.clone()), StoreOptions::default()).await?;
         assert!(report.server.starts_with("a file of format 3,"), "{}", report.server);
     }
@@ -246,13 +260,7 @@ async fn a_database_of_a_newer_format_is_refused() -> anyhow::Result<()> {
 async fn a_row_of_a_newer_version_is_refused_and_others_are_read() -> anyhow::Result<()> {
     let disk = Disk::of(old_database()?);
     EmbeddedStore::on_backend(disk.clone(), StoreOptions::default()).await?.close().await;
-    let newer = meddle(disk.cached(), |transaction| {
-        let mut sessions = transaction.open_table(SESSIONS)?;
-        let mut row = sessions.get((0, "bare"))?.context("no session")?.value().to_vec();
-        row[VERSION] = 2;
-        sessions.insert((0, "bare"), row.as_slice())?;
-        Ok(())
-    })?;
+    let newer = set_version(disk.cached(), 2)?;
     let store = EmbeddedStore::on_backend(Disk::of(newer), StoreOptions::default()).await?;
     let refused = store.find_session("bare").await;
     assert!(matches!(&refused, Err(Error::Corrupt(why)) if why.contains("newer version")), "{refused:?}");
