@@ -1,7 +1,7 @@
 //! Expressions that queries and updates share. All data stands in `$literal`, so that no text is taken for an expression.
 
 use crate::store::AgentRef;
-use crate::store::schema::json::integer;
+use crate::store::schema::tree::integer;
 use mongodb::bson::{Bson, DateTime, Document, doc};
 
 /// An agent, and the names of its fields below the session document.

@@ -1,7 +1,8 @@
 //! Update pipelines of agents and messages. All data stands in `$literal`, so that no text is taken for an expression.
 
 use super::expressions::{AgentPath, are_in_order, array, first_message, highest_id, in_order, newest, time};
-use crate::store::schema::json::{date, integer};
+use crate::store::schema::json::date;
+use crate::store::schema::tree::integer;
 use crate::store::{AppendKey, REMEMBERED_APPENDS};
 use crate::types::Timestamp;
 use mongodb::bson::{Bson, Document, doc};

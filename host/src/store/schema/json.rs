@@ -1,7 +1,5 @@
 //! Between JSON text and BSON, by the rules of `json` in `wit/types.wit`.
 
-#[cfg(feature = "mongodb")]
-pub(crate) use super::tree::integer;
 use super::tree::{Form, Value};
 use crate::error::{Error, Result};
 use crate::types::{Json, Timestamp};
