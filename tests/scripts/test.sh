@@ -20,7 +20,7 @@ $cargo clippy --locked --package session-repository-component --lib --profile co
 
 for stores in embedded mongodb ""; do
     step "lints, with ${stores:-no} store alone"
-    $cargo clippy --locked --package session-repository --lib --no-default-features --features "$stores" -- --deny warnings
+    $cargo clippy --locked --package session-repository --all-targets --no-default-features --features "$stores" -- --deny warnings
 done
 
 step "documentation"
@@ -36,15 +36,29 @@ else
     SESSION_REPOSITORY_COMPONENT=$fresh $cargo test --locked --package session-repository-tests
 fi
 
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
 step "the commands of the README that build: make demo"
-make demo
+make demo 2>&1 | tee "$work/log"
+if grep Compiling "$work/log" | grep --invert-match --quiet --fixed-strings "($PWD/"; then
+    echo "a dependency was built again, with other features: tests/same-features/Cargo.toml says what to do" >&2
+    exit 1
+fi
 step "the commands of the README that build: make demo-mongo"
 make demo-mongo
+
+step "the package, as others get it"
+$cargo package --locked --package session-repository --allow-dirty --no-verify --target-dir "$work"
+tar --extract --gzip --directory "$work" --file "$work"/package/session-repository-*.crate
+# With the profile of the workspace, so that no dependency is built again for it.
+sed -n '/^\[profile\.dev/,/^$/p' Cargo.toml >"$work/profile.toml"
+$cargo check --locked --manifest-path "$work"/session-repository-*/Cargo.toml --config "$work/profile.toml" \
+    --target-dir "${CARGO_TARGET_DIR:-$PWD/target}"
+
 # Without optimisation, which is what takes minutes; what is installed is the same.
 step "the commands of the README that build: cargo install --path host --locked"
-installed=$(mktemp -d)
-trap 'rm -rf "$installed"' EXIT
-$cargo install --path host --locked --debug --root "$installed" --target-dir "${CARGO_TARGET_DIR:-$PWD/target}"
-"$installed/bin/session-repo" --version
+$cargo install --path host --locked --debug --root "$work/installed" --target-dir "${CARGO_TARGET_DIR:-$PWD/target}"
+"$work/installed/bin/session-repo" --version
 
 step "all passed"
