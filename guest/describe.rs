@@ -76,7 +76,7 @@ fn chapter(interface: &str, wit: &str) -> String {
             Some(("interface", _)) => text.push_str(&docs),
             Some(("record" | "variant" | "enum" | "type", name)) => text.push_str(&format!("\n## {interface}.{name}\n\n{docs}")),
             _ if item.ends_with(": async func") || item.ends_with(": func") => {
-                let name = item.split(':').next().unwrap_or_default();
+                let name = item.split(':').next().unwrap_or_default().trim_start_matches('%');
                 text.push_str(&format!("\n## {interface}.{name}\n\n{docs}"));
             }
             // Fields and cases.

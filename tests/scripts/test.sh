@@ -23,6 +23,9 @@ for stores in embedded mongodb ""; do
     $cargo clippy --locked --package session-repository --all-targets --no-default-features --features "$stores" -- --deny warnings
 done
 
+step "other platforms"
+tests/scripts/platforms.sh
+
 step "documentation"
 RUSTDOCFLAGS="--deny warnings" $cargo doc --locked --workspace --no-deps --lib
 

@@ -1,9 +1,12 @@
 //! What one command has compiled is there for the next one, and does no harm where it is not.
 
 use crate::run::{Desk, Ran, finish};
+use anyhow::Context;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
 /// The folder of compiled code in a cache folder.
 fn compiled(cache: &Path) -> PathBuf {
@@ -95,5 +98,41 @@ async fn no_cache_folder_does_no_harm() -> anyhow::Result<()> {
     let mut homeless = desk.command(&desk.file_site("sessions.store"), &["session", "read", "s"]).await?;
     let ran = finish(homeless.env_remove("HOME").env_remove("XDG_CACHE_HOME").env_remove("XDG_DATA_HOME"), None).await?;
     assert!(ran.ok()?.contains("session_id: s"), "{ran:?}");
+    Ok(())
+}
+
+/// The size of all files of a folder.
+fn size(folder: &Path) -> anyhow::Result<u64> {
+    // Some are removed meanwhile.
+    Ok(files(folder)?.iter().filter_map(|file| fs::metadata(file).ok()).map(|file| file.len()).sum())
+}
+
+#[tokio::test]
+async fn the_cache_folder_does_not_grow_without_bound() -> anyhow::Result<()> {
+    const MIB: u64 = 1 << 20;
+    let desk = Desk::new()?;
+    let cache = desk.path("cache");
+    let of_others = compiled(&cache).join("modules/wasmtime-1.2.3");
+    fs::create_dir_all(&of_others)?;
+    fs::set_permissions(compiled(&cache), fs::Permissions::from_mode(0o700))?;
+    for number in 0..64 {
+        let file = of_others.join(format!("{number:043}"));
+        fs::File::create(&file)?.set_len(5 * MIB)?;
+    }
+    let mut command = desk.command(&desk.file_site("sessions.store"), &["exec"]).await?;
+    let mut exec = command.env("XDG_CACHE_HOME", &cache).stdin(Stdio::piped()).spawn()?;
+    let (mut stdin, stdout) = (exec.stdin.take().context("no stdin")?, exec.stdout.take().context("no stdout")?);
+    let mut answers = BufReader::new(stdout).lines();
+    // It is cleaned behind the calls.
+    let mut calls = 0;
+    while size(&compiled(&cache))? > 32 * MIB {
+        anyhow::ensure!(calls < 20_000, "still {} bytes", size(&compiled(&cache))?);
+        calls += 1;
+        stdin.write_all(b"{\"id\":1,\"call\":\"sessions.read\",\"args\":{\"session_id\":\"s\"}}\n").await?;
+        answers.next_line().await?.context("no answer")?;
+    }
+    drop(stdin);
+    assert!(exec.wait().await?.success());
+    assert_eq!(code(&cache)?.len(), 1);
     Ok(())
 }
