@@ -47,7 +47,8 @@ fn measure(folder: &Path) -> anyhow::Result<()> {
             other.push(run(&mut sqlite())?);
         }
     }
-    let names = ["session read, compiled by an earlier command", "session read, without a cache", "sqlite3 FILE 'select 1'"];
+    let names =
+        ["session read, compiled by an earlier command", "session read, without a cache", "sqlite3 FILE 'create table …; select 1'"];
     println!("from start to end, ms: median, lower and upper quartile of {ROUNDS} runs in turns");
     for (name, times) in names.into_iter().zip(&mut rows) {
         times.sort();

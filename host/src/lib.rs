@@ -9,10 +9,15 @@
 //! whichever a [`StoreUrl`] names. What the calls promise is written in the WIT package in `wit/`. How it works inside, and how it is run, is
 //! in the [`guide`].
 //!
-//! Features: `embedded` and `mongodb` are the two stores, `cli` is the program `session-repo`, which has both. All are on by default. An
+//! Features: `embedded` and `mongodb` are the two stores, `cache` keeps the compiled component for the next process, `cli` is the program
+//! `session-repo`, which has all three. All are on by default; `README.md` has a table of these and others. An
 //! embedder switches the default features off and names the stores that it uses; one that brings a store of its own needs none.
 
 #![forbid(unsafe_code)]
+
+#[cfg(all(doctest, feature = "embedded"))]
+#[doc = include_str!("../README.md")]
+mod readme {}
 
 mod api;
 mod component;
@@ -30,8 +35,6 @@ pub use limits::Limits;
 #[cfg(feature = "embedded")]
 /// What [`EmbeddedStore::on_backend`] stands on: a store's bytes, wherever they are.
 pub use redb::StorageBackend;
-#[cfg(feature = "mongodb")]
-pub use store::MongoOptions;
 #[cfg(any(feature = "embedded", feature = "mongodb"))]
 pub use store::any::{AnyStore, StoreUrl};
 #[cfg(feature = "embedded")]
@@ -45,7 +48,7 @@ pub use store::read_only::ReadOnly;
 pub use store::report::{Index, Landmark, Report};
 #[cfg(any(feature = "embedded", feature = "mongodb"))]
 pub use store::transfer::{Dumped, Imported};
-pub use store::{AgentRef, AppendKey, Appended, NewMessages, Overdue, Page, Replacement, Store, StoreOptions, Write};
+pub use store::{AgentRef, AppendKey, Appended, MongoOptions, NewMessages, Overdue, Page, Replacement, Store, StoreOptions, Write};
 pub use types::{Agent, Feedback, Json, Message, Session, Timestamp};
 
 /// The built component's bytes, for those who run it in an engine of their own.

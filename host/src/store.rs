@@ -18,9 +18,7 @@ pub(crate) mod schema;
 pub(crate) mod transfer;
 pub(crate) mod weigh;
 
-#[cfg(feature = "mongodb")]
-pub use options::MongoOptions;
-pub use options::StoreOptions;
+pub use options::{MongoOptions, StoreOptions};
 pub use overdue::Overdue;
 
 use crate::error::{Error, Result};
@@ -48,7 +46,7 @@ impl AgentRef {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Write {
-    /// When it happens. A record that the write brings has the same time.
+    /// When it happens. A record that the write brings gets this time, whatever times it has.
     pub at: Timestamp,
     /// The revision that the session must be at; any, if none.
     pub expected: Option<u64>,

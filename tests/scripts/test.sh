@@ -32,6 +32,11 @@ RUSTDOCFLAGS="--deny warnings" $cargo doc --locked --workspace --no-deps --lib
 step "tests, with the committed component"
 $cargo test --locked --workspace
 
+for stores in embedded mongodb; do
+    step "tests of the library, with the $stores store alone"
+    $cargo test --locked --package session-repository --lib --examples --no-default-features --features "$stores"
+done
+
 if cmp --silent "$fresh" "$committed"; then
     step "the fresh build is the committed component, byte for byte: tested already"
 else
@@ -44,7 +49,9 @@ trap 'rm -rf "$work"' EXIT
 
 step "the commands of the README that build: make demo"
 make demo 2>&1 | tee "$work/log"
-if grep Compiling "$work/log" | grep --invert-match --quiet --fixed-strings "($PWD/"; then
+grep Compiling "$work/log" | grep --invert-match --fixed-strings "($(pwd -P)/" >"$work/again" || true
+if [ -s "$work/again" ]; then
+    cat "$work/again" >&2
     echo "a dependency was built again, with other features: tests/same-features/Cargo.toml says what to do" >&2
     exit 1
 fi
@@ -52,9 +59,10 @@ step "the commands of the README that build: make demo-mongo"
 make demo-mongo
 
 step "the package, as others get it"
+# Also while changes are not committed; it is built below, with what is built already.
 $cargo package --locked --package session-repository --allow-dirty --no-verify --target-dir "$work"
 tar --extract --gzip --directory "$work" --file "$work"/package/session-repository-*.crate
-# With the profile of the workspace, so that no dependency is built again for it.
+# With the profile of the workspace, so that hardly any dependency is built again for it.
 sed -n '/^\[profile\.dev/,/^$/p' Cargo.toml >"$work/profile.toml"
 $cargo check --locked --manifest-path "$work"/session-repository-*/Cargo.toml --config "$work/profile.toml" \
     --target-dir "${CARGO_TARGET_DIR:-$PWD/target}"

@@ -54,6 +54,12 @@ async fn close_shuts_an_owned_client_down() -> anyhow::Result<()> {
     database.drop().await
 }
 
+/// The connection string, for an application of a name.
+fn named(application: &str) -> anyhow::Result<String> {
+    let uri = mongodb_uri()?;
+    Ok(format!("{uri}{}appName={application}", if uri.contains('?') { "&" } else { "/?" }))
+}
+
 /// The drivers that the server says an application connects with.
 async fn drivers(database: &Database, application: &str) -> anyhow::Result<Vec<String>> {
     let all = doc! { "$currentOp": { "allUsers": true, "idleConnections": true } };
@@ -72,12 +78,12 @@ async fn the_server_is_told_which_library_connects() -> anyhow::Result<()> {
     let database = Database::fresh().await?;
     let names_us = |driver: &String| driver.contains("|session-repository ") && driver.ends_with(concat!("|", env!("CARGO_PKG_VERSION")));
     let own = format!("own-{}", database.name);
-    let store = MongoStore::connect(&format!("{}/?appName={own}", mongodb_uri()?), database.options()).await?;
+    let store = MongoStore::connect(&named(&own)?, database.options()).await?;
     let told = drivers(&database, &own).await?;
     assert!(!told.is_empty() && told.iter().all(names_us), "{told:?}");
     store.close().await;
     let borrowed = format!("borrowed-{}", database.name);
-    let client = Client::with_uri_str(format!("{}/?appName={borrowed}", mongodb_uri()?)).await?;
+    let client = Client::with_uri_str(named(&borrowed)?).await?;
     let store = MongoStore::with_client(&client, database.options()).await?;
     assert_eq!(store.find_session("s").await?, None);
     let told = drivers(&database, &borrowed).await?;

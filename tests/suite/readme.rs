@@ -102,7 +102,7 @@ fn commands_that_build_are_run_with_the_tests() -> anyhow::Result<()> {
 /// All pages.
 fn pages() -> impl Iterator<Item = String> {
     let docs = ["architecture", "archive", "exec", "file-format", "operations"].map(|name| format!("host/docs/{name}.md"));
-    ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].into_iter().map(str::to_owned).chain(docs)
+    ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "host/README.md"].into_iter().map(str::to_owned).chain(docs)
 }
 
 /// Files that a page names by their paths in the repository are there.

@@ -107,9 +107,9 @@ impl Repository {
 
     /// The same, in some milliseconds if an earlier process of this version has done it with this folder: what is compiled is kept there.
     ///
-    /// The folder is made if it is not there. It holds at most some 32 MiB. It is left alone, and the component is compiled, where it cannot
-    /// be used: if it cannot be made, read or written, and on Unix if it belongs to another user or others may write to it, because the code
-    /// in it is run as it is found.
+    /// The folder is made if it is not there. Beyond some 32 MiB, what was used longest ago is removed when something is added, at most once
+    /// an hour. The folder is left alone, and the component is compiled, where it cannot be used: if it cannot be made, read or written, and on
+    /// Unix if others own it or may write to it or to a folder above it, because the code in it is run as it is found.
     ///
     /// # Errors
     ///

@@ -77,6 +77,9 @@ pub(crate) fn component() -> Result<&'static Component> {
 /// The same, if there is none yet, as an earlier process compiled it and left it in a folder; else it is left there for the next.
 #[cfg(feature = "cache")]
 pub(crate) fn cached_component(folder: &std::path::Path) -> Result<&'static Component> {
+    if let Some(component) = COMPILED.get() {
+        return Ok(component);
+    }
     let cache = super::cache::open(folder);
     let mut config = Config::new();
     config.cache(cache.clone());
@@ -96,8 +99,9 @@ fn unfit(error: wasmtime::Error) -> Error {
     ))
 }
 
+static COMPILED: OnceLock<Component> = OnceLock::new();
+
 fn compiled(config: &Config) -> wasmtime::Result<&'static Component> {
-    static COMPILED: OnceLock<Component> = OnceLock::new();
     if let Some(component) = COMPILED.get() {
         return Ok(component);
     }

@@ -14,12 +14,10 @@ pub struct StoreOptions {
     /// query as well, has such indexes. Default: none.
     pub metadata_fields: Vec<String>,
     /// What concerns MongoDB alone.
-    #[cfg(feature = "mongodb")]
     pub mongo: MongoOptions,
 }
 
 /// Options that only sessions in MongoDB have.
-#[cfg(feature = "mongodb")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MongoOptions {
@@ -28,7 +26,6 @@ pub struct MongoOptions {
     pub archive_after: Option<u64>,
 }
 
-#[cfg(feature = "mongodb")]
 impl MongoOptions {
     /// The same options with another [`archive_after`](Self::archive_after).
     #[must_use]
@@ -37,7 +34,6 @@ impl MongoOptions {
     }
 }
 
-#[cfg(feature = "mongodb")]
 impl Default for MongoOptions {
     fn default() -> Self {
         Self { archive_after: Some(1024 * 1024) }
@@ -45,18 +41,11 @@ impl Default for MongoOptions {
 }
 
 /// The bounds of `archive_after`, in bytes.
-#[cfg(feature = "mongodb")]
 const ARCHIVE_AFTER: std::ops::RangeInclusive<u64> = 1024..=8 * 1024 * 1024;
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self {
-            database: None,
-            collection: String::from("collection_name"),
-            metadata_fields: Vec::new(),
-            #[cfg(feature = "mongodb")]
-            mongo: MongoOptions::default(),
-        }
+        Self { database: None, collection: String::from("collection_name"), metadata_fields: Vec::new(), mongo: MongoOptions::default() }
     }
 }
 
@@ -68,11 +57,7 @@ impl StoreOptions {
 
     /// How much longer the name of the longest collection is.
     fn beside(&self) -> usize {
-        #[cfg(feature = "mongodb")]
-        if self.mongo.archive_after.is_none() {
-            return 0;
-        }
-        ".archive".len()
+        if self.mongo.archive_after.is_some() { ".archive".len() } else { 0 }
     }
 
     /// Checks what MongoDB would refuse later, or take for something else.
@@ -95,7 +80,6 @@ impl StoreOptions {
                 "collection: must be a name without $ and NUL, not of the system, of at most 255 bytes with the database and `.archive`",
             );
         }
-        #[cfg(feature = "mongodb")]
         if self.mongo.archive_after.is_some_and(|bytes| !ARCHIVE_AFTER.contains(&bytes)) {
             return invalid("archive after: must be 1KiB to 8MiB, or never");
         }

@@ -47,6 +47,7 @@ impl Store for EmbeddedStore {
     }
 
     async fn insert_agent(&self, session_id: &str, agent: Agent, write: Write) -> Result<()> {
+        let agent = Agent { created_at: write.at, updated_at: write.at, ..agent };
         let document = build::agent(&agent)?;
         build::bounded(&document)?;
         let (collection, agent) = (self.collection, AgentRef { session: session_id.to_owned(), agent: agent.agent_id });
@@ -66,6 +67,7 @@ impl Store for EmbeddedStore {
     }
 
     async fn append_message(&self, agent: &AgentRef, message: Message, omit: &[String], write: Write) -> Result<Appended> {
+        let message = Message { created_at: write.at, updated_at: write.at, ..message };
         let stored = build::bounded(&build::message(&message)?)?;
         let id = message.message_id;
         let (collection, agent, omit) = (self.collection, agent.clone(), omit.to_vec());
@@ -116,7 +118,7 @@ impl Store for EmbeddedStore {
     }
 
     async fn append_feedback(&self, session_id: &str, feedback: Feedback, write: Write) -> Result<()> {
-        let entry = build::bounded(&build::feedback(&feedback)?)?;
+        let entry = build::bounded(&build::feedback(&Feedback { created_at: write.at, ..feedback })?)?;
         let (collection, session_id) = (self.collection, session_id.to_owned());
         self.change(move |tables| tables.append_feedback(collection, &session_id, entry, write)).await
     }

@@ -99,7 +99,7 @@ pub(super) fn open(backend: impl StorageBackend, purpose: Purpose) -> Result<Dat
     let database = builder.create_with_backend(backend)?;
     match purpose {
         Purpose::Write => migrate::for_writing(&database)?,
-        Purpose::Read | Purpose::Verify | Purpose::Copy => drop(migrate::for_reading(&database)?),
+        Purpose::Read | Purpose::Verify | Purpose::Copy => migrate::for_reading(&database)?,
     }
     // A new file, or one of an older version.
     let is_lacking = database.begin_read()?.list_tables()?.count() < WriteTables::COUNT;

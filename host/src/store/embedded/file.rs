@@ -241,11 +241,17 @@ fn open_or_make(path: &Path) -> io::Result<File> {
 }
 
 /// Options by which a new file is its owner's alone, as conversations are.
+#[cfg(unix)]
 fn owners_alone() -> OpenOptions {
     let mut options = OpenOptions::new();
-    #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options
+}
+
+/// The folders of a user are the user's own.
+#[cfg(not(unix))]
+fn owners_alone() -> OpenOptions {
+    OpenOptions::new()
 }
 
 /// Whether a path leads to an open file. If not, that one was removed or replaced.

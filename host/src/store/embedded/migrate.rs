@@ -2,7 +2,7 @@
 //!
 //! A step has two parts. The first gives tables another type, in one transaction; a program that is too old for that refuses the database
 //! even where no header tells it to. The second brings rows up to date, in pieces. Rows are read in every form, so readers need only the
-//! first part, in memory. Each part does nothing where it is done already: a step that was cut off is taken again.
+//! first parts of all steps, in memory. Each part does nothing where it is done already: a step that was cut off is taken again.
 
 use super::fault::Result;
 use super::header::FORMAT;
@@ -25,35 +25,45 @@ struct Step {
 const STEPS: [Step; 2] =
     [Step { from: 1, tables: order_as_runs, rows: |_| Ok(()) }, Step { from: 2, tables: numbers_of_one, rows: rows_with_a_version }];
 
-/// How many rows are rewritten in one transaction.
+/// The first format that a database notes. Older ones are known by the types of their tables.
+const FIRST_NOTED: u64 = 2;
+
+/// How many rows, and about how many bytes of them, are rewritten in one transaction.
 const PIECE: usize = 4_096;
+const PIECE_BYTES: usize = 8 << 20;
 
 /// Brings a database to the newest format.
 pub(super) fn for_writing(database: &Database) -> Result<()> {
-    let format = for_reading(database)?;
+    let format = known_format(database)?;
     if format == FORMAT {
         return Ok(());
     }
     for step in STEPS.iter().filter(|step| step.from >= format) {
+        (step.tables)(database)?;
         (step.rows)(database)?;
+        if step.from >= FIRST_NOTED {
+            let transaction = database.begin_write()?;
+            transaction.open_table(numbers())?.insert(FORMAT_KEY, (step.from + 1,))?;
+            transaction.commit()?;
+        }
     }
-    let transaction = database.begin_write()?;
-    transaction.open_table(numbers())?.insert(FORMAT_KEY, (FORMAT,))?;
-    transaction.commit()?;
     tracing::info!("the store has format {FORMAT}");
     Ok(())
 }
 
-/// Brings the tables of a database to the types of the newest format. Tells the format that its rows have.
-pub(super) fn for_reading(database: &Database) -> Result<u64> {
+/// Brings the tables of a database to the types of the newest format, and leaves its rows as they are.
+pub(super) fn for_reading(database: &Database) -> Result<()> {
+    let format = known_format(database)?;
+    STEPS.iter().filter(|step| step.from >= format).try_for_each(|step| (step.tables)(database))
+}
+
+/// The format of a database, if it is known here.
+fn known_format(database: &Database) -> Result<u64> {
     let format = format_of(database)?;
     if format > FORMAT {
         let why =
             format!("the store has format {format}, which a newer version of this program wrote; this one reads formats up to {FORMAT}");
         return Err(Error::InvalidArgument(why).into());
-    }
-    for step in STEPS.iter().filter(|step| step.from >= format) {
-        (step.tables)(database)?;
     }
     Ok(format)
 }
@@ -119,8 +129,13 @@ fn rewrite<K: Key>(database: &Database, table: TableDefinition<K, Bytes>, rewrit
         let transaction = database.begin_write()?;
         {
             let mut after = transaction.open_table(table)?;
-            for row in rows.by_ref().take(PIECE) {
+            let (mut count, mut bytes) = (0, 0);
+            while count < PIECE
+                && bytes < PIECE_BYTES
+                && let Some(row) = rows.next()
+            {
                 let (key, row) = row?;
+                (count, bytes) = (count + 1, bytes + row.value().len());
                 if let Some(row) = rewritten(row.value()) {
                     after.insert(key.value(), row.as_slice())?;
                 }

@@ -119,7 +119,9 @@ pub(super) const FORMAT_KEY: &str = "format";
 impl WriteTables<'_> {
     /// A number that nothing has. It is given once [`NEXT`] is beyond it.
     pub(super) fn free_number(&self) -> Result<u64> {
-        Ok(self.numbers.get(NEXT)?.map_or(0, |next| next.value().0))
+        let next = self.numbers.get(NEXT)?.map_or(0, |next| next.value().0);
+        // A row has its version in the highest byte.
+        if next > u64::MAX >> u8::BITS { Err(damaged()) } else { Ok(next) }
     }
 
     /// Gives a number that nothing has.

@@ -42,7 +42,7 @@ impl Store for MongoStore {
 
     async fn insert_agent(&self, session_id: &str, agent: Agent, write: Write) -> Result<()> {
         let path = AgentPath::new(session_id, &agent.agent_id);
-        let stored = build::agent(&agent)?;
+        let stored = build::agent(&Agent { created_at: write.at, updated_at: write.at, ..agent })?;
         let adds = checked_size(&stored)?;
         let mut set = Document::new();
         set.insert(path.agent(), stored);
@@ -173,7 +173,7 @@ impl Store for MongoStore {
     }
 
     async fn append_feedback(&self, session_id: &str, feedback: Feedback, write: Write) -> Result<()> {
-        let entry = build::feedback(&feedback)?;
+        let entry = build::feedback(&Feedback { created_at: write.at, ..feedback })?;
         let adds = checked_size(&entry)?;
         let update = doc! {
             "$push": { "feedbacks": { "$each": [entry] } },

@@ -19,7 +19,7 @@ pub(crate) fn session(session_id: &str, expected: Option<u64>) -> Document {
         }
         Some(revision) => {
             filter.insert("revision", is_revision(revision));
-            // Equal to a number, and no revision all the same.
+            // These equal a number and are no revision.
             filter.insert("$nor", vec![on("revision", doc! { "$type": ["decimal", "array"] })]);
         }
     }

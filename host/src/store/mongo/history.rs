@@ -25,7 +25,7 @@ use mongodb::bson::RawDocumentBuf;
 use mongodb::bson::raw::{RawArray, RawBson, RawBsonRef, RawDocument};
 use wanted::Part;
 
-/// What is to be read of a history.
+/// A reading of a history.
 pub(crate) struct Reading<'a> {
     pub(crate) path: &'a AgentPath,
     pub(crate) wanted: Wanted<'a>,

@@ -57,7 +57,7 @@ pub(super) struct Attempt {
     pub(super) outcome: Option<Outcome>,
 }
 
-/// What is to be done about an attempt.
+/// What follows from an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// Document and blocks are of one state, which is the answer.
@@ -116,7 +116,7 @@ impl Attempt {
             Some(Outcome::Newer) if wanted.is_look() => Verdict::Refuse,
             Some(Outcome::Newer) => Verdict::TakeNewer,
             Some(Outcome::Complete) if !self.is_absent() => Verdict::Answer,
-            // It may lie behind the archive all the same.
+            // It may lie behind the archive.
             Some(Outcome::Complete) if !wanted.asks_document(&self.seen) => Verdict::AskDocument,
             Some(Outcome::Complete) => Verdict::AnswerIfUnmoved,
         }

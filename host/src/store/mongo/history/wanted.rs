@@ -1,4 +1,4 @@
-//! What is to be read of a history, and what it asks of the document and of the blocks.
+//! What a reading wants of a history, and what it asks of the document and of the blocks.
 
 use crate::store::mongo::archive::Archive;
 use crate::store::mongo::archive::memory::Seen;
@@ -7,7 +7,7 @@ use crate::store::mongo::questions::{self, Layout, Question};
 use mongodb::bson::Document;
 use std::ops::Range;
 
-/// What is to be read of a history.
+/// What a reading wants of a history.
 #[derive(Clone, Copy)]
 pub(crate) enum Wanted<'a> {
     /// A page, of at most `max_bytes` as JSON.
