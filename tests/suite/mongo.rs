@@ -57,7 +57,10 @@ async fn close_shuts_an_owned_client_down() -> anyhow::Result<()> {
 /// The connection string, for an application of a name.
 fn named(application: &str) -> anyhow::Result<String> {
     let uri = mongodb_uri()?;
-    Ok(format!("{uri}{}appName={application}", if uri.contains('?') { "&" } else { "/?" }))
+    Ok(match uri.contains('?') {
+        true => format!("{uri}&appName={application}"),
+        false => format!("{}/?appName={application}", uri.trim_end_matches('/')),
+    })
 }
 
 /// The drivers that the server says an application connects with.
