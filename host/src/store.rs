@@ -21,7 +21,9 @@ pub(crate) mod weigh;
 pub use options::{MongoOptions, StoreOptions};
 pub use overdue::Overdue;
 
-use crate::error::{Error, Result};
+#[cfg(any(feature = "embedded", feature = "mongodb"))]
+use crate::error::Error;
+use crate::error::Result;
 use crate::types::{Agent, Feedback, Json, Message, Session, Timestamp};
 use async_trait::async_trait;
 
