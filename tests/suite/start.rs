@@ -77,10 +77,16 @@ async fn a_folder_that_others_may_write_to_is_left_alone() -> anyhow::Result<()>
     let desk = Desk::new()?;
     let cache = desk.path("cache");
     start(&desk, &cache).await?;
-    fs::set_permissions(compiled(&cache), fs::Permissions::from_mode(0o777))?;
+    // Whoever can replace a folder above it can put code into it.
+    for folder in [compiled(&cache), cache.join("session-repository"), cache.clone()] {
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o777))?;
+        let ran = start(&desk, &cache).await?;
+        did_its_work(&ran);
+        assert!(ran.stderr.contains("others may write to the folder") && !ran.stderr.contains("was_there"), "{folder:?}: {ran:?}");
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
+    }
     let ran = start(&desk, &cache).await?;
-    did_its_work(&ran);
-    assert!(ran.stderr.contains("others may write to the folder") && !ran.stderr.contains("was_there"), "{ran:?}");
+    assert!(ran.stderr.contains("was_there=true"), "{ran:?}");
     Ok(())
 }
 
