@@ -8,7 +8,7 @@ use crate::run::{Desk, Site};
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, DateTime, Document, doc};
 use serde_json::json;
-use session_repository_tests::Database;
+use session_repository_tests::{Database, program};
 
 /// A session `s` whose agent `a` has most of its messages in the archive.
 struct Damaged {
@@ -173,6 +173,8 @@ async fn a_claim_from_the_future_holds_nobody_up() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn a_mover_at_work_is_no_damage() -> anyhow::Result<()> {
+    // Built before the claim, which holds for seconds only.
+    program().await?;
     let all = Damaged::new().await?;
     let never = Place::open(&all.database, None).await?;
     never.append("s", 30..60).await?;
