@@ -71,7 +71,7 @@ pub(crate) struct Runner {
 
 /// The component, compiled once for all of the process.
 pub(crate) fn component() -> Result<&'static Component> {
-    compiled(&Config::new()).map_err(unfit)
+    compiled(Config::new()).map_err(unfit)
 }
 
 /// The same, if there is none yet, as an earlier process compiled it and left it in a folder; else it is left there for the next.
@@ -83,7 +83,7 @@ pub(crate) fn cached_component(folder: &std::path::Path) -> Result<&'static Comp
     let cache = super::cache::open(folder);
     let mut config = Config::new();
     config.cache(cache.clone());
-    let component = compiled(&config).map_err(unfit)?;
+    let component = compiled(config).map_err(unfit)?;
     if let Some(cache) = cache {
         tracing::debug!(folder = %folder.display(), was_there = cache.cache_hits() > 0, "compiled code is kept");
     }
@@ -101,11 +101,10 @@ fn unfit(error: wasmtime::Error) -> Error {
 
 static COMPILED: OnceLock<Component> = OnceLock::new();
 
-fn compiled(config: &Config) -> wasmtime::Result<&'static Component> {
+fn compiled(mut config: Config) -> wasmtime::Result<&'static Component> {
     if let Some(component) = COMPILED.get() {
         return Ok(component);
     }
-    let mut config = config.clone();
     config.wasm_component_model_async(true).epoch_interruption(true);
     let component = Component::new(&Engine::new(&config)?, COMPONENT)?;
     // Another thread may have been faster.

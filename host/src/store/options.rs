@@ -55,11 +55,6 @@ impl StoreOptions {
         self.database.as_deref().unwrap_or("database_name")
     }
 
-    /// How much longer the name of the longest collection is.
-    fn beside(&self) -> usize {
-        if self.mongo.archive_after.is_some() { ".archive".len() } else { 0 }
-    }
-
     /// Checks what MongoDB would refuse later, or take for something else.
     ///
     /// # Errors
@@ -74,7 +69,8 @@ impl StoreOptions {
         }
         let collection = &self.collection;
         let odd_dots = collection.starts_with('.') || collection.ends_with('.') || collection.contains("..");
-        let namespace = database.len() + 1 + collection.len() + self.beside();
+        let beside = if self.mongo.archive_after.is_some() { ".archive".len() } else { 0 };
+        let namespace = database.len() + 1 + collection.len() + beside;
         if collection.is_empty() || collection.contains(['$', '\0']) || collection.starts_with("system.") || odd_dots || namespace > 255 {
             return invalid(
                 "collection: must be a name without $ and NUL, not of the system, of at most 255 bytes with the database and `.archive`",

@@ -33,6 +33,10 @@ pub(crate) struct Repeat {
 }
 
 impl Look {
+    pub(crate) fn require_no_agent(&self) -> Result<()> {
+        if self.agent { Err(Error::AlreadyExists(Entity::Agent)) } else { Ok(()) }
+    }
+
     pub(crate) fn require_agent(&self) -> Result<()> {
         if self.agent { Ok(()) } else { Err(Error::NotFound(Entity::Agent)) }
     }

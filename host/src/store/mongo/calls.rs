@@ -1,13 +1,12 @@
 //! The calls of a store, each put together from the parts of this module.
 
-use super::answer;
-use super::attempts::{ATTEMPTS, back_off, contended};
-use super::conditions::{self, checked_size};
+use super::answer::{self, Look};
+use super::conditions::checked_size;
 use super::error::Failure;
 use super::expressions::{AgentPath, is_object, on};
-use super::questions::Question;
 use super::store::MongoStore;
 use super::updates;
+use super::write::SessionUpdate;
 use crate::error::{Entity, Error, Result};
 use crate::store::schema::json::{date, parse_object, parse_value};
 use crate::store::schema::{build, path, read};
@@ -47,28 +46,16 @@ impl Store for MongoStore {
         let mut set = Document::new();
         set.insert(path.agent(), stored);
         let update = doc! { "$set": set, "$max": { "updated_at": date(write.at) }, "$inc": { "revision": 1_i64 } };
+        let update = SessionUpdate {
+            path: Some(&path),
+            condition: on(path.agent(), doc! { "$exists": false }),
+            adds,
+            is_append: true,
+            judge: Look::require_no_agent,
+            ..SessionUpdate::of(session_id, update, write.expected)
+        };
         let mut state = self.sessions.turn(session_id).await;
-        for attempt in 0..ATTEMPTS {
-            back_off(attempt).await;
-            let mut filter = conditions::session(session_id, write.expected);
-            filter.extend(on(path.agent(), doc! { "$exists": false }));
-            filter.insert("$expr", conditions::has_room(adds));
-            match self.update(filter, update.clone()).await {
-                Ok(true) => {
-                    state.wrote(adds);
-                    return Ok(());
-                }
-                Ok(false) => {
-                    let look = self.look(session_id, Some(&path), &Question { grows: true, ..Question::default() }).await?;
-                    if look.agent {
-                        return Err(Error::AlreadyExists(Entity::Agent));
-                    }
-                    self.check_and_make_room(session_id, &look, write.expected, adds).await?;
-                }
-                Err(failure) => self.relieve(failure, session_id, adds).await.map_err(Failure::into_error)?,
-            }
-        }
-        Err(contended())
+        self.update_session(&mut state, update).await.map_err(Failure::into_error)
     }
 
     async fn find_agent(&self, agent: &AgentRef) -> Result<Option<Agent>> {
@@ -89,25 +76,15 @@ impl Store for MongoStore {
         let fields = build::agent_data(agent_id, parse_object(&data.fields)?);
         let adds = checked_size(&fields)?;
         let update = updates::replace_agent(&path, fields, build::text(write.at)?, write.at, &data.keep);
+        let update = SessionUpdate {
+            path: Some(&path),
+            condition: on(path.agent(), is_object()),
+            adds,
+            judge: Look::require_agent,
+            ..SessionUpdate::of(session_id, update, write.expected)
+        };
         let mut state = self.sessions.turn(session_id).await;
-        for attempt in 0..ATTEMPTS {
-            back_off(attempt).await;
-            let mut filter = conditions::session(session_id, write.expected);
-            filter.extend(on(path.agent(), is_object()));
-            match self.update(filter, update.clone()).await {
-                Ok(true) => {
-                    state.wrote(adds);
-                    return Ok(());
-                }
-                Ok(false) => {
-                    let look = self.look(session_id, Some(&path), &Question::default()).await?;
-                    look.require_agent()?;
-                    self.check_and_make_room(session_id, &look, write.expected, 0).await?;
-                }
-                Err(failure) => self.relieve(failure, session_id, adds).await.map_err(Failure::into_error)?,
-            }
-        }
-        Err(contended())
+        self.update_session(&mut state, update).await.map_err(Failure::into_error)
     }
 
     async fn append_message(&self, agent: &AgentRef, message: Message, omit: &[String], write: Write) -> Result<Appended> {
@@ -143,8 +120,9 @@ impl Store for MongoStore {
         }
         let adds = checked_size(&set)?;
         let update = doc! { "$set": set, "$max": { "updated_at": date(write.at) }, "$inc": { "revision": 1_i64 } };
+        let update = SessionUpdate { adds, ..SessionUpdate::of(session_id, update, write.expected) };
         let mut state = self.sessions.turn(session_id).await;
-        match self.update_session(&mut state, session_id, update, write.expected, adds, false).await {
+        match self.update_session(&mut state, update).await {
             Err(Failure::Refused) => {
                 let metadata = self.find(session_id, doc! { "_id": 0, "metadata": 1, "revision": 1 }, None).await?;
                 // Metadata that is no object, or a revision that is none, is not the path's fault.
@@ -169,7 +147,7 @@ impl Store for MongoStore {
         let unset: Document = paths.into_iter().map(|path| (format!("metadata.{path}"), Bson::from(""))).collect();
         let update = doc! { "$unset": unset, "$max": { "updated_at": date(write.at) }, "$inc": { "revision": 1_i64 } };
         let mut state = self.sessions.turn(session_id).await;
-        self.update_session(&mut state, session_id, update, write.expected, 0, false).await.map_err(Failure::into_error)
+        self.update_session(&mut state, SessionUpdate::of(session_id, update, write.expected)).await.map_err(Failure::into_error)
     }
 
     async fn append_feedback(&self, session_id: &str, feedback: Feedback, write: Write) -> Result<()> {
@@ -180,8 +158,9 @@ impl Store for MongoStore {
             "$max": { "updated_at": date(write.at) },
             "$inc": { "revision": 1_i64 },
         };
+        let update = SessionUpdate { adds, is_append: true, ..SessionUpdate::of(session_id, update, write.expected) };
         let mut state = self.sessions.turn(session_id).await;
-        self.update_session(&mut state, session_id, update, write.expected, adds, true).await.map_err(Failure::into_error)
+        self.update_session(&mut state, update).await.map_err(Failure::into_error)
     }
 
     async fn list_feedback(&self, session_id: &str, _: usize) -> Result<Vec<Feedback>> {

@@ -12,6 +12,7 @@ use crate::error::{Entity, Error, Result};
 use crate::store::schema::build::MAX_DOCUMENT;
 use crate::store::schema::read::corrupt;
 use mongodb::bson::{Bson, Document, doc};
+use mongodb::options::UpdateModifications;
 
 /// Checks that a session is at the revision that a write expects.
 pub(crate) fn require_revision(expected: Option<u64>, current: u64) -> Result<()> {
@@ -20,6 +21,31 @@ pub(crate) fn require_revision(expected: Option<u64>, current: u64) -> Result<()
     }
     // As long as it can be advanced.
     if current < i64::MAX.unsigned_abs() { Ok(()) } else { Err(corrupt("revision")) }
+}
+
+/// An update of a session's document, or of an agent in it.
+pub(crate) struct SessionUpdate<'a> {
+    pub(crate) session_id: &'a str,
+    /// The agent, if a look has to tell whether it is there.
+    pub(crate) path: Option<&'a AgentPath>,
+    /// What has to hold beside the session's id and revision.
+    pub(crate) condition: Document,
+    pub(crate) update: UpdateModifications,
+    pub(crate) expected: Option<u64>,
+    /// How many bytes it adds.
+    pub(crate) adds: u64,
+    /// Whether it minds the room that is left.
+    pub(crate) is_append: bool,
+    /// What a look says against it before the revision counts.
+    pub(crate) judge: fn(&Look) -> Result<()>,
+}
+
+impl<'a> SessionUpdate<'a> {
+    /// An update that needs no more than the session, and adds nothing.
+    pub(crate) fn of(session_id: &'a str, update: impl Into<UpdateModifications>, expected: Option<u64>) -> Self {
+        let (condition, update) = (Document::new(), update.into());
+        Self { session_id, path: None, condition, update, expected, adds: 0, is_append: false, judge: |_| Ok(()) }
+    }
 }
 
 impl MongoStore {
@@ -43,19 +69,13 @@ impl MongoStore {
         if adds > 0 && look.size.saturating_add(needs) > MAX_DOCUMENT { self.make_room(session_id, needs, adds).await } else { Ok(()) }
     }
 
-    /// Applies an update that needs no more than the session. One that is an append minds the room that is left.
-    pub(crate) async fn update_session(
-        &self,
-        state: &mut known::State,
-        session_id: &str,
-        update: Document,
-        expected: Option<u64>,
-        adds: u64,
-        is_append: bool,
-    ) -> Result<(), Failure> {
+    /// Applies an update to a session until it goes through, or a look finds why it cannot.
+    pub(crate) async fn update_session(&self, state: &mut known::State, update: SessionUpdate<'_>) -> Result<(), Failure> {
+        let SessionUpdate { session_id, path, condition, update, expected, adds, is_append, judge } = update;
         for attempt in 0..ATTEMPTS {
             back_off(attempt).await;
             let mut filter = session(session_id, expected);
+            filter.extend(condition.clone());
             if is_append {
                 filter.insert("$expr", has_room(adds));
             }
@@ -65,11 +85,11 @@ impl MongoStore {
                     return Ok(());
                 }
                 Ok(false) => {
-                    let question = Question { grows: true, ..Question::default() };
-                    let look = self.look(session_id, None, &question).await.map_err(Failure::Other)?;
-                    self.check_and_make_room(session_id, &look, expected, if is_append { adds } else { 0 })
-                        .await
-                        .map_err(Failure::Other)?;
+                    let question = Question { grows: is_append, ..Question::default() };
+                    let look = self.look(session_id, path, &question).await.map_err(Failure::Other)?;
+                    judge(&look).map_err(Failure::Other)?;
+                    let needs = if is_append { adds } else { 0 };
+                    self.check_and_make_room(session_id, &look, expected, needs).await.map_err(Failure::Other)?;
                 }
                 Err(failure) => self.relieve(failure, session_id, adds).await?,
             }
