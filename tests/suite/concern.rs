@@ -1,6 +1,7 @@
 //! Acknowledgment: what must be acknowledged by a majority is, and a write concern that fails is no success.
 
 use crate::driver::{Watch, watched_store};
+use crate::samples::{Sample, samples_that};
 use mongodb::Client;
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::options::ClientOptions;
@@ -14,14 +15,18 @@ fn failing() -> anyhow::Result<Mongod> {
     Mongod::start_with(&["--setParameter", "enableTestCommands=1"])
 }
 
-/// Has the next command of a name on a collection end in a write concern error: it takes place, and is not acknowledged.
-async fn fail_next(client: &Client, command: &str, collection: &str, code: i32) -> anyhow::Result<()> {
+/// Has the next command of these names on a collection end in a write concern error: it takes place, and is not acknowledged.
+async fn fail_next_of(client: &Client, commands: &[&str], collection: &str, code: i32) -> anyhow::Result<()> {
     let error = doc! { "code": code, "codeName": "Named", "errmsg": "not acknowledged" };
     let namespace = format!("database_name.{collection}");
-    let data = doc! { "failCommands": [command], "namespace": namespace, "writeConcernError": error };
+    let data = doc! { "failCommands": commands, "namespace": namespace, "writeConcernError": error };
     let point = doc! { "configureFailPoint": "failCommand", "mode": { "times": 1 }, "data": data };
     client.database("admin").run_command(point).await?;
     Ok(())
+}
+
+async fn fail_next(client: &Client, command: &str, collection: &str, code: i32) -> anyhow::Result<()> {
+    fail_next_of(client, &[command], collection, code).await
 }
 
 const SESSIONS: &str = "collection_name";
@@ -69,6 +74,23 @@ async fn a_write_whose_concern_fails_is_not_acknowledged_and_can_be_repeated() -
         let numbers: Vec<_> = messages.list(s, "a", None, 0).await?.iter().map(|message| message.body.to_string()).collect();
         assert_eq!(numbers, [r#"{"n":9}"#, r#"{"n":1}"#, r#"{"n":2}"#, r#"{"n":3}"#]);
     }
+    repo.close().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn no_write_is_acknowledged_whose_concern_fails() -> anyhow::Result<()> {
+    let server = failing()?;
+    let client = Client::with_uri_str(server.uri()).await?;
+    let uri = format!("{}?retryWrites=false&heartbeatFrequencyMS=500", server.uri());
+    let repo = Repository::builder(MongoStore::connect(&uri, StoreOptions::default()).await?).build()?;
+    for Sample { call, make, .. } in samples_that(true).await? {
+        fail_next_of(&client, &["insert", "update", "findAndModify"], SESSIONS, CODES[0]).await?;
+        let answer = make(&repo).await;
+        assert!(matches!(answer, Err(Error::Timeout | Error::Unavailable(_))), "{call}: {answer:?}");
+    }
+    let revision = repo.sessions().read("s").await?.map(|session| session.revision);
+    assert_eq!(revision, Some(9), "each took place");
     repo.close().await;
     Ok(())
 }

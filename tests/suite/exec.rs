@@ -1,17 +1,18 @@
 //! The `exec` protocol, spoken to the real program.
 
 mod archive;
+mod arguments;
 mod protocol;
 mod writes;
 
-use crate::parity::calls;
 use crate::run::{Desk, Site, finish};
+use crate::samples::{Sample, samples};
 use anyhow::Context;
 use mongodb::bson::DateTime;
 use serde_json::{Value, json};
 use session_repository::Timestamp;
 use session_repository_tests::Database;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::net::TcpListener;
 use std::process::Stdio;
 use std::time::Instant;
@@ -60,121 +61,106 @@ fn lines(requests: &[(&str, Value)]) -> String {
     requests.iter().enumerate().map(line).collect()
 }
 
-/// Each call at least once, on what the calls before it made.
-fn every_call() -> Vec<(&'static str, Value)> {
-    let agent = json!({"agent_id": "a", "model": "m", "state": {"n": 1.0}, "created_at": "ignored"});
-    let message = json!({"message_id": 1, "role": "user", "content": "Hello!", "latency_ms": 5, "updated_at": 0});
-    vec![
-        ("sessions.create", json!({"session_id": "s"})),
-        ("sessions.create", json!({"session_id": "t", "session_type": null})),
-        ("sessions.create", json!({"session_id": "u", "session_type": "chat"})),
-        ("sessions.read", json!({"session_id": "u"})),
-        ("sessions.read", json!({"session_id": "nobody"})),
-        ("agents.create", json!({"session_id": "s", "agent": agent})),
-        ("agents.read", json!({"session_id": "s", "agent_id": "a"})),
-        ("agents.read", json!({"session_id": "s", "agent_id": "b"})),
-        ("agents.update", json!({"session_id": "s", "agent": {"agent_id": "a", "state": {}}})),
-        ("agents.read", json!({"session_id": "s", "agent_id": "a"})),
-        ("messages.create", json!({"session_id": "s", "agent_id": "a", "message": message})),
-        ("messages.read", json!({"session_id": "s", "agent_id": "a", "message_id": 1})),
-        ("messages.read", json!({"session_id": "s", "agent_id": "a", "message_id": 2})),
-        ("messages.update", json!({"session_id": "s", "agent_id": "a", "message": {"message_id": 1, "role": "user"}})),
-        ("messages.list", json!({"session_id": "s", "agent_id": "a"})),
-        ("messages.list", json!({"session_id": "s", "agent_id": "a", "limit": null, "offset": 1})),
-        ("messages.list", json!({"session_id": "nobody", "agent_id": "a", "limit": 5})),
-        ("metadata.update", json!({"session_id": "s", "metadata": {"k": [1, 1.0], "a.b": "$x"}})),
-        ("metadata.get", json!({"session_id": "s"})),
-        ("metadata.get", json!({"session_id": "t"})),
-        ("metadata.get", json!({"session_id": "nobody"})),
-        ("metadata.delete", json!({"session_id": "s", "keys": ["k", "absent"]})),
-        ("metadata.get", json!({"session_id": "s"})),
-        ("feedback.add", json!({"session_id": "s", "feedback": {"rating": "up", "created_at": 1}})),
-        ("feedback.list", json!({"session_id": "s"})),
-        ("feedback.list", json!({"session_id": "nobody"})),
-        ("agents.create", json!({"session_id": "t", "agent": {"agent_id": "a"}})),
-        ("messages.append", json!({"session_id": "t", "agent_id": "a", "message": {"role": "user", "n": 1.0}})),
-        ("messages.append-many", json!({"session_id": "t", "agent_id": "a", "messages": [{"n": 2}, {"n": 3}], "idempotency_key": "k"})),
-        ("messages.list", json!({"session_id": "t", "agent_id": "a"})),
-        ("sessions.read", json!({"session_id": "t"})),
-    ]
+/// Each call at least once, with its result without times.
+fn every_call() -> Vec<(&'static str, Value, Value)> {
+    let others = vec![
+        ("sessions.read", json!({"session_id": "nobody"}), json!(null)),
+        ("sessions.create", json!({"session_id": "t", "session_type": null}), session("t", "default", 0)),
+        ("sessions.create", json!({"session_id": "u", "session_type": "chat"}), session("u", "chat", 0)),
+        ("sessions.read", json!({"session_id": "u"}), session("u", "chat", 0)),
+        ("agents.read", json!({"session_id": "s", "agent_id": "b"}), json!(null)),
+        (
+            "agents.read",
+            json!({"session_id": "s", "agent_id": "a"}),
+            json!({"agent_id": "a", "model": "m", "state": {}, "created_at": true, "updated_at": true}),
+        ),
+        ("messages.read", json!({"session_id": "s", "agent_id": "a", "message_id": 9}), json!(null)),
+        (
+            "messages.read",
+            json!({"session_id": "s", "agent_id": "a", "message_id": 0}),
+            json!({"message_id": 0, "role": "user", "created_at": true, "updated_at": true}),
+        ),
+        (
+            "messages.list",
+            json!({"session_id": "s", "agent_id": "a", "limit": null, "offset": 3}),
+            json!([{"message_id": 3, "n": 3, "created_at": true, "updated_at": true}]),
+        ),
+        ("messages.list", json!({"session_id": "s", "agent_id": "a", "limit": null, "offset": 4}), json!([])),
+        ("messages.list", json!({"session_id": "nobody", "agent_id": "a", "limit": 5}), json!([])),
+        ("metadata.get", json!({"session_id": "t"}), json!({"metadata": {}})),
+        ("metadata.get", json!({"session_id": "nobody"}), json!(null)),
+        ("feedback.list", json!({"session_id": "nobody"}), json!([])),
+        ("sessions.read", json!({"session_id": "s"}), session("s", "default", 9)),
+    ];
+    samples().into_iter().map(|sample| (sample.call, sample.args, sample.result)).chain(others).collect()
+}
+
+fn session(session_id: &str, session_type: &str, revision: u64) -> Value {
+    json!({"session_id": session_id, "session_type": session_type, "created_at": true, "updated_at": true, "revision": revision})
 }
 
 #[tokio::test]
-async fn every_call_answers_in_its_shape() -> anyhow::Result<()> {
-    let database = Database::fresh().await?;
-    let requests = every_call();
-    let run = run(&Site::mongo(&database)?, &["--concurrency", "1"], lines(&requests)).await?;
-    assert_eq!((run.status, run.stderr.as_str()), (Some(0), ""));
-    let ids: Vec<_> = run.responses.iter().map(|response| response["id"].clone()).collect();
-    assert_eq!(ids, (0..requests.len()).map(Value::from).collect::<Vec<_>>(), "with one call in flight, answers come in order");
-
+async fn every_call_answers_in_its_shape_on_every_store() -> anyhow::Result<()> {
+    let (desk, database, calls) = (Desk::new()?, Database::fresh().await?, every_call());
+    let requests: Vec<_> = calls.iter().map(|(call, args, _)| (*call, args.clone())).collect();
+    for site in [Site::mongo(&database)?, desk.file_site("sessions.store"), Site::memory()] {
+        let run = run(&site, &["--concurrency", "1"], lines(&requests)).await?;
+        assert_eq!((run.status, run.stderr.as_str()), (Some(0), ""), "{}", site.url);
+        assert_eq!(run.responses.len(), calls.len());
+        for (id, ((call, args, result), response)) in calls.iter().zip(&run.responses).enumerate() {
+            assert_eq!(response["id"], id, "with one call in flight, answers come in order");
+            assert_eq!(
+                (timeless(response), response.get("error")),
+                (json!({"id": id, "result": result}), None),
+                "{}: {call} {args}",
+                site.url
+            );
+        }
+        times_are_those_of_the_writes(&run.responses.iter().map(|response| &response["result"]).collect::<Vec<_>>(), &calls);
+    }
+    // What is told is what is stored.
     let stored = database.document("s").await?;
-    let text = |date: &DateTime| {
-        let (seconds, millis) = (date.timestamp_millis().div_euclid(1000), date.timestamp_millis().rem_euclid(1000));
-        let whole = DateTime::from_millis(seconds * 1000).try_to_rfc3339_string().unwrap_or_default();
-        whole.replace('Z', &format!(".{millis:03}Z"))
-    };
-    let (created, agent) = (text(stored.get_datetime("created_at")?), stored.get_document("agents")?.get_document("a")?);
-    let (agent_created, agent_updated) = (text(agent.get_datetime("created_at")?), text(agent.get_datetime("updated_at")?));
-    let message = agent.get_array("messages")?.first().and_then(|m| m.as_document()).cloned().unwrap_or_default();
-    let (message_created, message_updated) = (text(message.get_datetime("created_at")?), text(message.get_datetime("updated_at")?));
-    let feedback_created = text(stored.get_datetime("updated_at")?);
-    let results: Vec<_> = run.responses.iter().map(|response| response["result"].clone()).collect();
-    let stamp = |index: usize, field: &str| run.responses[index]["result"][field].clone();
-    let expected = [
-        json!({"session_id": "s", "session_type": "default", "created_at": created, "updated_at": created, "revision": 0}),
-        json!({"session_id": "t", "session_type": "default", "created_at": stamp(1, "created_at"), "updated_at": stamp(1, "created_at"), "revision": 0}),
-        json!({"session_id": "u", "session_type": "chat", "created_at": stamp(2, "created_at"), "updated_at": stamp(2, "created_at"), "revision": 0}),
-        results[2].clone(),
-        json!(null),
-        json!(null),
-        json!({"agent_id": "a", "model": "m", "state": {"n": 1.0}, "created_at": agent_created, "updated_at": agent_created}),
-        json!(null),
-        json!(null),
-        json!({"agent_id": "a", "model": "m", "state": {}, "created_at": agent_created, "updated_at": stamp(9, "updated_at")}),
-        json!(null),
-        json!({"message_id": 1, "role": "user", "content": "Hello!", "created_at": message_created, "updated_at": message_created}),
-        json!(null),
-        json!(null),
-        json!([{"message_id": 1, "role": "user", "created_at": message_created, "updated_at": message_updated}]),
-        json!([]),
-        json!([]),
-        json!(null),
-        json!({"metadata": {"k": [1, 1.0], "a": {"b": "$x"}}}),
-        json!({"metadata": {}}),
-        json!(null),
-        json!(null),
-        json!({"metadata": {"a": {"b": "$x"}}}),
-        json!(null),
-        json!([{"rating": "up", "created_at": feedback_created}]),
-        json!([]),
-        json!(null),
-        json!({"message_id": 0}),
-        json!({"first_message_id": 1}),
-    ];
-    let (as_expected, rest) = results.split_at(expected.len());
-    assert_eq!(as_expected, expected);
-    let bodies = [json!({"role": "user", "n": 1.0}), json!({"n": 2}), json!({"n": 3})];
-    let messages = (0..).zip(bodies).map(|(id, body)| {
-        let mut message = json!({"message_id": id, "created_at": true, "updated_at": true});
-        message.as_object_mut().into_iter().for_each(|message| message.extend(body.as_object().cloned().unwrap_or_default()));
-        message
-    });
-    let [listed, read] = rest else { panic!("{rest:?}") };
-    assert_eq!(timeless(listed), Value::from_iter(messages));
-    let session = json!({"session_id": "t", "session_type": "default", "created_at": true, "updated_at": true, "revision": 3});
-    assert_eq!(timeless(read), session);
-    assert_eq!(agent_updated, message_updated);
+    let agent = stored.get_document("agents")?.get_document("a")?;
+    let message = agent.get_array("messages")?.first().and_then(|message| message.as_document()).context("no message")?;
+    let ran = run(&Site::mongo(&database)?, &["--concurrency", "1"], lines(&requests[requests.len() - 15..])).await?;
+    let told = |index: usize| &ran.responses[index]["result"];
+    for (told, stored) in [(told(14), &stored), (told(5), agent), (told(7), message)] {
+        for field in ["created_at", "updated_at"] {
+            assert_eq!(told[field], text(stored.get_datetime(field)?), "{field} of {told}");
+        }
+    }
     database.drop().await
+}
+
+/// Checks that the times in results tell which write they come from.
+fn times_are_those_of_the_writes(results: &[&Value], calls: &[(&str, Value, Value)]) {
+    let result = |name: &str, number: usize| {
+        let of_call = calls.iter().zip(results).filter(|((call, args, _), _)| *call == name && args["session_id"] == "s");
+        of_call.map(|(_, result)| *result).nth(number).unwrap_or(&Value::Null)
+    };
+    let (created, read) = (result("sessions.create", 0), result("sessions.read", 0));
+    assert_eq!((&created["updated_at"], read), (&created["created_at"], created), "a session is read as it was made");
+    for (name, updated) in [("agents.read", 2), ("messages.read", 2)] {
+        let (made, later) = (result(name, 0), result(name, updated));
+        assert_eq!(
+            (&made["updated_at"], &later["created_at"]),
+            (&made["created_at"], &made["created_at"]),
+            "an update keeps the time of creation"
+        );
+    }
+}
+
+/// A time as the protocol has it.
+fn text(date: &DateTime) -> String {
+    let (seconds, millis) = (date.timestamp_millis().div_euclid(1000), date.timestamp_millis().rem_euclid(1000));
+    let whole = DateTime::from_millis(seconds * 1000).try_to_rfc3339_string().unwrap_or_default();
+    whole.replace('Z', &format!(".{millis:03}Z"))
 }
 
 #[tokio::test]
 async fn the_help_names_every_call() -> anyhow::Result<()> {
     let ran = finish(&mut Desk::new()?.bare(&["exec", "--help"]).await?, None).await?;
-    // Those that `every_call` has are all that there are; `parity` compares them with the WIT.
-    let made: BTreeSet<_> = every_call().into_iter().map(|(call, _)| call.to_owned()).collect();
-    assert_eq!(calls().await?.into_keys().collect::<BTreeSet<_>>(), made);
-    for (call, args) in every_call() {
+    for Sample { call, args, .. } in samples() {
         let line = ran.ok()?.lines().find(|line| line.split_whitespace().next() == Some(call));
         assert!(line.is_some_and(|line| line.contains("session_id")), "{call}: {}", ran.text()?);
         for (name, _) in args.as_object().into_iter().flatten() {
@@ -198,24 +184,6 @@ fn timeless(value: &Value) -> Value {
         Value::Array(items) => items.iter().map(timeless).collect(),
         other => other.clone(),
     }
-}
-
-#[tokio::test]
-async fn every_store_gives_the_same_answers() -> anyhow::Result<()> {
-    let (desk, database, requests) = (Desk::new()?, Database::fresh().await?, every_call());
-    let mut answers = Vec::new();
-    for site in [Site::mongo(&database)?, desk.file_site("sessions.store"), Site::memory()] {
-        let run = run(&site, &["--concurrency", "1"], lines(&requests)).await?;
-        assert_eq!((run.status, run.stderr.as_str()), (Some(0), ""), "{}", site.url);
-        let results: Vec<_> = run.responses.iter().map(|response| &response["result"]).collect();
-        assert_eq!(results[0]["created_at"], results[0]["updated_at"]);
-        assert_eq!(results[3], results[2], "a session is read as it was made");
-        assert_eq!(results[14][0]["created_at"], results[11]["created_at"], "an update keeps the time of creation");
-        answers.push(run.responses.iter().map(timeless).collect::<Vec<_>>());
-    }
-    assert_eq!(answers[0].len(), requests.len());
-    assert_eq!((&answers[1], &answers[2]), (&answers[0], &answers[0]));
-    database.drop().await
 }
 
 #[tokio::test]

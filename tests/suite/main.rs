@@ -29,6 +29,7 @@ mod reading;
 mod readme;
 mod revisions;
 mod run;
+mod samples;
 mod schema;
 mod seeded;
 mod sharing;

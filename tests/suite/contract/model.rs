@@ -6,7 +6,6 @@
 mod body;
 mod operation;
 mod paths;
-mod perform;
 mod reference;
 mod told;
 
@@ -91,7 +90,7 @@ async fn agrees(repo: &Repository, operations: &[Operation]) -> anyhow::Result<(
 async fn agree(repo: &Repository, suffix: &str, operation: &Operation, reference: &mut Reference, times: &mut Times) -> anyhow::Result<()> {
     let begun = now()?;
     let revision = operation.expected.at(reference.revision(operation.on));
-    let answered = perform::perform(repo, suffix, operation, revision).await;
+    let answered = operation::perform(repo, suffix, operation, revision).await;
     let tick = times.add(begun..=now()?);
     let expected = reference.answer(tick, operation, revision);
     match (&expected, &answered) {

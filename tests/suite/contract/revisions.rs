@@ -1,7 +1,9 @@
 use super::{ids, invalid, with_agent};
+use crate::parity::names;
 use anyhow::{Context, bail, ensure};
 use serde_json::json;
 use session_repository::{Entity, Error, Repository, Result};
+use std::collections::BTreeSet;
 
 async fn revision(repo: &Repository) -> anyhow::Result<u64> {
     Ok(repo.sessions().read("s").await?.context("no session")?.revision)
@@ -13,7 +15,7 @@ const WRITES: [&str; 9] = [
     "agents.update",
     "messages.create",
     "messages.append",
-    "messages.append_many",
+    "messages.append-many",
     "messages.update",
     "metadata.update",
     "metadata.delete",
@@ -35,13 +37,21 @@ async fn write(repo: &Repository, name: &str, serial: u64, expected: Option<u64>
         "agents.update" => agents.update("s", "a", body).await,
         "messages.create" => messages.create("s", "a", 1000 * i64::try_from(serial)?, body).await,
         "messages.append" => messages.append("s", "a", body, Some(&serial.to_string())).await.map(drop),
-        "messages.append_many" => messages.append_many("s", "a", [body.clone(), body], None).await.map(drop),
+        "messages.append-many" => messages.append_many("s", "a", [body.clone(), body], None).await.map(drop),
         "messages.update" => messages.update("s", "a", 1, body).await,
         "metadata.update" => metadata.update("s", body).await,
         "metadata.delete" => metadata.delete("s", ["serial"]).await,
         "feedback.add" => feedback.add("s", body).await,
         _ => bail!("no write {name}"),
     })
+}
+
+#[tokio::test]
+async fn the_writes_here_are_all_writes_to_a_session_that_is_there() -> anyhow::Result<()> {
+    let mut all = names(true).await?;
+    all.remove("sessions.create");
+    assert_eq!(BTreeSet::from(WRITES.map(String::from)), all);
+    Ok(())
 }
 
 /// All that can be read of a session with the agents and messages that these tests make.
@@ -142,7 +152,7 @@ contract! {
             assert_eq!(write(repo, name, serial, Some(9)).await?, Err(Error::NotFound(Entity::Session)), "{name}");
         }
         repo.sessions().create("s", None).await?;
-        for name in ["agents.update", "messages.create", "messages.append", "messages.append_many", "messages.update"] {
+        for name in ["agents.update", "messages.create", "messages.append", "messages.append-many", "messages.update"] {
             assert_eq!(write(repo, name, 1, Some(9)).await?, Err(Error::NotFound(Entity::Agent)), "{name}");
         }
         repo.agents().create("s", "a", "{}").await?;

@@ -1,9 +1,10 @@
 //! What was written is there when the file is opened again.
 
 use super::{a, at, message, open, unavailable};
+use crate::samples::samples;
 use serde_json::{Value, json};
 use session_repository::{
-    Agent, AgentRef, EmbeddedStore, Feedback, Json, Page, Replacement, Result, Session, Store, StoreOptions, Timestamp,
+    Agent, AgentRef, EmbeddedStore, Feedback, Json, Page, Replacement, Repository, Result, Session, Store, StoreOptions, Timestamp,
 };
 use std::path::Path;
 
@@ -139,21 +140,11 @@ async fn a_closed_store_is_unavailable() -> anyhow::Result<()> {
         store.close().await;
         for store in [store, clone] {
             store.close().await;
-            unavailable(store.insert_session(session("t", "chat", 1)).await);
-            unavailable(store.find_session("s").await);
-            unavailable(store.insert_agent("s", agent("c", "{}", 1), at(1)).await);
-            unavailable(store.find_agent(&a()).await);
             unavailable(store.agent_ids("s").await);
-            unavailable(store.replace_agent(&a(), replacement("{}", &[]), at(1)).await);
-            unavailable(store.append_message(&a(), message(1, 1, "{}"), &[], at(1)).await);
-            unavailable(store.find_message(&b(), 7, &[]).await);
-            unavailable(store.replace_message(&b(), 7, replacement("{}", &[]), at(1)).await);
-            unavailable(store.list_messages(&b(), Page::default(), &[]).await);
-            unavailable(store.set_metadata("s", vec![("a".to_owned(), Json::from("1"))], at(1)).await);
-            unavailable(store.get_metadata("s").await);
-            unavailable(store.unset_metadata("s", vec!["a".to_owned()], at(1)).await);
-            unavailable(store.append_feedback("s", feedback("{}", 1), at(1)).await);
-            unavailable(store.list_feedback("s", usize::MAX).await);
+            let repo = Repository::builder(store).build()?;
+            for sample in samples() {
+                unavailable((sample.make)(&repo).await);
+            }
         }
     }
     Ok(())

@@ -2,12 +2,11 @@
 
 mod archive;
 mod exec;
-mod operation;
 
 pub(crate) use archive::{ArchiveAfter, ArchiveCommand};
 pub(crate) use exec::ExecArgs;
-pub(crate) use operation::{AgentCommand, FeedbackCommand, MessageCommand, MetadataCommand, Operation, Output, SessionCommand};
 
+use crate::subcommands::{Operation, Output};
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;

@@ -6,7 +6,6 @@ mod archive;
 mod args;
 mod calls;
 mod check;
-mod command;
 mod compact;
 mod exec;
 mod failure;
@@ -18,16 +17,18 @@ mod place;
 mod prepare;
 mod refusal;
 mod show;
+mod subcommands;
 mod terminal;
 mod transfer;
 mod wire;
 
 use anyhow::Context;
-use args::{Cli, Command, Operation};
+use args::{Cli, Command};
 use calls::Kind;
 use clap::CommandFactory;
 use place::{Opened, Place};
 use session_repository::Repository;
+use subcommands::Operation;
 
 #[tokio::main]
 async fn main() {
@@ -92,11 +93,11 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
 
 async fn operate(place: &Place, operation: Operation) -> anyhow::Result<()> {
     // What cannot be read is found before a store is opened for it.
-    let (call, output) = command::call(operation).context("cannot read the argument")?;
+    let (call, output) = operation.call().context("cannot read the argument")?;
     let is_reading = call.kind() == Kind::Read;
     place.announce(is_reading);
     let open = async { if is_reading { place.open_to_read().await } else { place.open().await } };
-    on(open, async |repository| command::run(repository, call, &output).await).await
+    on(open, async |repository| subcommands::run(repository, call, &output).await).await
 }
 
 /// Opens a store, does something with a repository on it, and closes it.

@@ -65,9 +65,7 @@ pub(crate) fn answer(answer: &Answer, json: bool) -> anyhow::Result<()> {
         Answer::Metadata(metadata) => print_members(metadata.as_str()),
         Answer::Messages(messages) => print_messages(messages),
         Answer::Feedback(entries) => print_feedback(entries),
-        Answer::Session(_) | Answer::Agent(_) | Answer::Message(_) | Answer::Appended(_) | Answer::AppendedMany(_) => {
-            print_members(&answer.json())
-        }
+        Answer::Session(_) | Answer::Agent(_) | Answer::Message(_) | Answer::Object(_) => print_members(&answer.json()),
     }
 }
 

@@ -188,7 +188,7 @@ impl Reference {
         }
         let found = self.session(on)?.agents.get(agent).ok_or(Error::NotFound(Entity::Agent))?;
         match key.and_then(|key| found.keys.get(key)) {
-            Some((first, stored)) if *stored == fields => return Ok(Told::message_id(*first)),
+            Some((first, stored)) if *stored == fields => return Ok(Told::number(*first)),
             Some(_) => return Err(Error::AlreadyExists(Entity::Message)),
             None => {}
         }
@@ -200,7 +200,7 @@ impl Reference {
         let agent = self.written_agent(on, agent)?;
         agent.keys.extend(key.map(|key| (key, (first, fields.clone()))));
         agent.messages.extend((first..=last).zip(fields).map(|(id, body)| Message { id, body, created_at: now, updated_at: now }));
-        Ok(Told::message_id(first))
+        Ok(Told::number(first))
     }
 
     fn update_message(&mut self, on: &str, agent: &str, id: i64, body: &Body) -> Answer<Tick> {

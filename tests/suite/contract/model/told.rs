@@ -23,9 +23,9 @@ impl<T> Told<T> {
         Self { value: json!({"id": id, "type": session_type, "revision": revision}), times: vec![created_at, updated_at] }
     }
 
-    /// The answer of an append.
-    pub(super) fn message_id(id: i64) -> Self {
-        Self { value: json!(id), times: Vec::new() }
+    /// The answer of an append, for example.
+    pub(super) fn number(number: i64) -> Self {
+        Self { value: json!(number), times: Vec::new() }
     }
 
     pub(super) fn agent(id: &str, data: Value, created_at: T, updated_at: T) -> Self {

@@ -1,6 +1,6 @@
 //! The command line of what concerns the archive.
 
-use super::operation::Output;
+use crate::subcommands::Output;
 use bytesize::ByteSize;
 use clap::Subcommand;
 use std::str::FromStr;

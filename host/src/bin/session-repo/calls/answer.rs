@@ -1,6 +1,7 @@
 //! What calls answer.
 
 use crate::wire;
+use serde_json::Value;
 use session_repository::{Agent, Entity, Feedback, Json, Message, Session};
 
 /// What a call answers: an object with named fields, a record or a list of records, or that it is done.
@@ -15,10 +16,8 @@ pub(crate) enum Answer {
     Messages(Vec<Message>),
     Metadata(Json),
     Feedback(Vec<Feedback>),
-    /// The id of the message that was appended.
-    Appended(i64),
-    /// The id of the first one.
-    AppendedMany(i64),
+    /// An object with named fields.
+    Object(Value),
 }
 
 impl Answer {
@@ -37,8 +36,7 @@ impl Answer {
             Self::Messages(messages) => wire::list(messages, wire::message),
             Self::Metadata(metadata) => wire::metadata(metadata),
             Self::Feedback(entries) => wire::list(entries, wire::feedback),
-            Self::Appended(message_id) => format!(r#"{{"message_id":{message_id}}}"#),
-            Self::AppendedMany(first_message_id) => format!(r#"{{"first_message_id":{first_message_id}}}"#),
+            Self::Object(object) => object.to_string(),
         }
     }
 }

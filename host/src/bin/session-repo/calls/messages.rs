@@ -1,9 +1,10 @@
 //! Calls on messages.
 
 use super::answer::Answer;
-use super::arguments::{Arguments, json, jsons, object};
+use super::arguments::{self, Arguments, jsons, object};
 use crate::wire::Subject;
 use serde::Deserialize;
+use serde_json::json;
 use session_repository::{Entity, Json, Repository, Result};
 
 #[derive(Debug, Deserialize)]
@@ -13,7 +14,7 @@ pub(crate) struct MessagesCreate {
     pub(crate) agent_id: String,
     #[serde(skip)]
     pub(crate) message_id: i64,
-    #[serde(deserialize_with = "json")]
+    #[serde(deserialize_with = "arguments::json")]
     pub(crate) message: Json,
     pub(crate) expected_revision: Option<u64>,
 }
@@ -40,7 +41,7 @@ impl Arguments for MessagesCreate {
 pub(crate) struct MessagesAppend {
     pub(crate) session_id: String,
     pub(crate) agent_id: String,
-    #[serde(deserialize_with = "json")]
+    #[serde(deserialize_with = "arguments::json")]
     pub(crate) message: Json,
     pub(crate) idempotency_key: Option<String>,
     pub(crate) expected_revision: Option<u64>,
@@ -54,7 +55,7 @@ impl Arguments for MessagesAppend {
     async fn execute(self, repository: &Repository) -> Result<Answer> {
         let messages = repository.messages().if_revision(self.expected_revision);
         let appended = messages.append(self.session_id, self.agent_id, self.message, self.idempotency_key.as_deref());
-        Ok(Answer::Appended(appended.await?))
+        Ok(Answer::Object(json!({"message_id": appended.await?})))
     }
 }
 
@@ -77,7 +78,7 @@ impl Arguments for MessagesAppendMany {
     async fn execute(self, repository: &Repository) -> Result<Answer> {
         let messages = repository.messages().if_revision(self.expected_revision);
         let appended = messages.append_many(self.session_id, self.agent_id, self.messages, self.idempotency_key.as_deref());
-        Ok(Answer::AppendedMany(appended.await?))
+        Ok(Answer::Object(json!({"first_message_id": appended.await?})))
     }
 }
 
@@ -107,7 +108,7 @@ pub(crate) struct MessagesUpdate {
     pub(crate) agent_id: String,
     #[serde(skip)]
     pub(crate) message_id: i64,
-    #[serde(deserialize_with = "json")]
+    #[serde(deserialize_with = "arguments::json")]
     pub(crate) message: Json,
     pub(crate) expected_revision: Option<u64>,
 }
