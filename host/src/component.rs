@@ -7,5 +7,6 @@ pub(crate) mod calls;
 mod clock;
 pub(crate) mod ctx;
 mod epoch;
+pub(crate) mod gate;
 pub(crate) mod instance;
 mod storage;

@@ -25,16 +25,19 @@ mod error;
 #[cfg(doc)]
 pub mod guide;
 mod limits;
+mod scope;
 mod store;
 mod types;
 
 pub use api::{Agents, Feedbacks, Messages, Metadata, Repository, RepositoryBuilder, Sessions};
 pub use component::ctx::{SessionCtx, SessionCtxView, SessionHost, SessionView, add_only_storage_to_linker, add_to_linker};
+pub use component::gate::Audit;
 pub use error::{Entity, Error, Result};
 pub use limits::Limits;
 #[cfg(feature = "embedded")]
 /// What [`EmbeddedStore::on_backend`] stands on: a store's bytes, wherever they are.
 pub use redb::StorageBackend;
+pub use scope::{Interface, Quotas, Scope};
 #[cfg(any(feature = "embedded", feature = "mongodb"))]
 pub use store::any::{AnyStore, StoreUrl};
 #[cfg(feature = "embedded")]

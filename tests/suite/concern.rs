@@ -86,7 +86,7 @@ async fn no_write_is_acknowledged_whose_concern_fails() -> anyhow::Result<()> {
     let repo = Repository::builder(MongoStore::connect(&uri, StoreOptions::default()).await?).build()?;
     for Sample { call, make, .. } in samples_that(true).await? {
         fail_next_of(&client, &["insert", "update", "findAndModify"], SESSIONS, CODES[0]).await?;
-        let answer = make(&repo).await;
+        let answer = make(&repo, "s").await;
         assert!(matches!(answer, Err(Error::Timeout | Error::Unavailable(_))), "{call}: {answer:?}");
     }
     let revision = repo.sessions().read("s").await?.map(|session| session.revision);

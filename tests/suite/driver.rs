@@ -123,7 +123,7 @@ async fn every_command_addresses_one_session_and_every_call_is_one_command_on_it
         }
     };
     for sample in samples() {
-        (sample.make)(&repo).await?;
+        (sample.make)(&repo, "s").await?;
         check(sample.call, sample.commands);
     }
     let (agents, messages) = (repo.agents(), repo.messages());

@@ -31,6 +31,7 @@ mod revisions;
 mod run;
 mod samples;
 mod schema;
+mod scope;
 mod seeded;
 mod sharing;
 mod show;

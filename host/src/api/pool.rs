@@ -3,6 +3,7 @@
 use crate::component::bindings::Instance;
 use crate::component::calls::Brought;
 use crate::component::ctx::SessionCtx;
+use crate::component::gate::Audit;
 use crate::component::instance::{Job, Runner, State};
 use crate::error::{Error, Result};
 use crate::limits::{Limits, SMALL_ARGUMENTS};
@@ -20,8 +21,8 @@ const ANSWER_GRACE: Duration = Duration::from_secs(10);
 
 /// Instances of the component that serve calls on one store.
 pub(crate) struct Pool {
+    ctx: SessionCtx,
     store: Arc<dyn Store>,
-    limits: Limits,
     jobs: async_channel::Sender<Job>,
     /// Each serving task holds a receiver: none is left when all have ended.
     serving: watch::Sender<()>,
@@ -30,18 +31,17 @@ pub(crate) struct Pool {
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool").field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("Pool").field("limits", self.limits()).finish_non_exhaustive()
     }
 }
 
 impl Pool {
     /// Starts so many instances of a component in the current Tokio runtime.
-    pub(crate) fn start(component: &Component, store: Arc<dyn Store>, limits: Limits, instances: usize) -> Result<Self> {
+    pub(crate) fn start(component: &Component, ctx: SessionCtx, store: Arc<dyn Store>, instances: usize) -> Result<Self> {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return Err(Error::Internal(String::from("a repository needs a Tokio runtime around it")));
         };
-        let limits = limits.within_memory()?;
-        let runner = Arc::new(Runner::new(component, SessionCtx::new(Arc::clone(&store)).with_limits(limits))?);
+        let runner = Arc::new(Runner::new(component, ctx.clone())?);
         let (jobs, queue) = async_channel::bounded(instances);
         let serving = watch::Sender::new(());
         for _ in 0..instances {
@@ -51,12 +51,16 @@ impl Pool {
                 drop(serves);
             });
         }
-        let bytes = limits.bytes_in_flight.min(Semaphore::MAX_PERMITS);
-        Ok(Self { store, limits, jobs, serving, bytes: Arc::new(Semaphore::new(bytes)) })
+        let bytes = ctx.limits.bytes_in_flight.min(Semaphore::MAX_PERMITS);
+        Ok(Self { ctx, store, jobs, serving, bytes: Arc::new(Semaphore::new(bytes)) })
     }
 
     pub(crate) fn limits(&self) -> &Limits {
-        &self.limits
+        &self.ctx.limits
+    }
+
+    pub(crate) fn audit(&self) -> Audit {
+        self.ctx.audit()
     }
 
     /// Waits until all calls are answered, then closes the store. Later calls return `unavailable`.
@@ -78,7 +82,7 @@ impl Pool {
             + Send
             + 'static,
     {
-        let limits = &self.limits;
+        let limits = self.limits();
         if size > limits.message_bytes.saturating_add(SMALL_ARGUMENTS) {
             return Err(Error::TooLarge { size: size as u64, limit: limits.message_bytes as u64 });
         }

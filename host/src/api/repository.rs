@@ -2,9 +2,12 @@
 
 use super::calls::{Agents, Feedbacks, Messages, Metadata, Sessions};
 use super::pool::Pool;
+use crate::component::ctx::SessionCtx;
+use crate::component::gate::Audit;
 use crate::component::instance;
 use crate::error::Result;
 use crate::limits::Limits;
+use crate::scope::Scope;
 use crate::store::Store;
 use std::fmt;
 use std::sync::Arc;
@@ -44,12 +47,14 @@ impl fmt::Debug for Repository {
 pub struct RepositoryBuilder {
     store: Arc<dyn Store>,
     limits: Limits,
+    scope: Option<Scope>,
     instances: usize,
 }
 
 impl fmt::Debug for RepositoryBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RepositoryBuilder").field("limits", &self.limits).field("instances", &self.instances).finish_non_exhaustive()
+        let mut f = f.debug_struct("RepositoryBuilder");
+        f.field("limits", &self.limits).field("scope", &self.scope).field("instances", &self.instances).finish_non_exhaustive()
     }
 }
 
@@ -58,6 +63,13 @@ impl RepositoryBuilder {
     #[must_use]
     pub fn limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
+    }
+
+    /// Allows calls within a scope only: for callers that nobody trusts, each with a repository and so with instances of its own. All of them
+    /// can stand on one store ([`Repository::builder_on`]); the compiled component is shared.
+    #[must_use]
+    pub fn scope(self, scope: Scope) -> Self {
+        Self { scope: Some(scope), ..self }
     }
 
     /// Sets how many instances of the component share the calls, at least 1. Default: one for each core, at most 4.
@@ -78,7 +90,13 @@ impl RepositoryBuilder {
 
     /// Builds a repository on a component, for tests: one that has the imports and exports of ours.
     pub(crate) fn build_on(self, component: &Component) -> Result<Repository> {
-        let pool = Pool::start(component, self.store, self.limits, self.instances)?;
+        let limits = self.limits.within_memory()?;
+        let ctx = SessionCtx::new(Arc::clone(&self.store)).with_limits(limits);
+        let ctx = match self.scope {
+            Some(scope) => ctx.with_scope(scope),
+            None => ctx,
+        };
+        let pool = Pool::start(component, ctx, self.store, self.instances)?;
         Ok(Repository { pool: Arc::new(pool) })
     }
 }
@@ -92,7 +110,7 @@ impl Repository {
     /// Starts to build a repository on a store that others hold as well. Closing the repository closes it.
     pub fn builder_on(store: Arc<dyn Store>) -> RepositoryBuilder {
         let instances = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4));
-        RepositoryBuilder { store, limits: Limits::default(), instances }
+        RepositoryBuilder { store, limits: Limits::default(), scope: None, instances }
     }
 
     /// Compiles the component now, which takes some tenths of a second, so that building a repository does not have to: before a store is
@@ -142,6 +160,11 @@ impl Repository {
     /// Calls on feedback.
     pub fn feedback(&self) -> Feedbacks<'_> {
         Feedbacks::new(&self.pool)
+    }
+
+    /// What became of the calls so far. Without a scope nothing is counted.
+    pub fn audit(&self) -> Audit {
+        self.pool.audit()
     }
 
     /// Waits until all calls are answered, then closes the store: a client that the store owns is shut down, a borrowed one keeps working.

@@ -3,7 +3,9 @@
 use crate::component::bindings::{storage, wall_clock, wit};
 use crate::component::calls::Calls;
 use crate::component::clock;
+use crate::component::gate::{Audit, Gate};
 use crate::limits::Limits;
+use crate::scope::Scope;
 use crate::store::Store;
 use crate::store::overdue::Overdue;
 use std::fmt;
@@ -14,7 +16,7 @@ use wasmtime::component::{HasData, Linker};
 /// its [`Overdue`] calls.
 #[derive(Clone)]
 pub struct SessionCtx {
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) gate: Gate,
     pub(crate) limits: Limits,
     pub(crate) overdue: Overdue,
     /// The calls of the instance, if it is one of a repository.
@@ -25,13 +27,24 @@ impl SessionCtx {
     /// A context on a store, with default limits.
     pub fn new(store: Arc<dyn Store>) -> Self {
         let overdue = store.overdue();
-        Self { store, limits: Limits::default(), overdue, calls: None }
+        Self { gate: Gate::open(store), limits: Limits::default(), overdue, calls: None }
     }
 
     /// The same context with other limits.
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
+    }
+
+    /// The same context for what a scope allows, and nothing else. Clones share the scope's quotas and its [`Audit`].
+    #[must_use]
+    pub fn with_scope(self, scope: Scope) -> Self {
+        Self { gate: self.gate.scoped(scope), ..self }
+    }
+
+    /// What became of the calls so far. Without a scope nothing is counted.
+    pub fn audit(&self) -> Audit {
+        self.gate.audit()
     }
 }
 

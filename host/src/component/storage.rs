@@ -1,10 +1,12 @@
-//! The `storage` import: bounds each call, hands it to the [`Store`] and bounds the answer.
+//! The `storage` import: bounds each call, has it pass the gate, hands it to the [`Store`] and bounds the answer.
 
 use crate::component::bindings::storage::{AppendKey, AppendOutcome, Host, HostWithStore, MetadataField};
 use crate::component::bindings::wit;
 use crate::component::ctx::{SessionCtx, SessionCtxView, SessionHost};
+use crate::component::gate::{Admitted, Call, SessionIds};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
+use crate::scope::Interface;
 use crate::store::weigh::Weigh;
 use crate::store::{self, AgentRef, Appended, NewMessages, Page, Replacement, Store, Write};
 use crate::types::{Json, Timestamp};
@@ -20,41 +22,43 @@ impl Host for SessionCtxView<'_> {}
 /// Later calls on the same session wait for a call that outlived its deadline, so that it never takes effect after them.
 async fn run<T, R, F>(
     accessor: &Accessor<T, SessionHost>,
-    session_id: &str,
-    brought: usize,
-    call: impl FnOnce(Arc<dyn Store>) -> F,
+    call: Call,
+    work: impl FnOnce(Arc<dyn Store>, String) -> F,
 ) -> Result<R, wit::Error>
 where
-    R: Weigh + Send + 'static,
+    R: Weigh + SessionIds + Send + 'static,
     F: Future<Output = Result<R>> + Send + 'static,
 {
     // Taken and put back before the first await: other calls of the instance need the store meanwhile, and only now is the task that calls
     // the current one.
     let (ctx, caller) = accessor.with(|mut access| (access.get().ctx.clone(), calling_task(access.as_context_mut())));
-    let SessionCtx { store, limits, overdue, calls } = ctx;
+    let SessionCtx { gate, limits, overdue, calls } = ctx;
     let Limits { message_bytes, page_bytes, call_deadline, .. } = limits;
     let brings = calls.as_ref().map(|calls| calls.brought(caller)).transpose()?;
+    let brought = call.brings();
+    let Admitted { store, session_id, in_flight } = gate.admit(call)?;
     bound(brought, message_bytes)?;
     // Years from now where the sum cannot be told.
     let deadline = Instant::now().checked_add(call_deadline).unwrap_or_else(|| Instant::now() + Duration::from_secs(1 << 30));
-    timeout_at(deadline, overdue.wait_for(session_id)).await.map_err(|_| Error::Timeout)?;
+    timeout_at(deadline, overdue.wait_for(&session_id)).await.map_err(|_| Error::Timeout)?;
     if overdue.is_full(&limits) {
         return Err(Error::Unavailable(String::from("too many calls are still under way after their deadline")).into());
     }
-    let call = call(store);
+    let call = work(store, session_id.clone());
     let held = async move {
-        let _brings = brings;
+        let _held = (brings, in_flight);
         call.await
     };
-    let (task, _wait) = overdue.start(session_id, brought, held);
-    let answer = match timeout_at(deadline, task).await {
-        Ok(Ok(answer)) => answer?,
+    let (task, _wait) = overdue.start(&session_id, brought, held);
+    let mut answer = match timeout_at(deadline, task).await {
+        Ok(Ok(answer)) => answer.map_err(|error| gate.told(error))?,
         Ok(Err(defect)) => {
             tracing::error!(%defect, "a store call ended without an answer");
             return Err(Error::Internal(String::from("the store failed")).into());
         }
         Err(_) => return Err(Error::Timeout.into()),
     };
+    gate.show(&mut answer);
     let size = answer.weigh();
     bound(size, page_bytes)?;
     if let (Some(calls), Some(caller)) = (calls, caller) {
@@ -83,30 +87,33 @@ fn max_bytes<T>(accessor: &Accessor<T, SessionHost>) -> usize {
 type Answer<R> = Result<R, wit::Error>;
 
 impl<T: Send + 'static> HostWithStore<T> for SessionHost {
-    async fn insert_session(accessor: &Accessor<T, Self>, session: wit::Session) -> Answer<()> {
-        let id = session.session_id.clone();
-        let call = async move |store: Arc<dyn Store>| store.insert_session(session.into()).await;
-        run(accessor, &id, 0, call).await
+    async fn insert_session(accessor: &Accessor<T, Self>, mut session: wit::Session) -> Answer<()> {
+        let call = Call::write(Interface::Sessions, session.session_id.clone(), 0);
+        let work = async move |store: Arc<dyn Store>, session_id: String| {
+            session.session_id = session_id;
+            store.insert_session(session.into()).await
+        };
+        run(accessor, call, work).await
     }
 
     async fn find_session(accessor: &Accessor<T, Self>, session_id: String) -> Answer<Option<wit::Session>> {
-        let id = session_id.clone();
-        let call = async move |store: Arc<dyn Store>| store.find_session(&session_id).await;
-        Ok(run(accessor, &id, 0, call).await?.map(Into::into))
+        let call = Call::read(Interface::Sessions, session_id);
+        let work = async move |store: Arc<dyn Store>, session_id: String| store.find_session(&session_id).await;
+        Ok(run(accessor, call, work).await?.map(Into::into))
     }
 
     async fn insert_agent(accessor: &Accessor<T, Self>, session_id: String, agent: wit::Agent, expected: Option<u64>) -> Answer<()> {
         let brought = agent.data.len();
         let write = Write::at(Timestamp(agent.created_at)).expecting(expected);
-        let id = session_id.clone();
-        let call = async move |store: Arc<dyn Store>| store.insert_agent(&session_id, agent.into(), write).await;
-        run(accessor, &id, brought, call).await
+        let call = Call::write(Interface::Agents, session_id, brought);
+        let work = async move |store: Arc<dyn Store>, session_id: String| store.insert_agent(&session_id, agent.into(), write).await;
+        run(accessor, call, work).await
     }
 
     async fn find_agent(accessor: &Accessor<T, Self>, session_id: String, agent_id: String) -> Answer<Option<wit::Agent>> {
-        let (id, agent) = (session_id.clone(), AgentRef::new(session_id, agent_id));
-        let call = async move |store: Arc<dyn Store>| store.find_agent(&agent).await;
-        Ok(run(accessor, &id, 0, call).await?.map(Into::into))
+        let call = Call::read(Interface::Agents, session_id);
+        let work = async move |store: Arc<dyn Store>, session_id: String| store.find_agent(&AgentRef::new(session_id, agent_id)).await;
+        Ok(run(accessor, call, work).await?.map(Into::into))
     }
 
     async fn replace_agent(
@@ -121,9 +128,11 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
         let brought = data.len();
         let data = Replacement { fields: Json::from(data), keep };
         let write = Write::at(Timestamp(updated_at)).expecting(expected);
-        let (id, agent) = (session_id.clone(), AgentRef::new(session_id, agent_id));
-        let call = async move |store: Arc<dyn Store>| store.replace_agent(&agent, data, write).await;
-        run(accessor, &id, brought, call).await
+        let call = Call::write(Interface::Agents, session_id, brought);
+        let work = async move |store: Arc<dyn Store>, session_id: String| {
+            store.replace_agent(&AgentRef::new(session_id, agent_id), data, write).await
+        };
+        run(accessor, call, work).await
     }
 
     async fn append_message(
@@ -136,9 +145,11 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
     ) -> Answer<AppendOutcome> {
         let brought = message.body.len();
         let write = Write::at(Timestamp(message.created_at)).expecting(expected);
-        let (id, agent) = (session_id.clone(), AgentRef::new(session_id, agent_id));
-        let call = async move |store: Arc<dyn Store>| store.append_message(&agent, message.into(), &omit, write).await;
-        Ok(match run(accessor, &id, brought, call).await? {
+        let call = Call::write(Interface::Messages, session_id, brought);
+        let work = async move |store: Arc<dyn Store>, session_id: String| {
+            store.append_message(&AgentRef::new(session_id, agent_id), message.into(), &omit, write).await
+        };
+        Ok(match run(accessor, call, work).await? {
             Appended::New => AppendOutcome::Appended,
             Appended::Taken(message) => AppendOutcome::Taken(message.into()),
         })
@@ -155,12 +166,14 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
     ) -> Answer<i64> {
         let brought = bodies.iter().map(String::len).sum();
         let write = Write::at(Timestamp(created_at)).expecting(expected);
-        let (id, agent) = (session_id.clone(), AgentRef::new(session_id, agent_id));
         let bodies = bodies.into_iter().map(Json::from).collect();
         let key = key.map(|AppendKey { key, digest }| store::AppendKey { key, digest });
         let new = NewMessages { bodies, key };
-        let call = async move |store: Arc<dyn Store>| store.append_messages(&agent, new, write).await;
-        run(accessor, &id, brought, call).await
+        let call = Call::write(Interface::Messages, session_id, brought);
+        let work = async move |store: Arc<dyn Store>, session_id: String| {
+            store.append_messages(&AgentRef::new(session_id, agent_id), new, write).await
+        };
+        run(accessor, call, work).await
     }
 
     async fn find_message(
@@ -170,9 +183,11 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
         message_id: i64,
         omit: Vec<String>,
     ) -> Answer<Option<wit::Message>> {
-        let (id, agent) = (session_id.clone(), AgentRef::new(session_id, agent_id));
-        let call = async move |store: Arc<dyn Store>| store.find_message(&agent, message_id, &omit).await;
-        Ok(run(accessor, &id, 0, call).await?.map(Into::into))
+        let call = Call::read(Interface::Messages, session_id);
+        let work = async move |store: Arc<dyn Store>, session_id: String| {
+            store.find_message(&AgentRef::new(session_id, agent_id), message_id, &omit).await
+        };
+        Ok(run(accessor, call, work).await?.map(Into::into))
     }
 
     async fn replace_message(
@@ -188,9 +203,11 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
         let brought = body.len();
         let body = Replacement { fields: Json::from(body), keep };
         let write = Write::at(Timestamp(updated_at)).expecting(expected);
-        let (id, agent) = (session_id.clone(), AgentRef::new(session_id, agent_id));
-        let call = async move |store: Arc<dyn Store>| store.replace_message(&agent, message_id, body, write).await;
-        run(accessor, &id, brought, call).await
+        let call = Call::write(Interface::Messages, session_id, brought);
+        let work = async move |store: Arc<dyn Store>, session_id: String| {
+            store.replace_message(&AgentRef::new(session_id, agent_id), message_id, body, write).await
+        };
+        run(accessor, call, work).await
     }
 
     async fn list_messages(
@@ -201,10 +218,12 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
         limit: Option<u64>,
         omit: Vec<String>,
     ) -> Answer<Vec<wit::Message>> {
-        let (id, agent) = (session_id.clone(), AgentRef::new(session_id, agent_id));
         let page = Page { offset, limit, max_bytes: max_bytes(accessor) };
-        let call = async move |store: Arc<dyn Store>| store.list_messages(&agent, page, &omit).await;
-        Ok(run(accessor, &id, 0, call).await?.into_iter().map(Into::into).collect())
+        let call = Call::read(Interface::Messages, session_id);
+        let work = async move |store: Arc<dyn Store>, session_id: String| {
+            store.list_messages(&AgentRef::new(session_id, agent_id), page, &omit).await
+        };
+        Ok(run(accessor, call, work).await?.into_iter().map(Into::into).collect())
     }
 
     async fn set_metadata(
@@ -217,15 +236,15 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
         let brought = fields.iter().map(|field| field.path.len() + field.value.len()).sum();
         let fields = fields.into_iter().map(|field| (field.path, Json::from(field.value))).collect();
         let write = Write::at(Timestamp(updated_at)).expecting(expected);
-        let id = session_id.clone();
-        let call = async move |store: Arc<dyn Store>| store.set_metadata(&session_id, fields, write).await;
-        run(accessor, &id, brought, call).await
+        let call = Call::write(Interface::Metadata, session_id, brought);
+        let work = async move |store: Arc<dyn Store>, session_id: String| store.set_metadata(&session_id, fields, write).await;
+        run(accessor, call, work).await
     }
 
     async fn get_metadata(accessor: &Accessor<T, Self>, session_id: String) -> Answer<Option<String>> {
-        let id = session_id.clone();
-        let call = async move |store: Arc<dyn Store>| store.get_metadata(&session_id).await;
-        Ok(run(accessor, &id, 0, call).await?.map(Json::into_string))
+        let call = Call::read(Interface::Metadata, session_id);
+        let work = async move |store: Arc<dyn Store>, session_id: String| store.get_metadata(&session_id).await;
+        Ok(run(accessor, call, work).await?.map(Json::into_string))
     }
 
     async fn unset_metadata(
@@ -237,9 +256,9 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
     ) -> Answer<()> {
         let brought = paths.iter().map(String::len).sum();
         let write = Write::at(Timestamp(updated_at)).expecting(expected);
-        let id = session_id.clone();
-        let call = async move |store: Arc<dyn Store>| store.unset_metadata(&session_id, paths, write).await;
-        run(accessor, &id, brought, call).await
+        let call = Call::write(Interface::Metadata, session_id, brought);
+        let work = async move |store: Arc<dyn Store>, session_id: String| store.unset_metadata(&session_id, paths, write).await;
+        run(accessor, call, work).await
     }
 
     async fn append_feedback(
@@ -250,15 +269,15 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
     ) -> Answer<()> {
         let brought = feedback.body.len();
         let write = Write::at(Timestamp(feedback.created_at)).expecting(expected);
-        let id = session_id.clone();
-        let call = async move |store: Arc<dyn Store>| store.append_feedback(&session_id, feedback.into(), write).await;
-        run(accessor, &id, brought, call).await
+        let call = Call::write(Interface::Feedback, session_id, brought);
+        let work = async move |store: Arc<dyn Store>, session_id: String| store.append_feedback(&session_id, feedback.into(), write).await;
+        run(accessor, call, work).await
     }
 
     async fn list_feedback(accessor: &Accessor<T, Self>, session_id: String) -> Answer<Vec<wit::FeedbackEntry>> {
-        let id = session_id.clone();
         let max_bytes = max_bytes(accessor);
-        let call = async move |store: Arc<dyn Store>| store.list_feedback(&session_id, max_bytes).await;
-        Ok(run(accessor, &id, 0, call).await?.into_iter().map(Into::into).collect())
+        let call = Call::read(Interface::Feedback, session_id);
+        let work = async move |store: Arc<dyn Store>, session_id: String| store.list_feedback(&session_id, max_bytes).await;
+        Ok(run(accessor, call, work).await?.into_iter().map(Into::into).collect())
     }
 }

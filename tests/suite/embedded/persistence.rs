@@ -143,7 +143,7 @@ async fn a_closed_store_is_unavailable() -> anyhow::Result<()> {
             unavailable(store.agent_ids("s").await);
             let repo = Repository::builder(store).build()?;
             for sample in samples() {
-                unavailable((sample.make)(&repo).await);
+                unavailable((sample.make)(&repo, "s").await);
             }
         }
     }

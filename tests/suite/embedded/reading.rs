@@ -58,7 +58,7 @@ pub(crate) fn denied<T: Debug>(result: Result<T>) {
 pub(crate) async fn writes_are_denied(store: Arc<dyn Store>) -> anyhow::Result<()> {
     let repo = Repository::builder_on(store).build()?;
     for sample in samples_that(true).await? {
-        denied((sample.make)(&repo).await);
+        denied((sample.make)(&repo, "s").await);
     }
     Ok(())
 }

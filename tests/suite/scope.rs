@@ -1,0 +1,289 @@
+//! Scopes and quotas: callers that nobody trusts get what a scope allows, and learn nothing of the rest.
+
+use crate::held::Held;
+use crate::samples::{samples, samples_that};
+use futures_util::future::join_all;
+use serde_json::json;
+use session_repository::{EmbeddedStore, Entity, Error, Interface, Quotas, Repository, Result, Scope, Store, StoreOptions};
+use std::sync::Arc;
+use std::time::Instant;
+
+fn scoped(store: &Held, scope: Scope) -> Result<Repository> {
+    Repository::builder(store.clone()).scope(scope).build()
+}
+
+/// A store in memory, and a repository on it that everything is allowed to.
+async fn everything() -> anyhow::Result<(Held, Repository)> {
+    let store = Held::new().await?;
+    let repo = Repository::builder(store.clone()).build()?;
+    Ok((store, repo))
+}
+
+fn is_denied<T>(answer: &Result<T>) -> bool {
+    matches!(answer, Err(Error::AccessDenied(why)) if why == "the caller's scope does not allow this")
+}
+
+/// Ids that look like `tenant-1/a`, or like a way to it.
+const LOOK_ALIKES: [&str; 26] = [
+    "tenant-1/a ",
+    " tenant-1/a",
+    "tenant-1/A",
+    "Tenant-1/a",
+    "TENANT-1/A",
+    "tenant-1",
+    "tenant-1/",
+    "tenant-1/ａ",
+    "ｔenant-1/a",
+    "tenant‐1/a",
+    "tenant-1\u{2215}a",
+    "tenant-1%2fa",
+    "tenant%2D1/a",
+    "tenant-1/a%00",
+    "tenant-1/a\u{200b}",
+    "tenant-1/a\n",
+    "tenant-1//a",
+    "tenant-1/./a",
+    "tenant-2/../tenant-1/a",
+    "../tenant-1/a",
+    "tenant-1.a",
+    "$tenant-1/a",
+    "{\"$gt\": \"\"}",
+    "$$ROOT",
+    "tenant-1/a\u{301}",
+    "tenant-10/a",
+];
+
+#[tokio::test]
+async fn every_call_outside_a_scope_is_denied_before_the_store_is_asked() -> anyhow::Result<()> {
+    let (store, all) = everything().await?;
+    for id in LOOK_ALIKES {
+        all.sessions().create(id, None).await?;
+    }
+    all.sessions().create("tenant-2/a", None).await?;
+    // One that is there, one that is not, and all that looks like the allowed one.
+    let others = ["tenant-2/a", "tenant-2/absent", "nobody"].into_iter().chain(LOOK_ALIKES);
+    for (scope, outside) in [
+        (Scope::session("tenant-1/a"), others.clone().collect::<Vec<_>>()),
+        (Scope::sessions(["x", "tenant-1/a"]), others.clone().collect()),
+        (Scope::prefix("tenant-1/"), others.clone().filter(|id| !id.starts_with("tenant-1/") || *id == "tenant-1/").collect()),
+        (Scope::prefix(""), others.clone().collect()),
+        (Scope::sessions([""; 0]), others.clone().collect()),
+    ] {
+        let repo = scoped(&store, scope.clone())?;
+        let asked = store.begun();
+        for id in &outside {
+            for sample in samples() {
+                let answer = (sample.make)(&repo, id).await;
+                assert!(is_denied(&answer), "{scope:?}: {} of {id:?}: {answer:?}", sample.call);
+            }
+        }
+        assert_eq!(store.begun(), asked, "{scope:?}");
+        assert_eq!(repo.audit().denied as usize, outside.len() * samples().len());
+    }
+    all.close().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_scope_allows_is_as_without_one() -> anyhow::Result<()> {
+    for scope in [Scope::session("tenant-1/a"), Scope::sessions(["x", "tenant-1/a"]), Scope::prefix("tenant-1/"), Scope::prefix("t")] {
+        let (store, all) = everything().await?;
+        let repo = scoped(&store, scope)?;
+        for sample in samples() {
+            (sample.make)(&repo, "tenant-1/a").await?;
+        }
+        assert_eq!((repo.audit().admitted as usize, repo.audit().denied), (samples().len(), 0));
+        assert_eq!(all.sessions().read("tenant-1/a").await?, repo.sessions().read("tenant-1/a").await?);
+        all.close().await;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_scope_for_reading_denies_every_write_and_no_read() -> anyhow::Result<()> {
+    let (store, all) = everything().await?;
+    for sample in samples() {
+        (sample.make)(&all, "s").await?;
+    }
+    let repo = scoped(&store, Scope::session("s").read_only())?;
+    let asked = store.begun();
+    for sample in samples_that(true).await? {
+        assert!(is_denied(&(sample.make)(&repo, "s").await), "{}", sample.call);
+    }
+    assert_eq!(store.begun(), asked);
+    for sample in samples_that(false).await? {
+        (sample.make)(&repo, "s").await?;
+    }
+    all.close().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_scope_denies_the_interfaces_that_it_does_not_name() -> anyhow::Result<()> {
+    let (store, all) = everything().await?;
+    for sample in samples() {
+        (sample.make)(&all, "s").await?;
+    }
+    for interface in Interface::ALL {
+        let repo = scoped(&store, Scope::session("s").interfaces([interface]))?;
+        for sample in samples() {
+            let is_its_own = sample.call.split('.').next() == Some(interface.name());
+            let answer = (sample.make)(&repo, "s").await;
+            assert_eq!(is_denied(&answer), !is_its_own, "{interface:?}: {}: {answer:?}", sample.call);
+        }
+    }
+    all.close().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_hidden_prefix_is_neither_given_nor_seen() -> anyhow::Result<()> {
+    let (store, all) = everything().await?;
+    let [one, two] = ["tenant-1/", "tenant-2/"].map(|prefix| scoped(&store, Scope::hidden_prefix(prefix)));
+    let (one, two) = (one?, two?);
+    for sample in samples() {
+        (sample.make)(&one, "s").await?;
+    }
+    let created = one.sessions().create("t", None).await?;
+    let read = one.sessions().read("s").await?.map(|session| session.session_id);
+    assert_eq!((created.session_id.as_str(), read.as_deref()), ("t", Some("s")));
+    // The other tenant has the same ids for itself.
+    for sample in samples() {
+        (sample.make)(&two, "s").await?;
+    }
+    assert_eq!(two.sessions().read("t").await?, None);
+    assert_eq!(two.agents().create("t", "a", "{}").await, Err(Error::NotFound(Entity::Session)));
+    // There is no way out, nor to an id that is longer than ids are.
+    for id in ["../tenant-2/s", "tenant-1/s", "tenant-2/s", "/s", "."] {
+        assert_eq!(one.sessions().read(id).await?, None, "{id}");
+    }
+    let longest = "x".repeat(512 - "tenant-1/".len());
+    assert_eq!(one.sessions().create(longest.as_str(), None).await?.session_id, longest);
+    assert!(is_denied(&one.sessions().read(longest + "x").await));
+    let empty = one.sessions().read("").await;
+    assert!(matches!(&empty, Err(Error::InvalidArgument(why)) if why.starts_with("session_id: ")), "{empty:?}");
+    for id in ["tenant-1/s", "tenant-1/t", "tenant-2/s"] {
+        assert_eq!(all.sessions().read(id).await?.map(|session| session.session_id).as_deref(), Some(id));
+    }
+    assert_eq!(all.sessions().read("s").await?, None);
+    all.close().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_error_of_the_store_tells_a_scoped_caller_nothing_of_the_store() -> anyhow::Result<()> {
+    const SECRET: &str = "mongodb://db.example:27017 says E11000 for tenant-2/s";
+    let (store, all) = everything().await?;
+    let plain = scoped(&store, Scope::session("s"))?;
+    let hidden = scoped(&store, Scope::hidden_prefix("tenant-1/"))?;
+    let text = || SECRET.to_owned();
+    for failure in [
+        Error::AccessDenied(text()),
+        Error::Unavailable(text()),
+        Error::Corrupt(text()),
+        Error::Internal(text()),
+        Error::Unsupported(text()),
+    ] {
+        store.fail(failure.clone());
+        for repo in [&plain, &hidden] {
+            for sample in samples() {
+                let answer = (sample.make)(repo, "s").await;
+                let error = answer.err().ok_or_else(|| anyhow::anyhow!("{}: no error", sample.call))?;
+                assert_eq!(error.code(), failure.code(), "{}", sample.call);
+                assert!(!error.to_string().contains("tenant") && !error.to_string().contains("mongodb"), "{}: {error}", sample.call);
+            }
+        }
+        assert_eq!(all.sessions().read("s").await, Err(failure), "without a scope it is told");
+    }
+    all.close().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn calls_beyond_a_rate_are_refused_until_there_are_more() -> anyhow::Result<()> {
+    const RATE: u32 = 10;
+    const CALLS: usize = 300;
+    let (store, all) = everything().await?;
+    all.sessions().create("s", None).await?;
+    let repo = scoped(&store, Scope::session("s").named("busy").quotas(Quotas::default().calls_per_second(RATE)))?;
+    let begun = Instant::now();
+    let answers = join_all((0..CALLS).map(|_| repo.sessions().read("s"))).await;
+    let most = f64::from(RATE) * (1.0 + begun.elapsed().as_secs_f64());
+    let admitted = answers.iter().filter(|answer| answer.is_ok()).count();
+    assert!((RATE as usize..=most as usize).contains(&admitted), "{admitted} of {most}");
+    for refused in answers.iter().filter(|answer| answer.is_err()) {
+        assert!(matches!(refused, Err(Error::QuotaExceeded { retry_after_ms: 1..=100 })), "{refused:?}");
+    }
+    // Denied calls count as well, or they would be free.
+    let answers = join_all((0..CALLS).map(|_| repo.sessions().read("t"))).await;
+    assert!(answers.iter().any(|answer| matches!(answer, Err(Error::QuotaExceeded { .. }))), "{answers:?}");
+    let audit = repo.audit();
+    assert_eq!((audit.admitted + audit.throttled + audit.denied, audit.admitted as usize), (2 * CALLS as u64, admitted));
+    all.close().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn calls_beyond_those_in_flight_are_refused_until_one_has_ended() -> anyhow::Result<()> {
+    let (store, all) = everything().await?;
+    all.sessions().create("s", None).await?;
+    let repo = scoped(&store, Scope::session("s").quotas(Quotas::default().calls_in_flight(2)))?;
+    let asked = store.begun();
+    store.hold();
+    let calls = [(); 2].map(|()| {
+        let repo = repo.clone();
+        tokio::spawn(async move { repo.sessions().read("s").await })
+    });
+    store.has_begun(asked + 2).await?;
+    assert!(matches!(repo.sessions().read("s").await, Err(Error::QuotaExceeded { retry_after_ms: 1.. })));
+    assert_eq!(store.begun(), asked + 2);
+    store.release();
+    for call in calls {
+        call.await??;
+    }
+    assert!(repo.sessions().read("s").await?.is_some());
+    assert_eq!((repo.audit().admitted, repo.audit().throttled), (3, 1));
+    all.close().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn bytes_are_bounded_by_call_and_by_minute() -> anyhow::Result<()> {
+    let (store, all) = everything().await?;
+    all.sessions().create("s", None).await?;
+    all.agents().create("s", "a", "{}").await?;
+    let quotas = Quotas::default().bytes_per_call(1_000).bytes_per_minute(1_500);
+    let repo = scoped(&store, Scope::session("s").quotas(quotas))?;
+    let body = |bytes: usize| json!({ "k": "x".repeat(bytes - r#"{"k":""}"#.len()) });
+    let append = |bytes: usize| repo.messages().append("s", "a", body(bytes), None);
+    assert_eq!(append(1_001).await, Err(Error::TooLarge { size: 1_001, limit: 1_000 }));
+    append(1_000).await?;
+    let throttled = append(1_000).await;
+    // The rest of the minute's worth comes at 25 bytes a second.
+    assert!(matches!(throttled, Err(Error::QuotaExceeded { retry_after_ms: 1..=20_000 })), "{throttled:?}");
+    assert_eq!(repo.messages().list("s", "a", None, 0).await?.len(), 1, "reads bring nothing");
+    append(400).await?;
+    // All messages of one append count together.
+    let many = repo.messages().append_many("s", "a", [body(600), body(600)], None).await;
+    assert_eq!(many, Err(Error::TooLarge { size: 1_200, limit: 1_000 }));
+    let least = scoped(&store, Scope::session("s").quotas(Quotas::default().bytes_per_minute(100)))?;
+    assert_eq!(least.feedback().add("s", body(101)).await, Err(Error::TooLarge { size: 101, limit: 100 }));
+    assert_eq!((repo.audit().too_large, repo.audit().throttled, least.audit().too_large), (2, 1, 1));
+    all.close().await;
+    Ok(())
+}
+
+/// Every tenant has instances and quotas of its own on one store.
+#[tokio::test]
+async fn a_tenant_that_is_throttled_is_throttled_alone() -> anyhow::Result<()> {
+    let store: Arc<dyn Store> = Arc::new(EmbeddedStore::in_memory(StoreOptions::default()).await?);
+    let tenant = |prefix: &str, quotas| {
+        Repository::builder_on(Arc::clone(&store)).scope(Scope::hidden_prefix(prefix).quotas(quotas)).instances(1).build()
+    };
+    let (busy, calm) = (tenant("busy/", Quotas::default().calls_per_second(0))?, tenant("calm/", Quotas::default())?);
+    assert_eq!(busy.sessions().create("s", None).await, Err(Error::QuotaExceeded { retry_after_ms: u64::MAX }));
+    calm.sessions().create("s", None).await?;
+    assert_eq!((busy.audit().throttled, calm.audit().throttled), (1, 0));
+    busy.close().await;
+    Ok(())
+}
