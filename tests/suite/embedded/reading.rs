@@ -20,7 +20,7 @@ fn session() -> Session {
 }
 
 fn agent() -> Agent {
-    Agent { agent_id: String::from("a"), data: "{}".into(), created_at: Timestamp(1), updated_at: Timestamp(1) }
+    Agent::new("a", "{}", Timestamp(1))
 }
 
 /// Stores a session with everything in it.
@@ -31,7 +31,7 @@ async fn fill(store: &EmbeddedStore) -> Result<()> {
         store.append_message(&a(), message(id, id, r#"{"content":"Hello!"}"#), &[], at(id)).await?;
     }
     store.set_metadata("s", vec![(String::from("a"), Json::from("1"))], at(10)).await?;
-    store.append_feedback("s", Feedback { body: "{}".into(), created_at: Timestamp(11) }, at(11)).await
+    store.append_feedback("s", Feedback::new("{}", Timestamp(11)), at(11)).await
 }
 
 /// Checks that everything is there.
@@ -54,17 +54,17 @@ pub(crate) fn denied<T: Debug>(result: Result<T>) {
 
 /// Tries every write.
 pub(crate) async fn writes_are_denied(store: &dyn Store) {
-    let replacement = || Replacement { fields: "{}".into(), keep: Vec::new() };
+    let replacement = || Replacement::new("{}");
     denied(store.insert_session(session()).await);
     denied(store.insert_agent("s", agent(), at(1)).await);
     denied(store.replace_agent(&a(), replacement(), at(1)).await);
     denied(store.append_message(&a(), message(1, 1, "{}"), &[], at(1)).await);
     let bodies = vec!["{}".into()];
-    denied(store.append_messages(&a(), NewMessages { bodies, key: None }, at(1)).await);
+    denied(store.append_messages(&a(), NewMessages::new(bodies), at(1)).await);
     denied(store.replace_message(&a(), 5, replacement(), at(1)).await);
     denied(store.set_metadata("s", vec![(String::from("a"), Json::from("2"))], at(1)).await);
     denied(store.unset_metadata("s", vec![String::from("a")], at(1)).await);
-    denied(store.append_feedback("s", Feedback { body: "{}".into(), created_at: Timestamp(1) }, at(1)).await);
+    denied(store.append_feedback("s", Feedback::new("{}", Timestamp(1)), at(1)).await);
 }
 
 /// A disk that fails at the first write, and what is on it.
@@ -91,7 +91,7 @@ async fn storage_is_not_written_resized_or_synchronised() -> anyhow::Result<()> 
         denied(refused);
         check(&store).await?;
         // Another collection has nothing in it, and is not made.
-        let options = StoreOptions { collection: String::from("other"), ..StoreOptions::default() };
+        let options = StoreOptions::default().collection("other");
         let other = EmbeddedStore::on_backend_read_only(disk.clone(), options).await?;
         assert_eq!(other.find_session("s").await?, None);
         other.close().await;
