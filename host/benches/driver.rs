@@ -134,15 +134,15 @@ async fn by_store(store: &MongoStore, side: &Side, call: Call, body: &Json, omit
     let (agent, at) = (AgentRef::new(name, "a"), Timestamp(now()));
     match call {
         Call::Create => {
-            let message = Message { message_id: id, body: body.clone(), created_at: at, updated_at: at };
+            let message = Message::new(id, body.clone(), at);
             store.append_message(&agent, message, omit, Write::at(at)).await?;
         }
         Call::Append => {
-            let new = NewMessages { bodies: vec![body.clone()], key: None };
+            let new = NewMessages::new(vec![body.clone()]);
             store.append_messages(&agent, new, Write::at(at)).await?;
         }
         Call::List => {
-            let page = Page { offset: u64::try_from(id / 2)?, limit: Some(PAGE), ..Page::default() };
+            let page = Page::default().offset(u64::try_from(id / 2)?).limit(PAGE);
             anyhow::ensure!(store.list_messages(&agent, page, omit).await?.len() == usize::try_from(PAGE)?, "a short page");
         }
         Call::Read => {
@@ -201,9 +201,9 @@ async fn seed(
         let at = Timestamp(now());
         let (session_id, session_type) = (name.clone(), String::from("default"));
         store.insert_session(Session::new(session_id, session_type, at)).await?;
-        let agent = Agent { agent_id: String::from("a"), data: Json::from("{}"), created_at: at, updated_at: at };
+        let agent = Agent::new("a", "{}", at);
         store.insert_agent(name, agent, Write::at(at)).await?;
-        let new = NewMessages { bodies: vec![body.clone(); line.messages], key: None };
+        let new = NewMessages::new(vec![body.clone(); line.messages]);
         store.append_messages(&AgentRef::new(name, "a"), new, Write::at(at)).await?;
     }
     Ok(())
@@ -223,9 +223,9 @@ async fn large_append(client: &Client, database: &str, store: &MongoStore, round
         let (name, at) = (format!("large-{round}"), Timestamp(now()));
         let session_type = String::from("default");
         store.insert_session(Session::new(name.clone(), session_type, at)).await?;
-        let agent = Agent { agent_id: String::from("a"), data: Json::from("{}"), created_at: at, updated_at: at };
+        let agent = Agent::new("a", "{}", at);
         store.insert_agent(&name, agent, Write::at(at)).await?;
-        let new = NewMessages { bodies: vec![body.clone(); 1000], key: None };
+        let new = NewMessages::new(vec![body.clone(); 1000]);
         let to = AgentRef::new(&name, "a");
         let begun = Instant::now();
         store.append_messages(&to, new, Write::at(at)).await?;
@@ -270,7 +270,7 @@ async fn main() -> anyhow::Result<()> {
         for at_once in &at_once {
             client.database(&database).drop().await?;
             let collection = client.database(&database).collection_with_options::<RawDocumentBuf>("driver", majority());
-            let options = StoreOptions { database: Some(database.clone()), collection: String::from("store"), ..StoreOptions::default() };
+            let options = StoreOptions::default().database(&database).collection("store");
             let store = MongoStore::with_client(&client, options).await?;
             let text: Arc<str> = "x".repeat(line.bytes).into();
             let body = Json::from(serde_json::json!({ "role": "user", "content": &*text }));
@@ -319,7 +319,7 @@ async fn main() -> anyhow::Result<()> {
         }
     }
     if is_wanted(LINES.len() + 1) {
-        let options = StoreOptions { database: Some(database.clone()), collection: String::from("store"), ..StoreOptions::default() };
+        let options = StoreOptions::default().database(&database).collection("store");
         let store = MongoStore::with_client(&client, options).await?;
         large_append(&client, &database, &store, rounds.min(7)).await?;
         Store::close(&store).await;

@@ -92,7 +92,7 @@ async fn fill(store: &EmbeddedStore, name: &'static str, messages: i64) -> anyho
             .map(|id| {
                 let store = store.clone();
                 let (agent, at) = (AgentRef::new(name, "a"), Timestamp(id));
-                let message = Message { message_id: id, body: body(id).into(), created_at: at, updated_at: at };
+                let message = Message::new(id, body(id), at);
                 tokio::spawn(async move { store.append_message(&agent, message, &[], Write::at(at)).await })
             })
             .collect();

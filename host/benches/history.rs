@@ -193,12 +193,8 @@ async fn mongo(settings: &Settings, uri: &str, report: &mut Report) -> anyhow::R
     ];
     for table in tables {
         client.database(&database).drop().await?;
-        let options = StoreOptions {
-            database: Some(database.clone()),
-            collection: COLLECTION.to_owned(),
-            mongo: MongoOptions::default().archive_after(table.archive_after),
-            ..StoreOptions::default()
-        };
+        let mongo = MongoOptions::default().archive_after(table.archive_after);
+        let options = StoreOptions::default().database(&database).collection(COLLECTION).mongo(mongo);
         let documents = client.database(&database).collection(COLLECTION);
         let repo = Repository::builder(MongoStore::with_client(&client, options).await?).build()?;
         let measured = measure(settings, &repo, table, Some(&documents), &commands).await;

@@ -17,12 +17,8 @@ async fn main() -> anyhow::Result<()> {
         Ok(url) => url.parse()?,
         Err(_) => StoreUrl::File(folder.join("sessions.store")),
     };
-    let options = StoreOptions {
-        database: Some(String::from("session_repository_demo")),
-        collection: String::from("sessions"),
-        metadata_fields: vec![String::from("priority"), String::from("status")],
-        ..StoreOptions::default()
-    };
+    let options =
+        StoreOptions::default().database("session_repository_demo").collection("sessions").metadata_fields(["priority", "status"]);
     match &url {
         #[cfg(feature = "mongodb")]
         StoreUrl::Mongo(uri) => forget_last_time(uri, &url.database(&options), &options.collection).await?,

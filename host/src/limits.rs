@@ -31,13 +31,14 @@ const CALLS: usize = 16;
 /// Bytes beside the body that a call may bring: ids and the like. The component checks their real bounds.
 pub(crate) const SMALL_ARGUMENTS: usize = 64 * KIB;
 
-/// The bounds of a host. Change a field of the default to change a bound:
+/// The bounds of a host. A method of the bound's name changes it:
 ///
 /// ```
 /// # use session_repository::Limits;
-/// let limits = Limits { message_bytes: 64 * 1024, ..Limits::default() };
+/// let limits = Limits::default().message_bytes(64 * 1024);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// The largest text that one call may bring, in bytes of JSON: a message, an agent, a metadata update or a feedback entry. More is
     /// `too-large`. Default: 24 MiB; MongoDB takes 16 MiB in one document, which is a third more as JSON where it is base64.
@@ -73,6 +74,54 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// The same limits with another [`message_bytes`](field@Self::message_bytes).
+    #[must_use]
+    pub fn message_bytes(self, message_bytes: usize) -> Self {
+        Self { message_bytes, ..self }
+    }
+
+    /// The same limits with another [`page_bytes`](field@Self::page_bytes).
+    #[must_use]
+    pub fn page_bytes(self, page_bytes: usize) -> Self {
+        Self { page_bytes, ..self }
+    }
+
+    /// The same limits with another [`calls_per_instance`](field@Self::calls_per_instance).
+    #[must_use]
+    pub fn calls_per_instance(self, calls_per_instance: usize) -> Self {
+        Self { calls_per_instance, ..self }
+    }
+
+    /// The same limits with another [`bytes_in_flight`](field@Self::bytes_in_flight).
+    #[must_use]
+    pub fn bytes_in_flight(self, bytes_in_flight: usize) -> Self {
+        Self { bytes_in_flight, ..self }
+    }
+
+    /// The same limits with another [`instance_memory_bytes`](field@Self::instance_memory_bytes).
+    #[must_use]
+    pub fn instance_memory_bytes(self, instance_memory_bytes: usize) -> Self {
+        Self { instance_memory_bytes, ..self }
+    }
+
+    /// The same limits with another [`call_deadline`](field@Self::call_deadline).
+    #[must_use]
+    pub fn call_deadline(self, call_deadline: Duration) -> Self {
+        Self { call_deadline, ..self }
+    }
+
+    /// The same limits with another [`overdue_calls`](field@Self::overdue_calls).
+    #[must_use]
+    pub fn overdue_calls(self, overdue_calls: usize) -> Self {
+        Self { overdue_calls, ..self }
+    }
+
+    /// The same limits with another [`overdue_bytes`](field@Self::overdue_bytes).
+    #[must_use]
+    pub fn overdue_bytes(self, overdue_bytes: usize) -> Self {
+        Self { overdue_bytes, ..self }
+    }
+
     /// These limits, with those lowered that an instance's memory does not bear.
     pub(crate) fn within_memory(self) -> Result<Self> {
         if self.instance_memory_bytes < LEAST_INSTANCE_MEMORY {

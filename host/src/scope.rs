@@ -172,25 +172,25 @@ pub struct Quotas {
 }
 
 impl Quotas {
-    /// The same quotas with another [`calls_per_second`](Self::calls_per_second).
+    /// The same quotas with another [`calls_per_second`](field@Self::calls_per_second).
     #[must_use]
     pub fn calls_per_second(self, calls: u32) -> Self {
         Self { calls_per_second: Some(calls), ..self }
     }
 
-    /// The same quotas with another [`calls_in_flight`](Self::calls_in_flight).
+    /// The same quotas with another [`calls_in_flight`](field@Self::calls_in_flight).
     #[must_use]
     pub fn calls_in_flight(self, calls: usize) -> Self {
         Self { calls_in_flight: Some(calls), ..self }
     }
 
-    /// The same quotas with another [`bytes_per_call`](Self::bytes_per_call).
+    /// The same quotas with another [`bytes_per_call`](field@Self::bytes_per_call).
     #[must_use]
     pub fn bytes_per_call(self, bytes: usize) -> Self {
         Self { bytes_per_call: Some(bytes), ..self }
     }
 
-    /// The same quotas with another [`bytes_per_minute`](Self::bytes_per_minute).
+    /// The same quotas with another [`bytes_per_minute`](field@Self::bytes_per_minute).
     #[must_use]
     pub fn bytes_per_minute(self, bytes: usize) -> Self {
         Self { bytes_per_minute: Some(bytes), ..self }

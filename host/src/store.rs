@@ -78,6 +78,7 @@ pub enum Appended {
 
 /// Messages that get their ids from the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NewMessages {
     /// The own fields of each, a JSON object; at least one.
     pub bodies: Vec<Json>,
@@ -85,13 +86,34 @@ pub struct NewMessages {
     pub key: Option<AppendKey>,
 }
 
+impl NewMessages {
+    /// Messages by their own fields, without a key.
+    pub fn new(bodies: Vec<Json>) -> Self {
+        Self { bodies, key: None }
+    }
+
+    /// The same messages with another [`key`](field@Self::key).
+    #[must_use]
+    pub fn key(self, key: impl Into<Option<AppendKey>>) -> Self {
+        Self { key: key.into(), ..self }
+    }
+}
+
 /// What an append is known by.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AppendKey {
     /// The caller's name for the append.
     pub key: String,
     /// A digest of the messages that it brings, at most 64 bytes. Equal contents have equal digests.
     pub digest: String,
+}
+
+impl AppendKey {
+    /// A key, by the caller's name for the append and the digest of its messages.
+    pub fn new(key: impl Into<String>, digest: impl Into<String>) -> Self {
+        Self { key: key.into(), digest: digest.into() }
+    }
 }
 
 /// Keyed appends that an agent remembers, at least: its last ones.
@@ -106,6 +128,7 @@ pub(crate) fn no_next_id() -> Error {
 
 /// New own fields for an agent or a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Replacement {
     /// The own fields, a JSON object.
     pub fields: Json,
@@ -113,8 +136,28 @@ pub struct Replacement {
     pub keep: Vec<String>,
 }
 
-/// Which part of a list to read.
+impl Replacement {
+    /// New own fields that replace all stored ones.
+    pub fn new(fields: impl Into<Json>) -> Self {
+        Self { fields: fields.into(), keep: Vec::new() }
+    }
+
+    /// The same fields with other names to [`keep`](field@Self::keep).
+    #[must_use]
+    pub fn keep(self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self { keep: names.into_iter().map(Into::into).collect(), ..self }
+    }
+}
+
+/// Which part of a list to read. The default is all of it:
+///
+/// ```
+/// # use session_repository::Page;
+/// let page = Page::default().offset(20).limit(10);
+/// assert_eq!((page.offset, page.limit, page.max_bytes), (20, Some(10), usize::MAX));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Page {
     /// How many items to skip.
     pub offset: u64,
@@ -128,6 +171,26 @@ pub struct Page {
 impl Default for Page {
     fn default() -> Self {
         Self { offset: 0, limit: None, max_bytes: usize::MAX }
+    }
+}
+
+impl Page {
+    /// The same page from another [`offset`](field@Self::offset).
+    #[must_use]
+    pub fn offset(self, offset: u64) -> Self {
+        Self { offset, ..self }
+    }
+
+    /// The same page with a [`limit`](field@Self::limit).
+    #[must_use]
+    pub fn limit(self, limit: u64) -> Self {
+        Self { limit: Some(limit), ..self }
+    }
+
+    /// The same page with another [`max_bytes`](field@Self::max_bytes).
+    #[must_use]
+    pub fn max_bytes(self, max_bytes: usize) -> Self {
+        Self { max_bytes, ..self }
     }
 }
 

@@ -114,6 +114,7 @@ impl Session {
 
 /// An agent without its messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Agent {
     /// Its id.
     pub agent_id: String,
@@ -125,8 +126,16 @@ pub struct Agent {
     pub updated_at: Timestamp,
 }
 
+impl Agent {
+    /// An agent that nobody has written to since it was created.
+    pub fn new(agent_id: impl Into<String>, data: impl Into<Json>, created_at: Timestamp) -> Self {
+        Self { agent_id: agent_id.into(), data: data.into(), created_at, updated_at: created_at }
+    }
+}
+
 /// A message of an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Message {
     /// Its id.
     pub message_id: i64,
@@ -138,11 +147,26 @@ pub struct Message {
     pub updated_at: Timestamp,
 }
 
+impl Message {
+    /// A message that nobody has written to since it was created.
+    pub fn new(message_id: i64, body: impl Into<Json>, created_at: Timestamp) -> Self {
+        Self { message_id, body: body.into(), created_at, updated_at: created_at }
+    }
+}
+
 /// One entry of a session's feedback.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Feedback {
     /// Its own fields, a JSON object.
     pub body: Json,
     /// When it was added.
     pub created_at: Timestamp,
+}
+
+impl Feedback {
+    /// An entry, by its own fields and its time.
+    pub fn new(body: impl Into<Json>, created_at: Timestamp) -> Self {
+        Self { body: body.into(), created_at }
+    }
 }

@@ -58,12 +58,12 @@ impl Database {
 
     /// Options for a store on it.
     pub fn options(&self) -> StoreOptions {
-        StoreOptions {
-            database: Some(self.name.clone()),
-            collection: COLLECTION.to_owned(),
-            metadata_fields: Vec::new(),
-            ..StoreOptions::default()
-        }
+        StoreOptions::default().database(&self.name).collection(COLLECTION)
+    }
+
+    /// Options for a store on it with a bound of bytes from which an agent's messages are archived; never, if none.
+    pub fn archiving(&self, archive_after: Option<u64>) -> StoreOptions {
+        self.options().mongo(MongoOptions::default().archive_after(archive_after))
     }
 
     /// A repository on it, with a client of its own.
@@ -82,8 +82,7 @@ impl Database {
     ///
     /// Fails if the server or the component does.
     pub async fn archiving_repository(&self, archive_after: u64) -> anyhow::Result<Repository> {
-        let options = StoreOptions { mongo: MongoOptions::default().archive_after(Some(archive_after)), ..self.options() };
-        let store = MongoStore::connect(&mongodb_uri()?, options).await?;
+        let store = MongoStore::connect(&mongodb_uri()?, self.archiving(Some(archive_after))).await?;
         Ok(Repository::builder(store).build()?)
     }
 

@@ -15,7 +15,7 @@ const LARGE: usize = 280_000;
 
 /// A small instance: room for answers of 2.6 MiB and messages of 340 KiB.
 fn small() -> Limits {
-    Limits { instance_memory_bytes: 16 * MIB, ..Limits::default() }
+    Limits::default().instance_memory_bytes(16 * MIB)
 }
 
 fn text(bytes: usize) -> String {
@@ -118,7 +118,7 @@ async fn an_instance_needs_some_memory() -> anyhow::Result<()> {
     let build = async |instance_memory_bytes| -> Result<()> {
         let store = EmbeddedStore::in_memory(StoreOptions::default()).await?;
         // As many calls as there may be: the memory bounds them, too.
-        let limits = Limits { instance_memory_bytes, calls_per_instance: usize::MAX, ..Limits::default() };
+        let limits = Limits::default().instance_memory_bytes(instance_memory_bytes).calls_per_instance(usize::MAX);
         let repo = Repository::builder(store).limits(limits).build()?;
         repo.sessions().create("s", None).await?;
         repo.agents().create("s", "a", text(40_000)).await?;

@@ -17,7 +17,7 @@ mod room;
 mod wire;
 
 use serde_json::json;
-use session_repository::{Json, MongoOptions, MongoStore, Repository, StoreOptions};
+use session_repository::{Json, MongoStore, Repository};
 use session_repository_tests::{Database, mongodb_uri};
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ impl History {
     /// A history of so many messages in a store with a threshold.
     async fn of(archive_after: u64, messages: i64) -> anyhow::Result<Self> {
         let database = Database::fresh().await?;
-        let options = StoreOptions { mongo: MongoOptions::default().archive_after(Some(archive_after)), ..database.options() };
+        let options = database.archiving(Some(archive_after));
         let store = MongoStore::connect(&mongodb_uri()?, options).await?;
         let repo = Repository::builder(store.clone()).build()?;
         repo.sessions().create("s", None).await?;
@@ -57,11 +57,7 @@ impl History {
 
     /// A store of its own on the same collection.
     async fn store(&self, archive_after: Option<u64>) -> anyhow::Result<MongoStore> {
-        Ok(MongoStore::connect(
-            &mongodb_uri()?,
-            StoreOptions { mongo: MongoOptions::default().archive_after(archive_after), ..self.database.options() },
-        )
-        .await?)
+        Ok(MongoStore::connect(&mongodb_uri()?, self.database.archiving(archive_after)).await?)
     }
 
     /// Checks that the history is what it was made as, through every kind of read.

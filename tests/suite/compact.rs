@@ -25,7 +25,7 @@ fn body(text: &str) -> Json {
 }
 
 fn replacement(fields: Json) -> Replacement {
-    Replacement { fields, keep: Vec::new() }
+    Replacement::new(fields)
 }
 
 /// Texts that were stored and are not there any more, each many times.
@@ -37,16 +37,16 @@ async fn store_and_redact(store: &dyn Store) -> anyhow::Result<()> {
     let (a, write, replace) = (AgentRef::new("s", "a"), Write::at(now), Write::at(Timestamp(9)));
     let session = Session::new(String::from("s"), String::from("chat"), now);
     store.insert_session(session).await?;
-    store.insert_agent("s", Agent { agent_id: String::from("a"), data: body(OLD[1]), created_at: now, updated_at: now }, write).await?;
+    store.insert_agent("s", Agent::new("a", body(OLD[1]), now), write).await?;
     for id in 0..40 {
         let created_at = Timestamp(100 - id);
-        let message = Message { message_id: id, body: body(OLD[0]), created_at, updated_at: now };
+        let message = Message::new(id, body(OLD[0]), created_at);
         store.append_message(&a, message, &[], Write::at(created_at)).await?;
     }
-    let key = AppendKey { key: String::from("k"), digest: String::from("0") };
-    store.append_messages(&a, NewMessages { bodies: vec![body(OLD[4]); 20], key: Some(key) }, write).await?;
+    let key = AppendKey::new("k", "0");
+    store.append_messages(&a, NewMessages::new(vec![body(OLD[4]); 20]).key(key), write).await?;
     // What is free at the end of the file is cut off when it is closed; this one stays.
-    let last = Message { message_id: 99, body: body("live. "), created_at: Timestamp(200), updated_at: now };
+    let last = Message::new(99, body("live. "), Timestamp(200));
     store.append_message(&a, last, &[], Write::at(Timestamp(200))).await?;
     for id in 0..60 {
         store.replace_message(&a, id, replacement(json!({"text": format!("redacted {id}")}).to_string().into()), replace).await?;
@@ -55,7 +55,7 @@ async fn store_and_redact(store: &dyn Store) -> anyhow::Result<()> {
     store.set_metadata("s", vec![(String::from("m"), body(OLD[2])), (String::from("u"), body(OLD[3]))], write).await?;
     store.set_metadata("s", vec![(String::from("m"), Json::from("1"))], write).await?;
     store.unset_metadata("s", vec![String::from("u")], write).await?;
-    Ok(store.append_feedback("s", Feedback { body: Json::from("{}"), created_at: now }, write).await?)
+    Ok(store.append_feedback("s", Feedback::new("{}", now), write).await?)
 }
 
 async fn compact(desk: &Desk, site: &Site) -> anyhow::Result<Ran> {

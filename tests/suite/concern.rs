@@ -100,11 +100,8 @@ async fn an_archive_whose_writes_are_not_acknowledged_loses_nothing() -> anyhow:
     let server = failing()?;
     let client = Client::with_uri_str(server.uri()).await?;
     let uri = format!("{}?retryWrites=false&heartbeatFrequencyMS=500", server.uri());
-    let never =
-        MongoStore::connect(&uri, StoreOptions { mongo: MongoOptions::default().archive_after(None), ..StoreOptions::default() }).await?;
-    let store =
-        MongoStore::connect(&uri, StoreOptions { mongo: MongoOptions::default().archive_after(Some(1024)), ..StoreOptions::default() })
-            .await?;
+    let never = MongoStore::connect(&uri, StoreOptions::default().mongo(MongoOptions::default().archive_after(None))).await?;
+    let store = MongoStore::connect(&uri, StoreOptions::default().mongo(MongoOptions::default().archive_after(Some(1024)))).await?;
     let repo = Repository::builder(never.clone()).build()?;
     let steps = [("findAndModify", SESSIONS), ("insert", ARCHIVE), ("update", SESSIONS)];
     for (round, (command, collection)) in steps.into_iter().enumerate() {
@@ -162,9 +159,7 @@ async fn updates_on_which_two_documents_depend_ask_for_a_majority_whatever_the_c
     );
     let watch = Watch::on(&mut options);
     let client = Client::with_options(options)?;
-    let store =
-        MongoStore::with_client(&client, StoreOptions { mongo: MongoOptions::default().archive_after(Some(1024)), ..database.options() })
-            .await?;
+    let store = MongoStore::with_client(&client, database.archiving(Some(1024))).await?;
     let repo = Repository::builder(store.clone()).build()?;
     repo.sessions().create("s", None).await?;
     repo.agents().create("s", "a", "{}").await?;

@@ -77,7 +77,7 @@ async fn the_library_takes_the_database_of_the_connection_string_as_well() -> an
     let client = Client::with_uri_str(&uri).await?;
     client.database("mydb").collection::<Document>("collection_name").insert_one(doc! { "_id": "s" }).await?;
     let url: StoreUrl = uri.parse()?;
-    let other = StoreOptions { database: Some(String::from("other")), ..StoreOptions::default() };
+    let other = StoreOptions::default().database("other");
     for (options, count) in [(StoreOptions::default(), 1), (other, 0)] {
         let stores = [
             AnyStore::open(&url, options.clone()).await?,
@@ -432,7 +432,7 @@ async fn a_flag_without_effect_on_a_store_is_named_and_a_variable_is_not() -> an
 async fn a_database_that_cannot_be_is_refused_with_a_borrowed_client_too() -> anyhow::Result<()> {
     let options = ClientOptions::parse(mongodb_uri()?).await?;
     let client = Client::with_options(options)?;
-    let store = MongoStore::with_client(&client, StoreOptions { database: Some(String::from("a.b")), ..StoreOptions::default() }).await;
+    let store = MongoStore::with_client(&client, StoreOptions::default().database("a.b")).await;
     assert!(matches!(store, Err(Error::InvalidArgument(_))));
     Ok(())
 }

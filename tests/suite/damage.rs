@@ -4,7 +4,7 @@ use crate::transfer::{dump, load};
 use anyhow::Context;
 use mongodb::bson::{Bson, DateTime, Document, doc};
 use serde_json::{Value, json};
-use session_repository::{AnyStore, EmbeddedStore, Error, MongoOptions, MongoStore, Repository, StoreOptions, Timestamp};
+use session_repository::{AnyStore, EmbeddedStore, Error, MongoStore, Repository, StoreOptions, Timestamp};
 use session_repository_tests::{Database, mongodb_uri};
 
 fn date(millis: i64) -> DateTime {
@@ -166,7 +166,7 @@ async fn a_history_with_unreadable_messages_is_archived_all_the_same() -> anyhow
     a.insert("messages", messages);
     let document = session(doc! { "created_at": date(0), "updated_at": date(9), "agents": { "a": a } });
     let (database, _, plain) = seeded(&document).await?;
-    let options = StoreOptions { mongo: MongoOptions::default().archive_after(Some(1024)), ..database.options() };
+    let options = database.archiving(Some(1024));
     let store = MongoStore::connect(&mongodb_uri()?, options).await?;
     let repo = Repository::builder(store.clone()).build()?;
     let before = plain.messages().list("s", "a", None, 0).await?;

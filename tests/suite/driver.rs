@@ -7,7 +7,7 @@ use mongodb::event::EventHandler;
 use mongodb::event::command::CommandEvent;
 use mongodb::options::ClientOptions;
 use serde_json::json;
-use session_repository::{MongoOptions, MongoStore, Repository, StoreOptions};
+use session_repository::{MongoStore, Repository, StoreOptions};
 use session_repository_tests::{COLLECTION, Database, mongodb_uri};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
@@ -149,7 +149,7 @@ async fn every_command_addresses_one_session_and_every_call_is_one_command_on_it
 #[tokio::test]
 async fn a_page_costs_a_page_and_metrics_stay_in_the_database() -> anyhow::Result<()> {
     let database = Database::fresh().await?;
-    let (store, watch) = watched_store(StoreOptions { mongo: MongoOptions::default().archive_after(None), ..database.options() }).await?;
+    let (store, watch) = watched_store(database.archiving(None)).await?;
     let repo = Repository::builder(store).build()?;
     repo.sessions().create("s", None).await?;
     repo.agents().create("s", "a", "{}").await?;

@@ -34,7 +34,7 @@ async fn open(path: impl AsRef<Path>) -> Result<EmbeddedStore> {
 }
 
 fn message(id: i64, time: i64, body: &str) -> Message {
-    Message { message_id: id, body: body.into(), created_at: Timestamp(time), updated_at: Timestamp(time) }
+    Message::new(id, body, Timestamp(time))
 }
 
 /// Agent `a` of session `s`.
@@ -49,7 +49,7 @@ fn at(time: i64) -> Write {
 
 /// A key of an append, whatever the append brings.
 fn key(key: &str) -> AppendKey {
-    AppendKey { key: key.to_owned(), digest: String::from("0") }
+    AppendKey::new(key, "0")
 }
 
 /// The message of an `unavailable`; anything else fails the test.

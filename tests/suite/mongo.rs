@@ -3,7 +3,7 @@
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::options::ClientOptions;
 use mongodb::{Client, IndexModel};
-use session_repository::{Error, MongoOptions, MongoStore, Repository, Store, StoreOptions};
+use session_repository::{Error, MongoStore, Repository, Store, StoreOptions};
 use session_repository_tests::{Database, Mongod, mongodb_uri};
 use std::collections::BTreeSet;
 use std::net::TcpListener;
@@ -22,7 +22,7 @@ async fn indexes_are_ensured_at_start_and_found_by_the_next() -> anyhow::Result<
     let database = Database::fresh().await?;
     let fields = vec![String::from("priority"), String::from("customer.tier")];
     for _ in 0..2 {
-        let options = StoreOptions { metadata_fields: fields.clone(), ..database.options() };
+        let options = database.options().metadata_fields(fields.clone());
         MongoStore::connect(&mongodb_uri()?, options).await?.close().await;
         let expected = names(&["_id_", "created_at_1", "updated_at_1", "metadata.priority_1", "metadata.customer.tier_1"]);
         assert_eq!(index_keys(&database).await?, expected);
@@ -202,9 +202,7 @@ async fn bad_connection_strings_and_options_are_refused_without_credentials() ->
 #[tokio::test]
 async fn a_session_that_would_outgrow_a_document_is_too_large_and_stays_usable() -> anyhow::Result<()> {
     let database = Database::fresh().await?;
-    let store =
-        MongoStore::connect(&mongodb_uri()?, StoreOptions { mongo: MongoOptions::default().archive_after(None), ..database.options() })
-            .await?;
+    let store = MongoStore::connect(&mongodb_uri()?, database.archiving(None)).await?;
     let repo = Repository::builder(store).build()?;
     repo.sessions().create("s", None).await?;
     repo.agents().create("s", "a", "{}").await?;

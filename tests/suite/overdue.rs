@@ -17,7 +17,7 @@ mod bindings {
 const HASTE: Duration = Duration::from_secs(2);
 
 fn hasty() -> Limits {
-    Limits { call_deadline: HASTE, ..Limits::default() }
+    Limits::default().call_deadline(HASTE)
 }
 
 /// A store that holds its calls back from now on; there are sessions `s`, `t` and `u` in it, each with an agent `a`.
@@ -59,7 +59,7 @@ async fn ids(repo: &Repository, session: &str) -> Result<Vec<i64>> {
 async fn overdue_calls_are_bounded_by_number_however_few_their_sessions() -> anyhow::Result<()> {
     let store = held().await?;
     let begun = store.begun();
-    let repo = Repository::builder(store.clone()).limits(Limits { overdue_calls: 8, ..hasty() }).build()?;
+    let repo = Repository::builder(store.clone()).limits(hasty().overdue_calls(8)).build()?;
     let late = join_all((0..8).map(|n| append(&repo, if n % 2 == 0 { "s" } else { "t" }, 100))).await;
     assert_eq!(late, vec![Err(Error::Timeout); 8]);
     assert_eq!(store.begun() - begun, 8, "the store has them all");
@@ -78,7 +78,7 @@ async fn overdue_calls_are_bounded_by_number_however_few_their_sessions() -> any
 async fn overdue_calls_are_bounded_by_the_bytes_that_they_hold() -> anyhow::Result<()> {
     let store = held().await?;
     let begun = store.begun();
-    let repo = Repository::builder(store.clone()).limits(Limits { overdue_bytes: 2_000_000, ..hasty() }).build()?;
+    let repo = Repository::builder(store.clone()).limits(hasty().overdue_bytes(2_000_000)).build()?;
     let late = join_all(["s", "t"].map(|session| append(&repo, session, 1_000_000))).await;
     assert_eq!(late, vec![Err(Error::Timeout); 2]);
     let refused = repo.metadata().get("u").await;
@@ -94,7 +94,7 @@ async fn overdue_calls_are_bounded_by_the_bytes_that_they_hold() -> anyhow::Resu
 async fn the_bytes_of_a_call_are_in_flight_until_the_store_has_ended_it() -> anyhow::Result<()> {
     let store = held().await?;
     let begun = store.begun();
-    let repo = Repository::builder(store.clone()).limits(Limits { message_bytes: 1_000_000, bytes_in_flight: 2_500_000, ..hasty() });
+    let repo = Repository::builder(store.clone()).limits(hasty().message_bytes(1_000_000).bytes_in_flight(2_500_000));
     let repo = repo.build()?;
     let late = join_all(["s", "t"].map(|session| append(&repo, session, 1_000_000))).await;
     assert_eq!(late, vec![Err(Error::Timeout); 2]);

@@ -16,30 +16,30 @@ const WRITES: u64 = 9;
 
 /// One of all writes.
 async fn write(store: &dyn Store, session: &str, which: u64, expected: Option<u64>) -> Result<()> {
-    let replacement = || Replacement { fields: "{}".into(), keep: Vec::new() };
+    let replacement = || Replacement::new("{}");
     let (a, now) = (AgentRef::new(session, "a"), Write::at(NOW).expecting(expected));
     match which {
         0 => {
-            let agent = Agent { agent_id: String::from("b"), data: "{}".into(), created_at: NOW, updated_at: NOW };
+            let agent = Agent::new("b", "{}", NOW);
             store.insert_agent(session, agent, now).await
         }
         1 => store.replace_agent(&a, replacement(), now).await,
         2 => store.append_message(&a, message(77, NOW.0, "{}"), &[], now).await.map(drop),
         3 => {
-            let new = NewMessages { bodies: vec!["{}".into()], key: None };
+            let new = NewMessages::new(vec!["{}".into()]);
             store.append_messages(&a, new, now).await.map(drop)
         }
         4 => store.replace_message(&a, 0, replacement(), now).await,
         5 => store.set_metadata(session, vec![(String::from("k"), Json::from("1"))], now).await,
         6 => store.unset_metadata(session, vec![String::from("k")], now).await,
-        7 => store.append_feedback(session, Feedback { body: "{}".into(), created_at: NOW }, now).await,
+        7 => store.append_feedback(session, Feedback::new("{}", NOW), now).await,
         // A message that is older than others.
         _ => store.append_message(&a, message(90, 0, "{}"), &[], Write::at(Timestamp(0)).expecting(expected)).await.map(drop),
     }
 }
 
 fn message(id: i64, time: i64, body: &str) -> Message {
-    Message { message_id: id, body: body.into(), created_at: Timestamp(time), updated_at: Timestamp(time) }
+    Message::new(id, body, Timestamp(time))
 }
 
 #[tokio::test]

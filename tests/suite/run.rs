@@ -30,7 +30,7 @@ impl Site {
     }
 
     pub(crate) fn options(&self) -> StoreOptions {
-        StoreOptions { database: Some(self.database.clone()), collection: COLLECTION.to_owned(), ..StoreOptions::default() }
+        StoreOptions::default().database(&self.database).collection(COLLECTION)
     }
 
     /// The store, through the library.

@@ -90,7 +90,7 @@ async fn a_write_that_outlives_its_deadline_comes_before_the_next_on_its_session
         Ok(Repository::builder(store).limits(limits).build()?)
     };
     let patient = open(Limits::default()).await?;
-    let hasty = open(Limits { call_deadline: Duration::from_secs(2), ..Limits::default() }).await?;
+    let hasty = open(Limits::default().call_deadline(Duration::from_secs(2))).await?;
     patient.sessions().create("s", None).await?;
     patient.agents().create("s", "a", "{}").await?;
     client.database("admin").run_command(doc! { "fsync": 1, "lock": true }).await?;
@@ -109,7 +109,7 @@ async fn a_write_that_outlives_its_deadline_comes_before_the_next_on_its_session
 #[tokio::test]
 async fn bodies_and_pages_have_limits() -> anyhow::Result<()> {
     let database = Database::fresh().await?;
-    let limits = Limits { message_bytes: 1000, page_bytes: 2500, ..Limits::default() };
+    let limits = Limits::default().message_bytes(1000).page_bytes(2500);
     let store = MongoStore::connect(&mongodb_uri()?, database.options()).await?;
     let repo = Repository::builder(store).limits(limits).build()?;
     repo.sessions().create("s", None).await?;

@@ -91,7 +91,7 @@ impl StoreUrl {
             (Self::Mongo(uri), None) => MongoStore::database_of(uri),
             _ => None,
         };
-        named.unwrap_or_else(|| options.database().to_owned())
+        named.unwrap_or_else(|| options.database_name().to_owned())
     }
 
     /// The default limits, with the timeouts of the connection string: `call_deadline` is the shorter one of `socketTimeoutMS` and

@@ -4,7 +4,13 @@ use crate::error::{Error, Result};
 
 /// Where in a store the sessions lie and what is indexed. Database and collection default to the names that the reference defaults to.
 /// Every store keeps the sessions of different collections apart.
+///
+/// ```
+/// # use session_repository::StoreOptions;
+/// let options = StoreOptions::default().collection("chats").metadata_fields(["priority", "status"]);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StoreOptions {
     /// The database. Without one: in MongoDB the one that the connection string names, else `database_name`. Default: `None`.
     pub database: Option<String>,
@@ -27,7 +33,7 @@ pub struct MongoOptions {
 }
 
 impl MongoOptions {
-    /// The same options with another [`archive_after`](Self::archive_after).
+    /// The same options with another [`archive_after`](field@Self::archive_after).
     #[must_use]
     pub fn archive_after(self, archive_after: Option<u64>) -> Self {
         Self { archive_after, ..self }
@@ -50,8 +56,32 @@ impl Default for StoreOptions {
 }
 
 impl StoreOptions {
+    /// The same options with a [`database`](field@Self::database).
+    #[must_use]
+    pub fn database(self, database: impl Into<String>) -> Self {
+        Self { database: Some(database.into()), ..self }
+    }
+
+    /// The same options with another [`collection`](field@Self::collection).
+    #[must_use]
+    pub fn collection(self, collection: impl Into<String>) -> Self {
+        Self { collection: collection.into(), ..self }
+    }
+
+    /// The same options with other [`metadata_fields`](field@Self::metadata_fields).
+    #[must_use]
+    pub fn metadata_fields(self, paths: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self { metadata_fields: paths.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    /// The same options with other options for [`mongo`](field@Self::mongo).
+    #[must_use]
+    pub fn mongo(self, mongo: MongoOptions) -> Self {
+        Self { mongo, ..self }
+    }
+
     /// The database that is named, or the one that the reference defaults to.
-    pub(crate) fn database(&self) -> &str {
+    pub(crate) fn database_name(&self) -> &str {
         self.database.as_deref().unwrap_or("database_name")
     }
 
@@ -63,7 +93,7 @@ impl StoreOptions {
     pub fn check(&self) -> Result<()> {
         // The values are not repeated: a connection string that landed in the wrong place may hold a password.
         let invalid = |message: &str| Err(Error::InvalidArgument(message.to_owned()));
-        let database = self.database();
+        let database = self.database_name();
         if database.is_empty() || database.len() > 63 || database.contains(['/', '\\', '.', ' ', '"', '$', '\0']) {
             return invalid("database: must be 1 to 63 bytes without / \\ . \" $, space and NUL");
         }

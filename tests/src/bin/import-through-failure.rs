@@ -40,7 +40,7 @@ async fn main() -> anyhow::Result<()> {
     let now = Timestamp(0);
     let session = Session::new(String::from("t"), String::new(), now);
     store.insert_session(session).await?;
-    let agent = Agent { agent_id: String::from("a"), data: "{}".into(), created_at: now, updated_at: now };
+    let agent = Agent::new("a", "{}", now);
     let (t, write) = (AgentRef::new("t", "a"), Write::at(now));
     store.insert_agent("t", agent, write).await?;
 
@@ -60,10 +60,10 @@ async fn main() -> anyhow::Result<()> {
     for _ in 0..2 {
         is_read.recv().await.context("the import has ended")?;
     }
-    let body = format!(r#"{{"text":"{}"}}"#, "x".repeat(too_large)).into();
-    let refused = store.append_message(&t, Message { message_id: 0, body, created_at: now, updated_at: now }, &[], write).await;
+    let body = format!(r#"{{"text":"{}"}}"#, "x".repeat(too_large));
+    let refused = store.append_message(&t, Message::new(0, body, now), &[], write).await;
     // Answers once the file is open again.
-    let after = Message { message_id: 1, body: "{}".into(), created_at: now, updated_at: now };
+    let after = Message::new(1, "{}", now);
     let after = store.append_message(&t, after, &[], write).await;
     pieces.send(b"]}}}\n".to_vec())?;
     drop(pieces);

@@ -3,7 +3,7 @@
 use super::{History, body};
 use crate::transfer::{dump, load};
 use mongodb::bson::{Document, doc};
-use session_repository::{AnyStore, EmbeddedStore, MongoOptions, MongoStore, Repository, StoreOptions};
+use session_repository::{AnyStore, EmbeddedStore, MongoStore, Repository, StoreOptions};
 use session_repository_tests::{Database, mongodb_uri};
 
 async fn blocks(database: &Database) -> anyhow::Result<u64> {
@@ -37,7 +37,7 @@ async fn a_history_moves_to_a_file_and_back() -> anyhow::Result<()> {
 
     let target = Database::fresh().await?;
     for archive_after in [Some(1024), Some(64 * 1024), None] {
-        let options = StoreOptions { mongo: MongoOptions::default().archive_after(archive_after), ..target.options() };
+        let options = target.archiving(archive_after);
         let store = AnyStore::Mongo(session_repository::MongoStore::connect(&session_repository_tests::mongodb_uri()?, options).await?);
         assert_eq!(load(&store, text.clone()).await?.new, 1);
         assert_eq!(dump(&store).await?, text, "{archive_after:?}");
@@ -85,7 +85,7 @@ async fn a_session_larger_than_a_document_moves_into_mongodb() -> anyhow::Result
     let text = dump(&source).await?;
     let target = Database::fresh().await?;
     let store = |archive_after| {
-        let options = StoreOptions { mongo: MongoOptions::default().archive_after(archive_after), ..target.options() };
+        let options = target.archiving(archive_after);
         async move {
             session_repository::MongoStore::connect(&session_repository_tests::mongodb_uri()?, options).await.map_err(anyhow::Error::from)
         }
@@ -136,7 +136,7 @@ async fn messages_of_other_programs_are_in_the_same_order_in_the_archive() -> an
     let expected: Vec<i64> = (0..20).filter(|n| *n != 5).chain([5]).collect();
     for archive_after in [None, Some(1024)] {
         let target = Database::fresh().await?;
-        let options = StoreOptions { mongo: MongoOptions::default().archive_after(archive_after), ..target.options() };
+        let options = target.archiving(archive_after);
         let store = session_repository::MongoStore::connect(&session_repository_tests::mongodb_uri()?, options).await?;
         assert_eq!(load(&AnyStore::Mongo(store.clone()), line.clone()).await?.new, 1);
         assert_eq!(blocks(&target).await? > 0, archive_after.is_some());

@@ -3,7 +3,7 @@
 use anyhow::{Context, ensure};
 use mongodb::bson::doc;
 use serde_json::{Value, json};
-use session_repository::{Error, Message, MongoOptions, MongoStore, Repository, StoreOptions};
+use session_repository::{Error, Message, MongoStore, Repository};
 use session_repository_tests::{Database, mongodb_uri};
 use std::ops::Range;
 
@@ -36,9 +36,7 @@ impl Place {
 
     /// One that is reached by another way.
     pub(super) async fn through(uri: &str, database: &Database, archive_after: Option<u64>) -> anyhow::Result<Self> {
-        let store =
-            MongoStore::connect(uri, StoreOptions { mongo: MongoOptions::default().archive_after(archive_after), ..database.options() })
-                .await?;
+        let store = MongoStore::connect(uri, database.archiving(archive_after)).await?;
         Ok(Self { repo: Repository::builder(store.clone()).build()?, store })
     }
 

@@ -2,7 +2,7 @@
 
 use super::{History, body};
 use mongodb::bson::{Bson, Document, doc};
-use session_repository::{AnyStore, Dumped, Error, MongoOptions, MongoStore, StoreOptions};
+use session_repository::{AnyStore, Dumped, Error, MongoStore};
 use session_repository_tests::{Database, mongodb_uri};
 
 fn keys(document: &Document) -> Vec<&str> {
@@ -86,9 +86,7 @@ async fn a_store_that_never_archives_reads_what_others_archived() -> anyhow::Res
 #[tokio::test]
 async fn nothing_but_moves_is_written_to_the_archive_by_never() -> anyhow::Result<()> {
     let database = Database::fresh().await?;
-    let store =
-        MongoStore::connect(&mongodb_uri()?, StoreOptions { mongo: MongoOptions::default().archive_after(None), ..database.options() })
-            .await?;
+    let store = MongoStore::connect(&mongodb_uri()?, database.archiving(None)).await?;
     let refused = store.archive_run("s").await;
     assert!(matches!(refused, Err(Error::InvalidArgument(_))), "{refused:?}");
     assert_eq!(store.archive_status("s").await?, None);

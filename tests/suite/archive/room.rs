@@ -113,7 +113,7 @@ async fn the_largest_messages_are_archived() -> anyhow::Result<()> {
 async fn a_full_answer_says_how_much_it_was() -> anyhow::Result<()> {
     let database = Database::fresh().await?;
     let store = session_repository::MongoStore::connect(&session_repository_tests::mongodb_uri()?, database.options()).await?;
-    let limits = session_repository::Limits { page_bytes: 100_000, ..Default::default() };
+    let limits = session_repository::Limits::default().page_bytes(100_000);
     let repo = Repository::builder(store).limits(limits).build()?;
     repo.sessions().create("s", None).await?;
     repo.agents().create("s", "a", "{}").await?;

@@ -3,7 +3,7 @@
 use super::{History, body};
 use crate::driver::{Seen, Watch, addressed_to, filter, watched_store};
 use mongodb::bson::{Bson, Document, doc};
-use session_repository::{MongoOptions, Repository, Store, StoreOptions};
+use session_repository::{Repository, Store};
 use session_repository_tests::COLLECTION;
 
 const ARCHIVE: &str = "sessions.archive";
@@ -51,8 +51,7 @@ async fn examined(history: &History, seen: &Seen) -> anyhow::Result<(i64, i64)> 
 #[tokio::test]
 async fn reads_and_updates_of_the_archive() -> anyhow::Result<()> {
     let history = History::of(4096, 2000).await?;
-    let (store, watch) =
-        watched_store(StoreOptions { mongo: MongoOptions::default().archive_after(Some(4096)), ..history.database.options() }).await?;
+    let (store, watch) = watched_store(history.database.archiving(Some(4096))).await?;
     let repo = Repository::builder(store).build()?;
     // The first one does not know of the archive yet; then both are asked at once.
     repo.messages().list("s", "a", Some(10), 0).await?;
@@ -141,8 +140,7 @@ async fn a_large_append_is_one_write_and_a_moved_mib_costs_few() -> anyhow::Resu
 #[tokio::test]
 async fn moves_status_run_and_undo() -> anyhow::Result<()> {
     let history = History::of(1024 * 1024, 150).await?;
-    let (store, watch) =
-        watched_store(StoreOptions { mongo: MongoOptions::default().archive_after(Some(8192)), ..history.database.options() }).await?;
+    let (store, watch) = watched_store(history.database.archiving(Some(8192))).await?;
     store.archive_run("s").await?;
     let seen = sent(&watch);
     // The blocks are written together, then there is one commit.

@@ -10,12 +10,12 @@ use session_repository::{
 async fn with_agent(store: &EmbeddedStore) -> Result<()> {
     let (now, session_id, session_type) = (Timestamp(0), String::from("s"), String::from("default"));
     store.insert_session(Session::new(session_id, session_type, now)).await?;
-    let agent = Agent { agent_id: String::from("a"), data: "{}".into(), created_at: now, updated_at: now };
+    let agent = Agent::new("a", "{}", now);
     store.insert_agent("s", agent, Write::at(now)).await
 }
 
 async fn append(store: &EmbeddedStore, count: usize, time: i64, key: Option<&str>) -> Result<i64> {
-    let new = NewMessages { bodies: vec!["{}".into(); count], key: key.map(super::key) };
+    let new = NewMessages::new(vec!["{}".into(); count]).key(key.map(super::key));
     store.append_messages(&a(), new, at(time)).await
 }
 
@@ -64,7 +64,7 @@ async fn a_message_that_is_too_large_leaves_out_the_whole_append() -> anyhow::Re
     let large = format!(r#"{{"k":"{}"}}"#, "x".repeat(16 * 1024 * 1024));
     let new = |bodies: Vec<&str>| {
         let bodies = bodies.into_iter().map(Into::into).collect();
-        NewMessages { bodies, key: Some(super::key("k")) }
+        NewMessages::new(bodies).key(super::key("k"))
     };
     let refused = store.append_messages(&a(), new(vec!["{}", &large]), at(1)).await;
     assert!(matches!(refused, Err(Error::TooLarge { .. })), "{refused:?}");

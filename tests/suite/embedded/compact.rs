@@ -17,7 +17,7 @@ async fn with_agents(file: &Path) -> Result<()> {
     let (session_id, session_type) = (String::from("s"), String::from("default"));
     store.insert_session(Session::new(session_id, session_type, now)).await?;
     for agent_id in ["0", "1"] {
-        let agent = Agent { agent_id: agent_id.to_owned(), data: "{}".into(), created_at: now, updated_at: now };
+        let agent = Agent::new(agent_id, "{}", now);
         store.insert_agent("s", agent, Write::at(now)).await?;
     }
     store.close().await;

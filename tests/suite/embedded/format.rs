@@ -182,7 +182,7 @@ async fn paths_that_cannot_be_a_store_are_refused() -> anyhow::Result<()> {
     std::fs::write(folder.path().join("file"), "")?;
     let error = refused(&below_a_file).await?;
     assert!(matches!(&error, Error::InvalidArgument(message) if message.contains("folder")), "below a file: {error:?}");
-    let options = StoreOptions { collection: String::from("$"), ..StoreOptions::default() };
+    let options = StoreOptions::default().collection("$");
     let unwanted = folder.path().join("unwanted");
     assert!(matches!(EmbeddedStore::open(&unwanted, options).await, Err(Error::InvalidArgument(_))));
     assert!(!unwanted.exists(), "bad options make no file");

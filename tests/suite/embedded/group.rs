@@ -77,7 +77,7 @@ async fn store(disk: &Gated) -> Result<EmbeddedStore> {
     for session in 0..WRITERS {
         let (session_id, session_type) = (session.to_string(), String::from("default"));
         store.insert_session(Session::new(session_id, session_type, now)).await?;
-        let agent = Agent { agent_id: String::from("a"), data: "{}".into(), created_at: now, updated_at: now };
+        let agent = Agent::new("a", "{}", now);
         store.insert_agent(&session.to_string(), agent, Write::at(now)).await?;
     }
     Ok(store)

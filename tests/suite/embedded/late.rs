@@ -19,7 +19,7 @@ async fn with_agent(disk: &Disk) -> anyhow::Result<EmbeddedStore> {
     let (store, now) = (open(disk).await?, Timestamp(0));
     let (session_id, session_type) = (String::from("s"), String::from("default"));
     store.insert_session(Session::new(session_id, session_type, now)).await?;
-    let agent = Agent { agent_id: String::from("a"), data: "{}".into(), created_at: now, updated_at: now };
+    let agent = Agent::new("a", "{}", now);
     store.insert_agent("s", agent, Write::at(now)).await?;
     Ok(store)
 }
@@ -27,7 +27,7 @@ async fn with_agent(disk: &Disk) -> anyhow::Result<EmbeddedStore> {
 /// Appends messages in order, a thousand at once, at the times 10, 20, 30, …
 async fn append_in_order(store: &EmbeddedStore, count: i64) -> anyhow::Result<()> {
     for thousand in 1..=count / 1_000 {
-        let new = NewMessages { bodies: vec!["{}".into(); 1_000], key: None };
+        let new = NewMessages::new(vec!["{}".into(); 1_000]);
         store.append_messages(&a(), new, at(thousand * 10)).await?;
     }
     Ok(())
@@ -46,7 +46,7 @@ async fn read(disk: &Disk, offset: u64) -> anyhow::Result<usize> {
     // The tables are found.
     store.find_message(&a(), 0, &[]).await?;
     let before = disk.bytes_read();
-    let page = store.list_messages(&a(), Page { offset, limit: Some(10), ..Page::default() }, &[]).await?;
+    let page = store.list_messages(&a(), Page::default().offset(offset).limit(10), &[]).await?;
     assert_eq!(page.len(), 10);
     let read = disk.bytes_read() - before;
     store.close().await;
@@ -98,7 +98,7 @@ async fn check(store: &EmbeddedStore, expected: &[Message], random: &mut Random)
     assert!(listed == expected, "the whole list");
     for _ in 0..50 {
         let (offset, limit) = (random.below(expected.len() + 1), 1 + random.below(300));
-        let page = Page { offset: offset as u64, limit: Some(limit as u64), ..Page::default() };
+        let page = Page::default().offset(offset as u64).limit(limit as u64);
         let listed = store.list_messages(&a(), page, &[]).await?;
         assert!(listed == expected[offset..expected.len().min(offset + limit)], "{limit} from {offset}");
     }

@@ -32,7 +32,7 @@ fn appends() -> impl Strategy<Value = Vec<Append>> {
 async fn with_agent(store: &EmbeddedStore) -> anyhow::Result<()> {
     let (now, session_id, session_type) = (Timestamp(0), String::from("s"), String::from("default"));
     store.insert_session(Session::new(session_id, session_type, now)).await?;
-    let agent = Agent { agent_id: String::from("a"), data: "{}".into(), created_at: now, updated_at: now };
+    let agent = Agent::new("a", "{}", now);
     Ok(store.insert_agent("s", agent, Write::at(now)).await?)
 }
 
@@ -63,7 +63,7 @@ async fn append(store: &EmbeddedStore, appends: &[Append], expected: &mut Vec<Me
 
 /// Appends so many messages under the next ids.
 async fn append_next(store: &EmbeddedStore, count: u8, time: i64, expected: &mut Vec<Message>) -> anyhow::Result<()> {
-    let new = NewMessages { bodies: vec!["{}".into(); count.into()], key: None };
+    let new = NewMessages::new(vec!["{}".into(); count.into()]);
     let answer = store.append_messages(&a(), new, at(time)).await;
     let highest = expected.iter().map(|message| message.message_id).max();
     let first = highest.map_or(Some(0), |highest| highest.max(-1).checked_add(1));
@@ -82,7 +82,7 @@ async fn check(store: &EmbeddedStore, expected: &[Message]) -> anyhow::Result<()
     assert_eq!(store.list_messages(&a(), Page::default(), &[]).await?, expected);
     for limit in [1, 7] {
         for offset in 0..=expected.len() {
-            let page = store.list_messages(&a(), Page { offset: offset as u64, limit: Some(limit as u64), ..Page::default() }, &[]).await?;
+            let page = store.list_messages(&a(), Page::default().offset(offset as u64).limit(limit as u64), &[]).await?;
             assert_eq!(page, expected[offset..expected.len().min(offset + limit)], "{limit} from {offset}");
         }
     }

@@ -14,15 +14,15 @@ fn session(session_id: &str, session_type: &str, time: i64) -> Session {
 }
 
 fn agent(agent_id: &str, data: &str, time: i64) -> Agent {
-    Agent { agent_id: agent_id.to_owned(), data: data.into(), created_at: Timestamp(time), updated_at: Timestamp(time) }
+    Agent::new(agent_id, data, Timestamp(time))
 }
 
 fn feedback(body: &str, time: i64) -> Feedback {
-    Feedback { body: body.into(), created_at: Timestamp(time) }
+    Feedback::new(body, Timestamp(time))
 }
 
 fn replacement(fields: &str, keep: &[&str]) -> Replacement {
-    Replacement { fields: fields.into(), keep: keep.iter().map(|name| (*name).to_owned()).collect() }
+    Replacement::new(fields).keep(keep.iter().copied())
 }
 
 /// Agent `b` of session `s`.
@@ -106,7 +106,7 @@ async fn a_store_that_is_dropped_has_kept_what_it_acknowledged() -> anyhow::Resu
 }
 
 async fn open_collection(file: &Path, database: &str, collection: &str) -> Result<EmbeddedStore> {
-    let options = StoreOptions { database: Some(database.to_owned()), collection: collection.to_owned(), ..StoreOptions::default() };
+    let options = StoreOptions::default().database(database).collection(collection);
     EmbeddedStore::open(file, options).await
 }
 

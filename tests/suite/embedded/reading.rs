@@ -22,7 +22,7 @@ fn session() -> Session {
 }
 
 fn agent() -> Agent {
-    Agent { agent_id: String::from("a"), data: "{}".into(), created_at: Timestamp(1), updated_at: Timestamp(1) }
+    Agent::new("a", "{}", Timestamp(1))
 }
 
 /// Stores a session with everything in it.
@@ -33,7 +33,7 @@ async fn fill(store: &EmbeddedStore) -> Result<()> {
         store.append_message(&a(), message(id, id, r#"{"content":"Hello!"}"#), &[], at(id)).await?;
     }
     store.set_metadata("s", vec![(String::from("a"), Json::from("1"))], at(10)).await?;
-    store.append_feedback("s", Feedback { body: "{}".into(), created_at: Timestamp(11) }, at(11)).await
+    store.append_feedback("s", Feedback::new("{}", Timestamp(11)), at(11)).await
 }
 
 /// Checks that everything is there.
@@ -87,7 +87,7 @@ async fn storage_is_not_written_resized_or_synchronised() -> anyhow::Result<()> 
         denied(refused);
         check(&store).await?;
         // Another collection has nothing in it, and is not made.
-        let options = StoreOptions { collection: String::from("other"), ..StoreOptions::default() };
+        let options = StoreOptions::default().collection("other");
         let other = EmbeddedStore::on_backend_read_only(disk.clone(), options).await?;
         assert_eq!(other.find_session("s").await?, None);
         other.close().await;

@@ -24,7 +24,7 @@ async fn damaged() -> anyhow::Result<(Disk, String)> {
     for session in ["s", "t"] {
         let (session_id, session_type) = (String::from(session), String::from("default"));
         store.insert_session(Session::new(session_id, session_type, now)).await?;
-        let agent = Agent { agent_id: String::from("a"), data: "{}".into(), created_at: now, updated_at: now };
+        let agent = Agent::new("a", "{}", now);
         store.insert_agent(session, agent, Write::at(now)).await?;
         for id in 10..20 {
             store.append_message(&AgentRef::new(session, "a"), message(id, id, r#"{"in":"s"}"#), &[], at(id)).await?;

@@ -136,19 +136,17 @@ impl Op {
 
     /// Does it on a store.
     pub(super) async fn run(&self, store: &EmbeddedStore, session_id: &str, now: Timestamp) -> Result<()> {
-        let new = |fields: &Value| Replacement { fields: fields.clone().into(), keep: Vec::new() };
+        let new = |fields: &Value| Replacement::new(fields.clone());
         let (agent, write) = (|agent_id| AgentRef::new(session_id, agent_id), Write::at(now));
         match self.clone() {
             Self::CreateSession => {
                 let (session_id, session_type) = (session_id.to_owned(), String::from("default"));
                 store.insert_session(Session::new(session_id, session_type, now)).await
             }
-            Self::CreateAgent { agent_id, data } => {
-                store.insert_agent(session_id, Agent { agent_id, data: data.into(), created_at: now, updated_at: now }, write).await
-            }
+            Self::CreateAgent { agent_id, data } => store.insert_agent(session_id, Agent::new(agent_id, data, now), write).await,
             Self::UpdateAgent { agent_id, data } => store.replace_agent(&agent(agent_id), new(&data), write).await,
             Self::CreateMessage { agent_id, id, body } => {
-                let message = Message { message_id: id, body: body.into(), created_at: now, updated_at: now };
+                let message = Message::new(id, body, now);
                 let appended = store.append_message(&agent(agent_id), message, &[], write).await?;
                 assert_eq!(appended, Appended::New, "the id {id} is new");
                 Ok(())
@@ -158,7 +156,7 @@ impl Op {
                 store.set_metadata(session_id, fields.into_iter().map(|(path, value)| (path, value.into())).collect(), write).await
             }
             Self::DeleteMetadata { key } => store.unset_metadata(session_id, vec![key], write).await,
-            Self::AddFeedback { entry } => store.append_feedback(session_id, Feedback { body: entry.into(), created_at: now }, write).await,
+            Self::AddFeedback { entry } => store.append_feedback(session_id, Feedback::new(entry, now), write).await,
         }
     }
 }

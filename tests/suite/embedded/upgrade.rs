@@ -42,7 +42,7 @@ async fn check(store: &EmbeddedStore) -> anyhow::Result<()> {
         assert!(order.is_sorted(), "{session} {agent}: {order:?}");
         appended.sort_unstable();
         assert!(appended.into_iter().eq(0..count), "{session} {agent}: not all messages are there");
-        let page = store.list_messages(&by_id, Page { offset: 5, limit: Some(3), ..Page::default() }, &[]).await?;
+        let page = store.list_messages(&by_id, Page::default().offset(5).limit(3), &[]).await?;
         assert_eq!(page, listed[5..8]);
     }
     Ok(())
@@ -57,7 +57,7 @@ async fn check_and_write(store: &EmbeddedStore) -> anyhow::Result<()> {
     let listed = store.list_messages(&shuffled(), Page::default(), &[]).await?;
     assert!((&listed[..=60], &listed[61], &listed[62..]) == (&before[..=60], &late, &before[61..]), "the late one is not in its place");
     // What it remembers of appends is there, too.
-    let again = NewMessages { bodies: vec!["{}".into()], key: Some(super::key("k")) };
+    let again = NewMessages::new(vec!["{}".into()]).key(super::key("k"));
     assert_eq!(store.append_messages(&AgentRef::new("ascending", "a"), again, at(0)).await?, 20);
     Ok(())
 }

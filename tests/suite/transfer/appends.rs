@@ -61,7 +61,7 @@ async fn store(sessions: &[Document]) -> anyhow::Result<AnyStore> {
 }
 
 async fn append(store: &AnyStore, session_id: &str, key: Option<&str>) -> Result<i64> {
-    let new = NewMessages { bodies: vec!["{}".into()], key: key.map(|key| AppendKey { key: key.to_owned(), digest: String::from("0") }) };
+    let new = NewMessages::new(vec!["{}".into()]).key(key.map(|key| AppendKey::new(key, "0")));
     store.clone().into_store().append_messages(&AgentRef::new(session_id, "a"), new, Write::at(Timestamp(0))).await
 }
 

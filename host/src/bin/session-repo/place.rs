@@ -36,7 +36,9 @@ impl Place {
     /// The place that the arguments name, or the default one.
     pub(crate) fn of(arguments: StoreArgs) -> session_repository::Result<Self> {
         let StoreArgs { store, database, collection, metadata_fields, archive_after, for_writing } = arguments;
-        let options = StoreOptions { database, collection, metadata_fields, mongo: MongoOptions::default().archive_after(archive_after.0) };
+        let mongo = MongoOptions::default().archive_after(archive_after.0);
+        let mut options = StoreOptions::default().collection(collection).metadata_fields(metadata_fields).mongo(mongo);
+        options.database = database;
         options.check()?;
         let is_default = store.is_none();
         let url = match store {

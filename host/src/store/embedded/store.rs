@@ -131,5 +131,5 @@ async fn opened(engine: impl FnOnce() -> Result<Engine, Fault> + Send + 'static)
 
 /// The name of a collection; that of the database before it has no dot.
 pub(super) fn collection_name(options: &StoreOptions) -> String {
-    format!("{}.{}", options.database(), options.collection)
+    format!("{}.{}", options.database_name(), options.collection)
 }

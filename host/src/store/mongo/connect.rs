@@ -108,7 +108,7 @@ impl MongoStore {
             client.shutdown().immediate(true).await;
             return Err(error);
         }
-        Ok(Self::new(&client.database(options.database()), collection, &options, Some(client)))
+        Ok(Self::new(&client.database(options.database_name()), collection, &options, Some(client)))
     }
 
     /// Works with a client of the caller's, which [`close`](crate::Store::close) leaves alone, and ensures the indexes. If the options name
@@ -123,7 +123,7 @@ impl MongoStore {
         if let Err(error) = client.append_metadata(library()) {
             tracing::debug!(%error, "the server is not told which library uses the client");
         }
-        let store = Self::new(&client.database(options.database()), collection, &options, None);
+        let store = Self::new(&client.database(options.database_name()), collection, &options, None);
         index::ensure(&store.collection, options.metadata_fields).await;
         Ok(store)
     }
@@ -140,7 +140,7 @@ fn collection(client: &Client, mut options: StoreOptions) -> Result<(StoreOption
         options.database = client.default_database().map(|named| named.name().to_owned()).filter(|name| uri::is_for_sessions(name));
     }
     options.check()?;
-    let database = client.database(options.database());
+    let database = client.database(options.database_name());
     let collection = database.collection(&options.collection);
     // What else the connection string says of writes (a journal, a time limit) stays.
     let mut concern = collection.write_concern().cloned().unwrap_or_default();
