@@ -25,6 +25,7 @@ mod error;
 #[cfg(doc)]
 pub mod guide;
 mod limits;
+pub mod plugin;
 mod scope;
 mod store;
 mod types;

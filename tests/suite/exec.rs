@@ -6,7 +6,7 @@ mod protocol;
 mod writes;
 
 use crate::run::{Desk, Site, finish};
-use crate::samples::{Sample, samples};
+use crate::samples::{Sample, of_nothing, samples, samples_that};
 use anyhow::Context;
 use mongodb::bson::DateTime;
 use serde_json::{Value, json};
@@ -64,7 +64,6 @@ fn lines(requests: &[(&str, Value)]) -> String {
 /// Each call at least once, with its result without times.
 fn every_call() -> Vec<(&'static str, Value, Value)> {
     let others = vec![
-        ("sessions.read", json!({"session_id": "nobody"}), json!(null)),
         ("sessions.create", json!({"session_id": "t", "session_type": null}), session("t", "default", 0)),
         ("sessions.create", json!({"session_id": "u", "session_type": "chat"}), session("u", "chat", 0)),
         ("sessions.read", json!({"session_id": "u"}), session("u", "chat", 0)),
@@ -86,10 +85,7 @@ fn every_call() -> Vec<(&'static str, Value, Value)> {
             json!([{"message_id": 3, "n": 3, "created_at": true, "updated_at": true}]),
         ),
         ("messages.list", json!({"session_id": "s", "agent_id": "a", "limit": null, "offset": 4}), json!([])),
-        ("messages.list", json!({"session_id": "nobody", "agent_id": "a", "limit": 5}), json!([])),
         ("metadata.get", json!({"session_id": "t"}), json!({"metadata": {}})),
-        ("metadata.get", json!({"session_id": "nobody"}), json!(null)),
-        ("feedback.list", json!({"session_id": "nobody"}), json!([])),
         ("sessions.read", json!({"session_id": "s"}), session("s", "default", 9)),
     ];
     samples().into_iter().map(|sample| (sample.call, sample.args, sample.result)).chain(others).collect()
@@ -122,9 +118,15 @@ async fn every_call_answers_in_its_shape_on_every_store() -> anyhow::Result<()> 
     let stored = database.document("s").await?;
     let agent = stored.get_document("agents")?.get_document("a")?;
     let message = agent.get_array("messages")?.first().and_then(|message| message.as_document()).context("no message")?;
-    let ran = run(&Site::mongo(&database)?, &["--concurrency", "1"], lines(&requests[requests.len() - 15..])).await?;
-    let told = |index: usize| &ran.responses[index]["result"];
-    for (told, stored) in [(told(14), &stored), (told(5), agent), (told(7), message)] {
+    let reads = [
+        ("sessions.read", json!({"session_id": "s"})),
+        ("agents.read", json!({"session_id": "s", "agent_id": "a"})),
+        ("messages.read", json!({"session_id": "s", "agent_id": "a", "message_id": 0})),
+    ];
+    let ran = run(&Site::mongo(&database)?, &["--concurrency", "1"], lines(&reads)).await?;
+    assert_eq!(ran.responses.len(), reads.len());
+    for (response, stored) in ran.responses.iter().zip([&stored, agent, message]) {
+        let told = &response["result"];
         for field in ["created_at", "updated_at"] {
             assert_eq!(told[field], text(stored.get_datetime(field)?), "{field} of {told}");
         }
@@ -155,6 +157,20 @@ fn text(date: &DateTime) -> String {
     let (seconds, millis) = (date.timestamp_millis().div_euclid(1000), date.timestamp_millis().rem_euclid(1000));
     let whole = DateTime::from_millis(seconds * 1000).try_to_rfc3339_string().unwrap_or_default();
     whole.replace('Z', &format!(".{millis:03}Z"))
+}
+
+#[tokio::test]
+async fn every_read_of_a_session_that_is_not_there_finds_nothing() -> anyhow::Result<()> {
+    let reads = samples_that(false).await?;
+    let requests: Vec<_> = reads.iter().map(|read| (read.call, read.args.clone())).collect();
+    on_every_store(async |site| {
+        let run = run(site, &["--concurrency", "1"], lines(&requests)).await?;
+        let results: Vec<_> = run.responses.iter().map(|response| response["result"].clone()).collect();
+        assert_eq!(results, reads.iter().map(|read| of_nothing(read.call)).collect::<Vec<_>>());
+        assert!(run.codes().iter().all(|code| *code == "ok"), "{}", run.stdout);
+        Ok(())
+    })
+    .await
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! The generated bindings of the WIT package, and the way between its types and ours. Private: users meet [`crate::types`] only.
 
-pub(crate) use generated::session::repository::{storage, types as wit};
+pub(crate) use generated::session::repository::storage;
+#[allow(unreachable_pub, reason = "generated code of another world re-exports it")]
+pub use generated::session::repository::types as wit;
 pub(crate) use generated::wasi::clocks::wall_clock;
 pub(crate) use generated::{Repository as Instance, RepositoryPre as InstancePre};
 

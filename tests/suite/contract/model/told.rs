@@ -24,8 +24,8 @@ impl<T> Told<T> {
     }
 
     /// The answer of an append, for example.
-    pub(super) fn number(number: i64) -> Self {
-        Self { value: json!(number), times: Vec::new() }
+    pub(super) fn number(number: impl Into<Value>) -> Self {
+        Self { value: number.into(), times: Vec::new() }
     }
 
     pub(super) fn agent(id: &str, data: Value, created_at: T, updated_at: T) -> Self {
