@@ -2,7 +2,7 @@
 
 pub(crate) mod bindings;
 #[cfg(feature = "cache")]
-mod cache;
+pub(crate) mod cache;
 pub(crate) mod calls;
 mod clock;
 pub(crate) mod ctx;

@@ -47,6 +47,20 @@ pub fn add_to_linker<T: Send + 'static>(linker: &mut Linker<T>, repository: fn(&
     feedback::add_to_linker::<T, Plugin>(linker, repository)
 }
 
+/// A folder that keeps compiled plugins for later processes, for [`wasmtime::Config::cache`]; none if the folder cannot be used, which costs the
+/// time to compile and nothing else.
+///
+/// The folder is made if it is not there. Beyond some 512 MiB, what was used longest ago is removed when something is added, at most once an
+/// hour. On Unix it is left alone if others own it or may write to it or to a folder above it, because the code in it is run as it is found.
+#[cfg(feature = "cache")]
+pub fn cache(folder: impl AsRef<std::path::Path>) -> Option<wasmtime::Cache> {
+    crate::component::cache::open(folder.as_ref(), CACHED_BYTES)
+}
+
+/// A plugin in an interpreted language brings its interpreter: compiled, some 50 MiB.
+#[cfg(feature = "cache")]
+const CACHED_BYTES: u64 = 512 << 20;
+
 /// The marker on which the imports are implemented.
 struct Plugin;
 

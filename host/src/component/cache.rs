@@ -5,14 +5,16 @@ use std::io;
 use std::path::Path;
 use wasmtime::{Cache, CacheConfig};
 
-/// How much the folder holds, in bytes and files, before what was used longest ago is removed; Wasmtime looks when something is added, at most
-/// once an hour. One compiled component takes less than
-/// 2 MiB, and there is one for each version of the program and each kind of processor.
-const BYTES: u64 = 32 << 20;
+/// How many bytes of compiled components a folder holds. One takes less than 2 MiB, and there is one for each version of the program and each
+/// kind of processor.
+pub(super) const BYTES: u64 = 32 << 20;
+
+/// How many files a folder holds.
 const FILES: u64 = 32;
 
-/// The cache in a folder, which is made if it is not there; none if it cannot be used, which costs the time to compile and nothing else.
-pub(super) fn open(folder: &Path) -> Option<Cache> {
+/// The cache in a folder, which is made if it is not there; none if it cannot be used, which costs the time to compile and nothing else. Beyond
+/// so many bytes, or too many files, what was used longest ago is removed; Wasmtime looks when something is added, at most once an hour.
+pub(crate) fn open(folder: &Path, bytes: u64) -> Option<Cache> {
     let open = || -> wasmtime::Result<Cache> {
         make(folder)?;
         // Without links, so that nobody can make it another folder later.
@@ -20,7 +22,7 @@ pub(super) fn open(folder: &Path) -> Option<Cache> {
         require_own(&folder)?;
         let mut config = CacheConfig::new();
         config.with_directory(&folder);
-        config.with_files_total_size_soft_limit(BYTES).with_file_count_soft_limit(FILES);
+        config.with_files_total_size_soft_limit(bytes).with_file_count_soft_limit(FILES);
         Cache::new(config)
     };
     open().inspect_err(|error| tracing::debug!(%error, folder = %folder.display(), "compiled code is not cached")).ok()

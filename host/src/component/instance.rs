@@ -80,7 +80,7 @@ pub(crate) fn cached_component(folder: &std::path::Path) -> Result<&'static Comp
     if let Some(component) = COMPILED.get() {
         return Ok(component);
     }
-    let cache = super::cache::open(folder);
+    let cache = super::cache::open(folder, super::cache::BYTES);
     let mut config = Config::new();
     config.cache(cache.clone());
     let component = compiled(config).map_err(unfit)?;

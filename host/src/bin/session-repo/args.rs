@@ -2,9 +2,11 @@
 
 mod archive;
 mod exec;
+mod plugin;
 
 pub(crate) use archive::{ArchiveAfter, ArchiveCommand};
 pub(crate) use exec::ExecArgs;
+pub(crate) use plugin::{Language, PluginCommand, RunArgs, ScopeArgs, Wasi};
 
 use crate::subcommands::{Operation, Output};
 use clap::parser::ValueSource;
@@ -137,6 +139,9 @@ pub(crate) enum Command {
     /// See, fill or empty the archive of a session, where MongoDB has the oldest messages of a long history.
     #[command(subcommand)]
     Archive(ArchiveCommand),
+    /// Run plugins (components that import the session interfaces) under a scope, look into them, or begin one.
+    #[command(subcommand)]
+    Plugin(PluginCommand),
     /// Print a completion script for a shell.
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions {

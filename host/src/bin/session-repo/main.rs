@@ -14,6 +14,7 @@ mod json;
 mod log;
 mod output;
 mod place;
+mod plugin;
 mod prepare;
 mod refusal;
 mod show;
@@ -23,7 +24,7 @@ mod transfer;
 mod wire;
 
 use anyhow::Context;
-use args::{Cli, Command};
+use args::{Cli, Command, PluginCommand};
 use calls::Kind;
 use clap::CommandFactory;
 use place::{Opened, Place};
@@ -76,7 +77,10 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Operation(operation) => return operate(&place, operation).await,
         command => command,
     };
-    place.announce(matches!(command, Command::Show { .. } | Command::Export { .. }));
+    let uses_no_store = matches!(command, Command::Plugin(PluginCommand::Inspect { .. } | PluginCommand::New { .. }));
+    if !uses_no_store {
+        place.announce(matches!(command, Command::Show { .. } | Command::Export { .. }));
+    }
     match command {
         Command::Exec(exec) => {
             on(place.open(), async |repository| exec::run(repository, exec.concurrency).await.context("exec stopped")).await
@@ -86,6 +90,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Import { file } => transfer::import(&place, file).await,
         Command::Compact { output } => compact::run(&place, output.json).await,
         Command::Archive(command) => archive::run(&place, command).await,
+        Command::Plugin(command) => plugin::run(&place, command).await,
         Command::Check { repair, dry_run, output } => check::run(&place, repair.then_some(dry_run), output.json).await,
         Command::Operation(_) | Command::Completions { .. } => Ok(()),
     }

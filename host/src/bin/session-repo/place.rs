@@ -6,7 +6,7 @@ use crate::terminal::tell;
 use anyhow::Context;
 use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
 use indicatif::ProgressBar;
-use session_repository::{AnyStore, Compacted, Limits, MongoOptions, Report, Repository, StoreOptions, StoreUrl};
+use session_repository::{AnyStore, Compacted, Limits, MongoOptions, Report, Repository, RepositoryBuilder, Scope, StoreOptions, StoreUrl};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
@@ -203,7 +203,16 @@ impl Opened {
 
     /// The repository on it; closing the repository closes the store.
     pub(crate) fn repository(&self) -> anyhow::Result<Repository> {
-        Repository::builder_on(self.store.clone().into_store()).limits(self.limits).build().map_err(|error| failed(&error))
+        self.builder().build().map_err(|error| failed(&error))
+    }
+
+    /// The same for what a scope allows.
+    pub(crate) fn scoped(&self, scope: Scope) -> anyhow::Result<Repository> {
+        self.builder().scope(scope).build().map_err(|error| failed(&error))
+    }
+
+    fn builder(&self) -> RepositoryBuilder {
+        Repository::builder_on(self.store.clone().into_store()).limits(self.limits)
     }
 }
 

@@ -1,0 +1,77 @@
+//! `session-repo plugin inspect`.
+
+use super::{load, name, refuse};
+use crate::args::ScopeArgs;
+use crate::output;
+use session_repository::Interface;
+use std::path::Path;
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::wasm_wave::wasm::DisplayFunc;
+
+/// What a plugin's import is to this program.
+enum Import {
+    Session(Interface),
+    /// Types alone, which need nothing of the host.
+    Types,
+    Wasi,
+    Unknown,
+}
+
+pub(super) fn run(plugin: &Path, args: &ScopeArgs) -> anyhow::Result<()> {
+    let scope = args.scope(&name(plugin)).unwrap_or_else(|why| refuse(why));
+    let component = load::load(plugin)?;
+    let (ty, engine) = (component.component_type(), component.engine());
+    output::print(&format!("plugin   {}, {} bytes", plugin.display(), std::fs::metadata(plugin)?.len()))?;
+    let mut heading = "imports";
+    for (import, item) in ty.imports(engine) {
+        let grant = match (what(import, &item.ty), &scope) {
+            (Import::Types, _) => String::from("types"),
+            (Import::Wasi, _) => String::from("needs --wasi cli"),
+            (Import::Unknown, _) => String::from("not granted by anything: the plugin cannot be run"),
+            (Import::Session(_), None) => String::from("granted under a scope"),
+            (Import::Session(interface), Some(scope)) => {
+                String::from(match [false, true].map(|is_write| scope.allows(interface, is_write)) {
+                    [_, true] => "granted for reading and writing",
+                    [true, false] => "granted for reading",
+                    [false, false] => "denied",
+                })
+            }
+        };
+        output::print(&format!("{heading:<8} {import}: {grant}"))?;
+        heading = "";
+    }
+    let mut heading = "exports";
+    for (export, item) in ty.exports(engine) {
+        let mut lines = Vec::new();
+        match item.ty {
+            ComponentItem::ComponentFunc(function) => lines.push(format!("{export}: {}", DisplayFunc(function))),
+            ComponentItem::ComponentInstance(instance) => {
+                for (inner, item) in instance.exports(engine) {
+                    if let ComponentItem::ComponentFunc(function) = item.ty {
+                        lines.push(format!("{export}#{inner}: {}", DisplayFunc(function)));
+                    }
+                }
+            }
+            _ => {}
+        }
+        for line in lines {
+            output::print(&format!("{heading:<8} {line}"))?;
+            heading = "";
+        }
+    }
+    Ok(())
+}
+
+fn what(import: &str, item: &ComponentItem) -> Import {
+    let interface = import.strip_prefix("session:repository/").and_then(|rest| rest.split('@').next());
+    if let Some(name) = interface
+        && let Some(interface) = Interface::ALL.into_iter().find(|interface| interface.name() == name)
+    {
+        return Import::Session(interface);
+    }
+    match item {
+        _ if interface == Some("types") => Import::Types,
+        ComponentItem::ComponentInstance(_) if import.starts_with("wasi:") => Import::Wasi,
+        _ => Import::Unknown,
+    }
+}

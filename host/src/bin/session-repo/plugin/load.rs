@@ -1,0 +1,35 @@
+//! Reading and compiling a plugin.
+
+use crate::prepare;
+use anyhow::{Context, bail};
+use session_repository::plugin;
+use std::path::Path;
+use wasmtime::component::Component;
+use wasmtime::{Config, Engine};
+
+/// A plugin, compiled for an engine of its own, or taken from where an earlier command left it compiled.
+pub(super) fn load(path: &Path) -> anyhow::Result<Component> {
+    let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
+    if is_core_module(&bytes) {
+        bail!(
+            "{}: is a core module, not a component: `wasm-tools component new`, or a linker such as wasm-component-ld, makes one",
+            path.display()
+        );
+    }
+    let mut config = Config::new();
+    config.wasm_component_model_async(true).epoch_interruption(true);
+    config.cache(prepare::cache_folder("plugins").and_then(plugin::cache));
+    let engine = Engine::new(&config).map_err(|error| failed("the engine cannot be made", &error))?;
+    Component::new(&engine, bytes).map_err(|error| failed(&format!("{}: cannot be compiled", path.display()), &error))
+}
+
+/// A failure of Wasmtime with its cause. Where in the plugin it was is for the log.
+pub(super) fn failed(what: &str, error: &wasmtime::Error) -> anyhow::Error {
+    tracing::debug!(?error, "a plugin failed");
+    anyhow::anyhow!("{what}: {}", error.root_cause())
+}
+
+/// The header of a core module: a magic number and version 1, without the layer that components have.
+fn is_core_module(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\0asm\x01\0\0\0")
+}

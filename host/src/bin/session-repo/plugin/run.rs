@@ -1,0 +1,180 @@
+//! `session-repo plugin run`.
+
+use super::load::{failed, load};
+use super::{name, refuse};
+use crate::args::{RunArgs, Wasi};
+use crate::output;
+use crate::place::{self, Place};
+use crate::prepare;
+use crate::terminal::harmless;
+use anyhow::{Context, bail};
+use session_repository::{Repository, plugin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::wasm_wave::{self, untyped::UntypedFuncCall};
+use wasmtime::component::{Component, ComponentExportIndex, Linker, ResourceTable, Val};
+use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder, UpdateDeadline};
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+
+/// How much memory a plugin may have, in bytes.
+const MEMORY: usize = 1 << 30;
+
+/// How long code of a plugin runs until it gives way to the program, which then sees whether its time is up.
+const TICK: Duration = Duration::from_millis(10);
+
+/// What the plugin's Wasmtime store holds.
+struct State {
+    sessions: Repository,
+    limits: StoreLimits,
+    wasi: WasiCtx,
+    table: ResourceTable,
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+/// A function of a plugin, and the arguments that it is called with.
+struct Call {
+    function: ComponentExportIndex,
+    arguments: Vec<Val>,
+    results: usize,
+}
+
+pub(super) async fn run(place: &Place, args: RunArgs) -> anyhow::Result<()> {
+    let scope = match args.scope.scope(&name(&args.plugin)) {
+        Ok(Some(scope)) => scope,
+        Ok(None) => refuse("--scope says which sessions the plugin may use: session:ID or prefix:P"),
+        Err(why) => refuse(why),
+    };
+    let component = load(&args.plugin)?;
+    let call = find(&component, &args.invoke).unwrap_or_else(|why| refuse(&why));
+    prepare::component()?;
+    let opened = if args.scope.read_only { place.open_to_read().await? } else { place.open().await? };
+    let sessions = opened.scoped(scope)?;
+    let called = invoke(&component, &call, sessions.clone(), &args).await;
+    place::closed(sessions.close()).await;
+    told(&called?)
+}
+
+/// Prints what a function returned. An error is a failure that speaks for itself.
+fn told(results: &[Val]) -> anyhow::Result<()> {
+    for result in results {
+        let text = wasm_wave::to_string(result).context("the result has no text form")?;
+        output::print_exact(&harmless(&text))?;
+    }
+    if let [Val::Result(Err(_))] = results {
+        bail!("the function returned an error");
+    }
+    Ok(())
+}
+
+/// Finds the function that a call names, by its own name or as INTERFACE#NAME, and reads the arguments.
+fn find(component: &Component, invoke: &str) -> Result<Call, String> {
+    let call = UntypedFuncCall::parse(invoke).map_err(|error| format!("--invoke: {error}"))?;
+    let mut found = Vec::new();
+    let mut names = Vec::new();
+    let ty = component.component_type();
+    for (name, export) in ty.exports(component.engine()) {
+        match export.ty {
+            ComponentItem::ComponentFunc(function) => {
+                names.push(name.to_owned());
+                if name == call.name() {
+                    found.extend(component.get_export_index(None, name).map(|index| (index, function)));
+                }
+            }
+            ComponentItem::ComponentInstance(instance) => {
+                let Some(outer) = component.get_export_index(None, name) else { continue };
+                for (inner, item) in instance.exports(component.engine()) {
+                    let ComponentItem::ComponentFunc(function) = item.ty else { continue };
+                    names.push(format!("{inner} (of {name})"));
+                    if inner == call.name() {
+                        found.extend(component.get_export_index(Some(&outer), inner).map(|index| (index, function)));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    let (function, ty) = match found.len() {
+        1 => found.remove(0),
+        0 if names.is_empty() => return Err(String::from("--invoke: the plugin exports no function")),
+        0 => return Err(format!("--invoke: the plugin exports no function {}; it exports {}", call.name(), names.join(", "))),
+        _ => return Err(format!("--invoke: the plugin exports several functions {}", call.name())),
+    };
+    let types: Vec<_> = ty.params().map(|(_, ty)| ty).collect();
+    let arguments = call.to_wasm_params::<Val>(&types).map_err(|error| format!("--invoke: {error}; the function is {}", shown(&ty)))?;
+    if arguments.len() != types.len() {
+        return Err(format!("--invoke: {} arguments are given; the function is {}", arguments.len(), shown(&ty)));
+    }
+    Ok(Call { function, arguments, results: ty.results().len() })
+}
+
+/// The type of a function, as WIT has it.
+fn shown(ty: &wasmtime::component::types::ComponentFunc) -> String {
+    wasm_wave::wasm::DisplayFunc(ty.clone()).to_string()
+}
+
+fn linker(engine: &Engine, wasi: Wasi) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    plugin::add_to_linker(&mut linker, |state: &mut State| &state.sessions)?;
+    if wasi == Wasi::Cli {
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        wasmtime_wasi::p3::add_to_linker(&mut linker)?;
+    }
+    Ok(linker)
+}
+
+async fn invoke(component: &Component, call: &Call, sessions: Repository, args: &RunArgs) -> anyhow::Result<Vec<Val>> {
+    let engine = component.engine();
+    let linker = linker(engine, args.wasi).map_err(|error| failed("the linker cannot be made", &error))?;
+    let mut wasi = WasiCtxBuilder::new();
+    wasi.inherit_stdio();
+    let limits = StoreLimitsBuilder::new().memory_size(MEMORY).build();
+    let mut store = Store::new(engine, State { sessions, limits, wasi: wasi.build(), table: ResourceTable::new() });
+    store.limiter(|state| &mut state.limits);
+    store.epoch_deadline_callback(|_| Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))));
+    store.set_epoch_deadline(1);
+    let _ticker = Ticker::start(engine)?;
+    let work = async {
+        let instance = linker.instantiate_async(&mut store, component).await;
+        let instance = instance.map_err(|error| failed("the plugin cannot be linked", &error))?;
+        let function = instance.get_func(&mut store, &call.function).context("the function is gone")?;
+        let mut results = vec![Val::Bool(false); call.results];
+        let called = function.call_async(&mut store, &call.arguments, &mut results).await;
+        called.map_err(|error| failed("the plugin trapped", &error))?;
+        Ok(results)
+    };
+    match tokio::time::timeout(args.timeout, work).await {
+        Ok(done) => done,
+        Err(_) => bail!("the plugin ran for {} and was stopped", humantime::format_duration(args.timeout)),
+    }
+}
+
+/// A thread that has the code of plugins give way now and then, until this is dropped.
+struct Ticker(Arc<AtomicBool>);
+
+impl Ticker {
+    fn start(engine: &Engine) -> anyhow::Result<Self> {
+        let ended = Arc::new(AtomicBool::new(false));
+        let (engine, seen) = (engine.clone(), Arc::clone(&ended));
+        thread::Builder::new().name(String::from("plugin-epoch")).spawn(move || {
+            while !seen.load(Ordering::Relaxed) {
+                thread::sleep(TICK);
+                engine.increment_epoch();
+            }
+        })?;
+        Ok(Self(ended))
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
