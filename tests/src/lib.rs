@@ -125,20 +125,53 @@ pub async fn program() -> anyhow::Result<PathBuf> {
     PROGRAM.get_or_try_init(build_program).await.cloned()
 }
 
-async fn build_program() -> anyhow::Result<PathBuf> {
-    // The whole workspace, because its features are those of the tests: nothing is built twice.
+/// The plugin for tests, which `tests/plugins` is the source of.
+///
+/// # Errors
+///
+/// Fails if it cannot be built.
+pub async fn test_plugins() -> anyhow::Result<PathBuf> {
+    static PLUGINS: OnceCell<PathBuf> = OnceCell::const_new();
+    PLUGINS.get_or_try_init(build_test_plugins).await.cloned()
+}
+
+async fn build_test_plugins() -> anyhow::Result<PathBuf> {
+    const TARGET: &str = "wasm32-unknown-unknown";
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/wasm-target.sh");
+    anyhow::ensure!(tokio::process::Command::new(script).status().await?.success(), "there is no standard library for {TARGET}");
+    let mut cargo = cargo();
+    cargo.args(["build", "--quiet", "--locked", "--package", "session-repository-test-plugins", "--lib", "--profile", "component"]);
+    cargo.args(["--target", TARGET]);
+    anyhow::ensure!(cargo.status().await?.success(), "the plugin for tests cannot be built");
+    let folder = target_folder()?.parent().context("no target folder")?.to_owned();
+    Ok(folder.join(TARGET).join("component").join("session_repository_test_plugins.wasm"))
+}
+
+/// Where cargo puts the programs of this profile.
+fn target_folder() -> anyhow::Result<PathBuf> {
+    Ok(std::env::current_exe()?.parent().and_then(|deps| deps.parent()).context("no target folder")?.to_owned())
+}
+
+/// Cargo, in this workspace.
+fn cargo() -> tokio::process::Command {
     let mut cargo = tokio::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--locked", "--workspace", "--bins"]);
-    if !cfg!(debug_assertions) {
-        cargo.arg("--release");
-    }
+    cargo.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     // What cargo tells this test of its package would make dependencies that watch these names build again.
     for (name, _) in std::env::vars_os() {
         if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
             cargo.env_remove(name);
         }
     }
+    cargo
+}
+
+async fn build_program() -> anyhow::Result<PathBuf> {
+    // The whole workspace, because its features are those of the tests: nothing is built twice.
+    let mut cargo = cargo();
+    cargo.args(["build", "--quiet", "--locked", "--workspace", "--bins"]);
+    if !cfg!(debug_assertions) {
+        cargo.arg("--release");
+    }
     anyhow::ensure!(cargo.status().await?.success(), "session-repo cannot be built");
-    let folder = std::env::current_exe()?.parent().and_then(|deps| deps.parent()).context("no target folder")?.to_owned();
-    Ok(folder.join("session-repo"))
+    Ok(target_folder()?.join("session-repo"))
 }
