@@ -5,7 +5,7 @@ macro_rules! pages {
     ($($name:ident: $file:literal)+) => {
         $(
             #[doc = "[architecture]: crate::guide::architecture\n[archive]: crate::guide::archive\n[exec]: crate::guide::exec"]
-            #[doc = "[file-format]: crate::guide::file_format\n[operations]: crate::guide::operations\n"]
+            #[doc = "[file-format]: crate::guide::file_format\n[operations]: crate::guide::operations\n[plugins]: crate::guide::plugins\n"]
             #[doc = include_str!(concat!("../docs/", $file, ".md"))]
             pub mod $name {}
         )+
@@ -18,4 +18,5 @@ pages! {
     exec: "exec"
     file_format: "file-format"
     operations: "operations"
+    plugins: "plugins"
 }

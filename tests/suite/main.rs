@@ -25,6 +25,7 @@ mod notices;
 mod overdue;
 mod parity;
 mod place;
+mod plugin;
 mod reading;
 mod readme;
 mod revisions;

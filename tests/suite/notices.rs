@@ -124,7 +124,7 @@ async fn missing_blocks_are_said_once_and_damage_that_is_the_answer_is_not_said_
     assert!(database.blocks().delete_many(doc! {}).await?.deleted_count > 0);
     for command in [&["message", "list", "s", "a"][..], &["show", "s"]] {
         let ran = desk.run(&site, command).await?;
-        let warning = "session-repo: warning: blocks of the archive are missing; `check` names them (session_id: s, agent_id: a)\n";
+        let warning = "session-repo: warning: blocks of the archive are missing; `check` names them\n";
         assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), warning), "{command:?}");
     }
     // What cannot be read is the answer itself.

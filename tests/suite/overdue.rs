@@ -137,7 +137,8 @@ async fn a_later_call_through_another_repository_comes_after_one_that_is_overdue
     Ok(())
 }
 
-struct State(SessionCtx);
+/// What an instance in an engine of its own has.
+pub(crate) struct State(pub(crate) SessionCtx);
 
 impl SessionView for State {
     fn session(&mut self) -> SessionCtxView<'_> {

@@ -1,12 +1,19 @@
 //! Scopes and quotas: callers that nobody trusts get what a scope allows, and learn nothing of the rest.
 
 use crate::held::Held;
+use crate::overdue::State;
 use crate::samples::{samples, samples_that};
 use futures_util::future::join_all;
 use serde_json::json;
-use session_repository::{EmbeddedStore, Entity, Error, Interface, Quotas, Repository, Result, Scope, Store, StoreOptions};
+use session_repository::{
+    COMPONENT, EmbeddedStore, Entity, Error, Interface, MongoStore, Quotas, Repository, Result, Scope, SessionCtx, Store, StoreOptions,
+    add_to_linker,
+};
+use session_repository_tests::{Database, mongodb_uri};
 use std::sync::Arc;
 use std::time::Instant;
+use wasmtime::component::{Accessor, Component, Linker};
+use wasmtime::{Config, Engine};
 
 fn scoped(store: &Held, scope: Scope) -> Result<Repository> {
     Repository::builder(store.clone()).scope(scope).build()
@@ -285,5 +292,88 @@ async fn a_tenant_that_is_throttled_is_throttled_alone() -> anyhow::Result<()> {
     calm.sessions().create("s", None).await?;
     assert_eq!((busy.audit().throttled, calm.audit().throttled), (1, 0));
     busy.close().await;
+    Ok(())
+}
+
+/// Tenants in places of their own: the same ids, other sessions.
+async fn tenants_have_places_of_their_own(store: impl AsyncFn(StoreOptions) -> Result<Arc<dyn Store>>) -> anyhow::Result<()> {
+    let tenant = async |name: &str| -> Result<Repository> {
+        let options = StoreOptions::default().database(format!("{name}-{}", std::process::id())).collection("sessions");
+        Repository::builder_on(store(options).await?).scope(Scope::prefix("chat-").named(name)).build()
+    };
+    let (one, two) = (tenant("scope-one").await?, tenant("scope-two").await?);
+    for sample in samples() {
+        (sample.make)(&one, "chat-1").await?;
+    }
+    assert_eq!(two.sessions().read("chat-1").await?, None);
+    for sample in samples() {
+        (sample.make)(&two, "chat-1").await?;
+    }
+    two.metadata().update("chat-1", r#"{"mine": true}"#).await?;
+    assert_ne!(one.metadata().get("chat-1").await?, two.metadata().get("chat-1").await?);
+    assert!(is_denied(&one.sessions().read("other").await));
+    one.close().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn tenants_have_databases_of_their_own_on_one_server() -> anyhow::Result<()> {
+    let database = Database::fresh().await?;
+    let first = MongoStore::connect(&mongodb_uri()?, database.options()).await?;
+    tenants_have_places_of_their_own(async |options| Ok(Arc::new(first.with_options(options).await?) as _)).await?;
+    // The connections are the first store's: it goes on.
+    assert_eq!(first.find_session("chat-1").await?, None);
+    first.close().await;
+    for name in ["scope-one", "scope-two"] {
+        database.client.database(&format!("{name}-{}", std::process::id())).drop().await?;
+    }
+    database.drop().await
+}
+
+#[tokio::test]
+async fn tenants_have_collections_of_their_own_in_one_file() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let first = EmbeddedStore::open(folder.path().join("sessions.store"), StoreOptions::default()).await?;
+    tenants_have_places_of_their_own(async |options| Ok(Arc::new(first.with_options(options).await?) as _)).await?;
+    assert!(matches!(first.find_session("chat-1").await, Err(Error::Unavailable(_))), "the file is closed for all");
+    Ok(())
+}
+
+mod bindings {
+    #![allow(clippy::all, missing_docs, unreachable_pub, reason = "generated from the WIT package")]
+
+    wasmtime::component::bindgen!({ path: "../wit", world: "repository" });
+}
+
+/// The component in an engine of the host's own, and so any component of which it is a part.
+#[tokio::test]
+async fn a_context_keeps_a_component_in_an_engine_of_its_own_within_the_scope() -> anyhow::Result<()> {
+    let (store, all) = everything().await?;
+    all.sessions().create("other", None).await?;
+    let scope = Scope::hidden_prefix("tenant-1/").quotas(Quotas::default().bytes_per_call(100));
+    let ctx = SessionCtx::new(Arc::new(store.clone())).with_scope(scope);
+    let run = async || -> wasmtime::Result<_> {
+        let engine = Engine::new(Config::new().wasm_component_model_async(true))?;
+        let mut linker = Linker::new(&engine);
+        add_to_linker::<State>(&mut linker)?;
+        let mut instance = wasmtime::Store::new(&engine, State(ctx.clone()));
+        let repository = bindings::Repository::instantiate_async(&mut instance, &Component::new(&engine, COMPONENT)?, &linker).await?;
+        let call = async |accessor: &Accessor<State>| {
+            let sessions = repository.session_repository_sessions();
+            let created = sessions.call_create(accessor, String::from("s"), None, None).await?;
+            let other = sessions.call_read(accessor, String::from("other")).await?;
+            let large = json!({"k": "x".repeat(100)}).to_string();
+            let added = repository.session_repository_feedback().call_add(accessor, String::from("s"), large, None).await?;
+            wasmtime::Result::Ok((created, other, added))
+        };
+        instance.run_concurrent(call).await?
+    };
+    let (created, other, added) = run().await.map_err(|trap| anyhow::anyhow!("{trap:?}"))?;
+    assert_eq!(created.map(|session| session.session_id).ok().as_deref(), Some("s"));
+    assert!(matches!(other, Ok(None)), "{other:?}");
+    assert!(matches!(added, Err(bindings::session::repository::types::Error::TooLarge(_))), "{added:?}");
+    assert!(all.sessions().read("tenant-1/s").await?.is_some());
+    assert_eq!((ctx.audit().admitted, ctx.audit().too_large), (2, 1));
+    all.close().await;
     Ok(())
 }

@@ -11,7 +11,7 @@ use files::{Files, Module};
 use std::path::Path;
 
 /// The rooms of the library from the bottom up. A room depends on those below it; `lib.rs` stands on top.
-const ROOMS: [&[&str]; 4] = [&["error", "guide", "limits", "scope", "types"], &["store"], &["component"], &["api"]];
+const ROOMS: [&[&str]; 5] = [&["error", "guide", "limits", "scope", "types"], &["store"], &["component"], &["api"], &["plugin"]];
 
 /// A crate of the repository.
 fn files(root: &str) -> anyhow::Result<Files> {
@@ -41,6 +41,37 @@ fn rooms_of_the_library_depend_on_those_below_them() -> anyhow::Result<()> {
         }
     }
     ensure!(wrong.is_empty(), "these dependencies lead upwards:\n{}", wrong.join("\n"));
+    Ok(())
+}
+
+/// What an operator sees by default names no session and repeats nothing that a driver says: a log is read by more people than the store is.
+#[test]
+fn no_log_at_info_names_sessions_or_repeats_the_driver() -> anyhow::Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/src");
+    let mut folders = vec![root.clone()];
+    let (mut events, mut wrong) = (0, Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                // The program has no log of its own.
+                folders.extend((!path.ends_with("bin")).then_some(path));
+                continue;
+            }
+            let code = std::fs::read_to_string(&path)?;
+            let is_mongo = path.starts_with(root.join("store/mongo"));
+            for event in ["tracing::info!(", "tracing::warn!(", "tracing::error!("].iter().flat_map(|level| code.split(level).skip(1)) {
+                events += 1;
+                let event = event.split(");").next().unwrap_or_default();
+                let names = ["session_id", "agent_id"].iter().any(|name| event.contains(name));
+                let repeats = is_mongo && ["%error", "?error", "message =", "?taken"].iter().any(|field| event.contains(field));
+                if names || repeats {
+                    wrong.push(format!("{}: {event}", path.display()));
+                }
+            }
+        }
+    }
+    ensure!(events > 20 && wrong.is_empty(), "of {events}, these do not belong into a log at info:\n{}", wrong.join("\n"));
     Ok(())
 }
 

@@ -1,8 +1,15 @@
 //! Refusing a command line: as clap does, but it repeats arguments, and these may hold anything.
 
+use crate::args::Cli;
 use crate::terminal::{harmless, one_line};
+use clap::CommandFactory;
 use clap::builder::StyledStr;
-use clap::error::ContextValue;
+use clap::error::{ContextValue, ErrorKind};
+
+/// Ends the process as for a bad command line, where clap itself finds nothing wrong.
+pub(crate) fn refuse(why: &str) -> ! {
+    exit(Cli::command().error(ErrorKind::ValueValidation, why))
+}
 
 /// Ends the process. No connection string is repeated: it may hold a password and stand in the wrong place.
 pub(crate) fn exit(error: clap::Error) -> ! {

@@ -92,6 +92,19 @@ impl EmbeddedStore {
         Self::start(options, move || Engine::on_backend(backend)).await
     }
 
+    /// The same file, another place for sessions: for tenants that have a collection of their own. Both stores share the file, and the
+    /// [`close`](crate::Store::close) of one closes it for both.
+    ///
+    /// # Errors
+    ///
+    /// `invalid-argument` for bad options, `access-denied` for a collection that is not there if the file is open for reading only.
+    pub async fn with_options(&self, options: StoreOptions) -> Result<Self> {
+        options.check()?;
+        let name = collection_name(&options);
+        let collection = self.engine.write(move |tables| tables.collection(&name)).await?;
+        Ok(Self { engine: Arc::clone(&self.engine), collection, overdue: Overdue::default() })
+    }
+
     async fn start(options: StoreOptions, engine: impl FnOnce() -> Result<Engine, Fault> + Send + 'static) -> Result<Self> {
         options.check()?;
         let engine = opened(engine).await?;

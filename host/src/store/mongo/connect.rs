@@ -111,6 +111,16 @@ impl MongoStore {
         Ok(Self::new(&client.database(options.database_name()), collection, &options, Some(client)))
     }
 
+    /// The same server, another place for sessions: for tenants that have a database or a collection of their own. The new store uses this
+    /// one's connections; [`close`](crate::Store::close) of it leaves them open, and that of this store ends them for both.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`with_client`](Self::with_client).
+    pub async fn with_options(&self, options: StoreOptions) -> Result<Self> {
+        Self::with_client(self.collection.client(), options).await
+    }
+
     /// Works with a client of the caller's, which [`close`](crate::Store::close) leaves alone, and ensures the indexes. If the options name
     /// no database, sessions are in the client's default one, else in `database_name`.
     ///

@@ -73,7 +73,9 @@ impl Failure {
                 _ => Error::Internal(String::from("the store failed")),
             },
         };
-        tracing::warn!(%error, code = other.code(), "a MongoDB command failed");
+        // The driver's text names servers and values: it is for those who ask for it.
+        tracing::warn!(code = other.code(), "a MongoDB command failed");
+        tracing::debug!(%error, "the driver says");
         Failure::Other(other)
     }
 
@@ -106,7 +108,8 @@ fn denied() -> Error {
     Error::AccessDenied(String::from("the store refuses the host's credentials"))
 }
 
-fn server_code(error: &DriverError) -> Option<i32> {
+/// The server's code of an error, if it is one of the server.
+pub(crate) fn server_code(error: &DriverError) -> Option<i32> {
     match error.kind.as_ref() {
         ErrorKind::Command(command) => Some(command.code),
         ErrorKind::Write(WriteFailure::WriteError(write)) => Some(write.code),

@@ -103,11 +103,8 @@ impl MongoStore {
             match verdict {
                 Verdict::Answer => return Ok(Some(History::of(attempt))),
                 Verdict::AnswerWithGaps => {
-                    tracing::warn!(
-                        session_id = path.session_id(),
-                        agent_id = path.agent_id(),
-                        "blocks of the archive are missing; `check` names them"
-                    );
+                    tracing::warn!("blocks of the archive are missing; `check` names them");
+                    tracing::debug!(session_id = path.session_id(), agent_id = path.agent_id(), "an archive lacks blocks");
                     return Ok(Some(History::of(attempt)));
                 }
                 Verdict::AnswerIfUnmoved if self.read_archive(path).await? == attempt.told => {
@@ -158,11 +155,8 @@ impl MongoStore {
     /// Reads the blocks of an attempt as they are: the document will not tell of their updates.
     async fn take_newer(&self, reading: &Reading<'_>, attempt: &mut Attempt) -> Result<()> {
         let Reading { path, wanted } = reading;
-        tracing::warn!(
-            session_id = path.session_id(),
-            agent_id = path.agent_id(),
-            "a document is behind the blocks of its archive; `check` names it"
-        );
+        tracing::warn!("a document is behind the blocks of its archive; `check` names it");
+        tracing::debug!(session_id = path.session_id(), agent_id = path.agent_id(), "a document is behind its blocks");
         if let Some((part, archive)) = attempt.part(wanted) {
             let (blocks, _) = self.read_part(reading, &Archive { is_behind: true, ..archive.clone() }, &part).await?;
             (attempt.blocks, attempt.outcome) = (blocks, Some(Outcome::Complete));

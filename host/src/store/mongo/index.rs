@@ -1,6 +1,6 @@
 //! Indexes: made when a store opens, found to be there already by the next one.
 
-use super::error::{failed, is_missing_namespace};
+use super::error::{failed, is_missing_namespace, server_code};
 use crate::error::Result;
 use futures_util::TryStreamExt;
 use mongodb::bson::{Document, RawDocumentBuf};
@@ -30,7 +30,9 @@ pub(crate) fn fields(metadata_fields: &[String]) -> Vec<String> {
 async fn ensure_all(collection: Collection<RawDocumentBuf>, metadata_fields: Vec<String>) {
     for field in fields(&metadata_fields) {
         if let Err(error) = make(&collection, &field).await {
-            tracing::warn!(%error, field, "cannot ensure an index");
+            let code = server_code(&error);
+            tracing::warn!(field, ?code, "cannot ensure an index");
+            tracing::debug!(%error, field, "the driver says");
             if let ErrorKind::ServerSelection { .. } = error.kind.as_ref() {
                 break;
             }

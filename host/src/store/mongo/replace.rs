@@ -212,7 +212,8 @@ impl MongoStore {
         if !archive.is_small()
             && let Err(error) = self.forget_redo(path, &archive).await
         {
-            tracing::warn!(%error, session_id = path.session_id(), "the last update of an archive stays in the session's document until the next one");
+            tracing::warn!("the last update of an archive stays in the session's document until the next one");
+            tracing::debug!(%error, session_id = path.session_id(), "an update cannot be taken out of a document");
         }
         Ok(true)
     }

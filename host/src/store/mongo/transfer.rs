@@ -219,7 +219,8 @@ impl MongoStore {
             }
             // Also for an index of somebody's that has the document's values already.
             if failure.code != DUPLICATE_KEY || !self.compare(session, imported).await? {
-                tracing::warn!(code = failure.code, message = failure.message, "a session cannot be stored");
+                tracing::warn!(code = failure.code, "a session cannot be stored");
+                tracing::debug!(message = failure.message, "the driver says");
                 imported.refuse(format!("session {session_id:?}: the server refuses it (error {})", failure.code));
             }
         }

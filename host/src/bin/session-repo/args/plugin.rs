@@ -17,7 +17,7 @@ pub(crate) enum PluginCommand {
     /// Tell what a plugin is, what it imports and exports, and what a scope would grant it. Nothing of it is run.
     #[command(after_help = INSPECT_EXAMPLES)]
     Inspect {
-        /// The plugin: a component, as .wasm or .wat.
+        /// The plugin: a component.
         plugin: PathBuf,
         #[command(flatten)]
         scope: ScopeArgs,
@@ -54,7 +54,7 @@ The project's README says how to build and run it.";
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// The plugin: a component, as .wasm or .wat.
+    /// The plugin: a component.
     pub(crate) plugin: PathBuf,
     /// The function to call with its arguments, as WAVE: 'run("x", 1, some([true]))'.
     #[arg(long, value_name = "CALL")]

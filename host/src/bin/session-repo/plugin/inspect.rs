@@ -1,8 +1,9 @@
 //! `session-repo plugin inspect`.
 
-use super::{load, name, refuse};
+use super::load::{load, name};
 use crate::args::ScopeArgs;
 use crate::output;
+use crate::refusal::refuse;
 use session_repository::Interface;
 use std::path::Path;
 use wasmtime::component::types::ComponentItem;
@@ -19,7 +20,7 @@ enum Import {
 
 pub(super) fn run(plugin: &Path, args: &ScopeArgs) -> anyhow::Result<()> {
     let scope = args.scope(&name(plugin)).unwrap_or_else(|why| refuse(why));
-    let component = load::load(plugin)?;
+    let component = load(plugin)?;
     let (ty, engine) = (component.component_type(), component.engine());
     output::print(&format!("plugin   {}, {} bytes", plugin.display(), std::fs::metadata(plugin)?.len()))?;
     let mut heading = "imports";

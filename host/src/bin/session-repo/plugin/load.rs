@@ -1,9 +1,11 @@
 //! Reading and compiling a plugin.
 
+use crate::output::progress;
 use crate::prepare;
 use anyhow::{Context, bail};
 use session_repository::plugin;
 use std::path::Path;
+use std::time::Duration;
 use wasmtime::component::Component;
 use wasmtime::{Config, Engine};
 
@@ -20,13 +22,23 @@ pub(super) fn load(path: &Path) -> anyhow::Result<Component> {
     config.wasm_component_model_async(true).epoch_interruption(true);
     config.cache(prepare::cache_folder("plugins").and_then(plugin::cache));
     let engine = Engine::new(&config).map_err(|error| failed("the engine cannot be made", &error))?;
-    Component::new(&engine, bytes).map_err(|error| failed(&format!("{}: cannot be compiled", path.display()), &error))
+    // Of a plugin in an interpreted language, this takes seconds the first time.
+    let bar = progress("{spinner} compiling the plugin");
+    bar.enable_steady_tick(Duration::from_millis(100));
+    let component = Component::new(&engine, bytes);
+    bar.finish_and_clear();
+    component.map_err(|error| failed(&format!("{}: cannot be compiled", path.display()), &error))
 }
 
 /// A failure of Wasmtime with its cause. Where in the plugin it was is for the log.
 pub(super) fn failed(what: &str, error: &wasmtime::Error) -> anyhow::Error {
     tracing::debug!(?error, "a plugin failed");
     anyhow::anyhow!("{what}: {}", error.root_cause())
+}
+
+/// The name under which logs and audits know a plugin.
+pub(super) fn name(path: &Path) -> String {
+    path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
 }
 
 /// The header of a core module: a magic number and version 1, without the layer that components have.

@@ -75,7 +75,9 @@ impl MongoStore {
             },
         };
         if taken.is_empty() || taken.iter().any(|error| error.code != DUPLICATE_KEY) {
-            tracing::warn!(?taken, "blocks of an archive cannot be written");
+            let codes: Vec<_> = taken.iter().map(|error| error.code).collect();
+            tracing::warn!(?codes, "blocks of an archive cannot be written");
+            tracing::debug!(?taken, "the driver says");
             return Err(Error::Unavailable(String::from("the store cannot write to the archive")));
         }
         // A mover that did not come to its end has left blocks in these places.

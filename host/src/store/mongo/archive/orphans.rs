@@ -42,7 +42,8 @@ impl MongoStore {
         if let Some(found) = &found
             && !matches!(member(found, "readable")?, Some(RawBsonRef::Boolean(true)))
         {
-            tracing::warn!(session_id, "what a session tells of its archives cannot be read, so none of its blocks counts as an orphan");
+            tracing::warn!("the archives of a session cannot be read, so none of its blocks counts as an orphan; `check` names it");
+            tracing::debug!(session_id, "archives of a session cannot be read");
             return Ok(Vec::new());
         }
         if let Some(RawBsonRef::Array(referenced)) = found.as_deref().map(|found| member(found, "archives")).transpose()?.flatten() {

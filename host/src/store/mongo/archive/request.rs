@@ -19,7 +19,8 @@ impl MongoStore {
             let down = Down { beyond: after, target: after - after / 4 };
             if let Err(error) = store.archive_down_to(&path, down, Haste::Polite).await {
                 let (session_id, agent_id) = (path.session_id(), path.agent_id());
-                tracing::warn!(%error, session_id, agent_id, "messages cannot be moved to the archive; a later append tries again");
+                tracing::warn!(code = error.code(), "messages cannot be moved to the archive; a later append tries again");
+                tracing::debug!(%error, session_id, agent_id, "messages of an agent cannot be moved");
             }
         });
     }
