@@ -1,15 +1,16 @@
 //! Sessions of AI agents (agents, messages, metadata, feedback) behind a sandboxed WebAssembly component, kept in a file or in MongoDB.
 //!
-//! There are two ways in:
+//! There are three ways in:
 //!
 //! - [`Repository`] runs the component for you and offers a typed async API.
+//! - [`plugin::add_to_linker`] gives a foreign component the session interfaces, under a [`Scope`].
 //! - [`SessionCtx`], [`SessionView`] and [`add_to_linker`] give the component's imports to an engine and a linker of your own.
 //!
-//! Both stand on a [`Store`]: [`EmbeddedStore`] is the one for a file or memory, [`MongoStore`] the one for MongoDB, and [`AnyStore`] is
+//! All stand on a [`Store`]: [`EmbeddedStore`] is the one for a file or memory, [`MongoStore`] the one for MongoDB, and [`AnyStore`] is
 //! whichever a [`StoreUrl`] names. What the calls promise is written in the WIT package in `wit/`. How it works inside, and how it is run, is
 //! in the [`guide`].
 //!
-//! Features: `embedded` and `mongodb` are the two stores, `cache` keeps the compiled component for the next process, `cli` is the program
+//! Features: `embedded` and `mongodb` are the two stores, `cache` keeps compiled components for the next process, `cli` is the program
 //! `session-repo`, which has all three. All are on by default; `README.md` has a table of these and others. An
 //! embedder switches the default features off and names the stores that it uses; one that brings a store of its own needs none.
 
