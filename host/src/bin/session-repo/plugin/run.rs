@@ -144,7 +144,7 @@ async fn invoke(component: &Component, call: &Call, sessions: Repository, args: 
     let work = async {
         let instance = linker.instantiate_async(&mut store, component).await;
         let instance = instance.map_err(|error| failed("the plugin cannot be linked", &error))?;
-        let function = instance.get_func(&mut store, &call.function).context("the function is gone")?;
+        let function = instance.get_func(&mut store, call.function).context("the function is gone")?;
         let mut results = vec![Val::Bool(false); call.results];
         let called = function.call_async(&mut store, &call.arguments, &mut results).await;
         called.map_err(|error| failed("the plugin trapped", &error))?;
