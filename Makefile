@@ -8,7 +8,7 @@ CARGO := cargo
 built     := $(abspath $(or $(CARGO_TARGET_DIR),target))
 committed := host/session-repository.wasm
 
-.PHONY: help demo demo-mongo bench bench-driver bench-embedded bench-history bench-start test component check-tools check-lints check-mongo
+.PHONY: help demo demo-mongo bench bench-driver bench-embedded bench-history bench-plugins bench-start test component check-tools check-lints check-mongo
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 24
@@ -27,6 +27,7 @@ bench: check-tools check-mongo ## Measure what calls cost: all of the following,
 	@$(MAKE) --no-print-directory bench-driver
 	@$(MAKE) --no-print-directory bench-embedded
 	@$(MAKE) --no-print-directory bench-history
+	@$(MAKE) --no-print-directory bench-plugins
 	@$(MAKE) --no-print-directory bench-start
 
 bench-driver: check-tools check-mongo ## Measure the MongoDB store against the plainest command of the driver, in turns
@@ -39,6 +40,12 @@ bench-embedded: check-tools ## Measure the embedded store: many writers against 
 bench-history: check-tools check-mongo ## Measure long histories against short ones, in the embedded store and on a real MongoDB
 	@$(CARGO) build --release --locked --workspace --bins
 	@$(built)/release/with-mongod $(CARGO) bench --locked --workspace --bench history
+
+bench-plugins: check-tools ## Measure what a neighbour notices of plugins that misbehave
+	@tests/scripts/wasm-target.sh
+	@$(CARGO) build --locked --package session-repository-test-plugins --lib --profile component --target wasm32-unknown-unknown
+	@BENCH_PLUGIN=$(built)/wasm32-unknown-unknown/component/session_repository_test_plugins.wasm \
+		$(CARGO) bench --locked --workspace --bench plugins
 
 bench-start: check-tools ## Measure how long a command takes from its start, beside sqlite3
 	@$(CARGO) bench --locked --workspace --bench start

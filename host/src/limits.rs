@@ -46,14 +46,16 @@ pub struct Limits {
     /// The largest answer of one call, in bytes of JSON, and 64 for each item of a list: a page of messages, the metadata, all feedback. More is `too-large`.
     /// Default: 64 MiB; one MongoDB document is seldom more, as JSON.
     pub page_bytes: usize,
-    /// Calls that one instance serves at once; more wait. Default: 256.
+    /// Calls that one instance serves at once; more wait. If the repository has a scope, more are `quota-exceeded`. Default: 256.
     pub calls_per_instance: usize,
-    /// Text of the calls that may be under way at once, in bytes; more wait. At least `message_bytes`. Default: 64 MiB.
+    /// Text of the calls that may be under way at once, in bytes; more wait. If the repository has a scope, more is `quota-exceeded`. At least
+    /// `message_bytes`. Default: 64 MiB.
     pub bytes_in_flight: usize,
     /// Linear memory of one instance of a [`Repository`](crate::Repository), in bytes, at least 4 MiB. Its calls and their answers share it:
     ///
     /// - Answers that an instance holds at once have at most a fifth of it. An answer that does not fit waits for others to be handed over,
-    ///   and is `unavailable` when `call_deadline` comes first. An answer that would not even fit alone is `too-large`.
+    ///   and is `unavailable` when `call_deadline` comes first. If the repository has a scope, an answer counts until its caller takes it. An
+    ///   answer that would not even fit alone is `too-large`.
     /// - `message_bytes` is at most a fortieth of it, and `bytes_in_flight` a sixteenth. `calls_per_instance` is at most 64 for each MiB. More
     ///   of them is not granted.
     ///

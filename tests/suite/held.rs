@@ -31,6 +31,11 @@ impl Held {
         Ok(Self { store: EmbeddedStore::in_memory(StoreOptions::default()).await?, gate: watch::Sender::default() })
     }
 
+    /// The same data without the gate.
+    pub(crate) fn beneath(&self) -> EmbeddedStore {
+        self.store.clone()
+    }
+
     pub(crate) fn hold(&self) {
         self.gate.send_modify(|gate| gate.is_shut = true);
     }

@@ -18,6 +18,7 @@ mod embedded;
 mod errors;
 mod exec;
 mod held;
+mod hostile;
 mod json;
 mod marks;
 mod mongo;

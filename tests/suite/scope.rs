@@ -31,7 +31,7 @@ fn is_denied<T>(answer: &Result<T>) -> bool {
 }
 
 /// Ids that look like `tenant-1/a`, or like a way to it.
-const LOOK_ALIKES: [&str; 26] = [
+pub(crate) const LOOK_ALIKES: [&str; 26] = [
     "tenant-1/a ",
     " tenant-1/a",
     "tenant-1/A",

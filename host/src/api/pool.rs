@@ -1,9 +1,9 @@
 //! The instances that share the calls of a repository, and the store behind them.
 
 use crate::component::bindings::Instance;
-use crate::component::calls::Brought;
+use crate::component::calls::{Answers, Brought};
 use crate::component::ctx::SessionCtx;
-use crate::component::gate::Audit;
+use crate::component::gate::{Audit, Kind};
 use crate::component::instance::{Job, Runner, State};
 use crate::error::{Error, Result};
 use crate::limits::{Limits, SMALL_ARGUMENTS};
@@ -27,6 +27,8 @@ pub(crate) struct Pool {
     /// Each serving task holds a receiver: none is left when all have ended.
     serving: watch::Sender<()>,
     bytes: Arc<Semaphore>,
+    /// A place for each call that the instances serve at once, where calls are under a scope.
+    places: Option<Arc<Semaphore>>,
 }
 
 impl fmt::Debug for Pool {
@@ -51,8 +53,10 @@ impl Pool {
                 drop(serves);
             });
         }
-        let bytes = ctx.limits.bytes_in_flight.min(Semaphore::MAX_PERMITS);
-        Ok(Self { ctx, store, jobs, serving, bytes: Arc::new(Semaphore::new(bytes)) })
+        let permits = |count: usize| Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)));
+        let bytes = permits(ctx.limits.bytes_in_flight);
+        let places = ctx.gate.is_scoped().then(|| permits(ctx.limits.calls_per_instance.saturating_mul(instances)));
+        Ok(Self { ctx, store, jobs, serving, bytes, places })
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -71,14 +75,14 @@ impl Pool {
     }
 
     /// Has an instance run a call that brings `size` bytes, and waits for its answer.
-    pub(crate) async fn call<R, C>(&self, size: usize, call: C) -> Result<R>
+    pub(crate) async fn call<R, C>(&self, kind: Kind, size: usize, call: C) -> Result<R>
     where
         R: Send + 'static,
         C: for<'a> FnOnce(
                 &'a Accessor<State>,
                 &'a Instance,
                 Brought,
-            ) -> Pin<Box<dyn Future<Output = wasmtime::Result<Result<R>>> + Send + 'a>>
+            ) -> Pin<Box<dyn Future<Output = wasmtime::Result<(Result<R>, Answers)>> + Send + 'a>>
             + Send
             + 'static,
     {
@@ -89,27 +93,35 @@ impl Pool {
         let (begin, begun) = oneshot::channel();
         let (answer, answered) = oneshot::channel();
         let taken = async {
-            let closed = || Error::Unavailable(String::from("the repository is closed"));
+            let gate = &self.ctx.gate;
             // Held until the call and what it began in the store have ended: it bounds what both hold.
-            let permit = Arc::clone(&self.bytes).acquire_many_owned(u32::try_from(size).unwrap_or(u32::MAX)).await;
-            let brought = Arc::new(permit.map_err(|_| closed())?);
+            let brought = Arc::new(gate.take(&self.bytes, u32::try_from(size).unwrap_or(u32::MAX), kind).await?);
+            let place = match &self.places {
+                Some(places) => Some(Arc::new(gate.take(places, 1, kind).await?)),
+                None => None,
+            };
+            let (served, is_bounded) = (place.clone(), place.is_some());
             let job: Job = Box::new(move |accessor, instance, alive| {
                 Box::pin(async move {
+                    let _served = served;
                     // A caller that is gone before its call has begun gets none made.
                     if begin.send(alive).is_ok() {
                         // Nobody may be listening any more; the call has run to its end all the same.
-                        drop(answer.send(call(accessor, instance, brought).await?));
+                        let (result, room) = call(accessor, instance, brought).await?;
+                        drop(answer.send((result, is_bounded.then_some(room))));
                     }
                     Ok(())
                 })
             });
-            self.jobs.send(job).await.map_err(|_| closed())?;
-            begun.await.map_err(|_| lost())
+            self.jobs.send(job).await.map_err(|_| Error::Unavailable(String::from("the repository is closed")))?;
+            Ok((begun.await.map_err(|_| lost())?, place))
         };
-        let mut alive = timeout(limits.call_deadline, taken).await.unwrap_or(Err(Error::Timeout))?;
+        // Under a scope, the place and the answer's room are free again when the call has ended and its answer is taken: a caller that
+        // takes none would have the host keep any number of them.
+        let (mut alive, _place) = timeout(limits.call_deadline, taken).await.unwrap_or(Err(Error::Timeout))?;
         // The storage answers within the deadline, and code of the component that runs on for as long is stopped.
         match timeout(limits.call_deadline.saturating_mul(2).saturating_add(ANSWER_GRACE), answered).await {
-            Ok(Ok(answer)) => answer,
+            Ok(Ok((answer, _room))) => answer,
             Ok(Err(_)) => {
                 // What the instance had under way is known to be overdue once it is gone, so a retry comes after it.
                 while alive.changed().await.is_ok() {}

@@ -19,9 +19,12 @@ pub(crate) struct Calls {
 
 struct Held {
     brought: Brought,
-    /// An answer lies in the instance's memory from when the storage hands it over until the exported call has returned.
-    answers: Vec<OwnedSemaphorePermit>,
+    answers: Answers,
 }
+
+/// Room for the answers of a call. They lie in the instance's memory from when the storage hands them over until the exported call has
+/// returned, and in the host's until the caller takes them.
+pub(crate) type Answers = Vec<OwnedSemaphorePermit>;
 
 /// The memory of an instance for answers: a permit for each byte.
 #[derive(Clone)]
@@ -55,7 +58,7 @@ impl Calls {
 
     /// Notes that a call has begun.
     pub(crate) fn begin(&self, task: GuestTaskId, brought: Brought) -> Export {
-        self.lock().insert(task, Held { brought, answers: Vec::new() });
+        self.lock().insert(task, Held { brought, answers: Answers::new() });
         Export { calls: self.clone(), task }
     }
 
@@ -82,6 +85,13 @@ impl Calls {
 fn unknown() -> Error {
     tracing::error!("a storage call belongs to no exported call");
     Error::Internal(String::from("the host lost a call"))
+}
+
+impl Export {
+    /// The room for its answers, for as long as the caller has not taken the last one.
+    pub(crate) fn end(self) -> Answers {
+        self.calls.lock().remove(&self.task).map(|held| held.answers).unwrap_or_default()
+    }
 }
 
 impl Drop for Export {

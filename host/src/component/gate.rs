@@ -34,10 +34,16 @@ struct Guard {
     counts: Counts,
 }
 
-/// What a call is about.
-pub(crate) struct Call {
+/// What kind of call it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Kind {
     interface: Interface,
     is_write: bool,
+}
+
+/// What a call is about.
+pub(crate) struct Call {
+    kind: Kind,
     /// The id that the caller gives the session.
     session_id: String,
     /// How much text it brings, in bytes.
@@ -56,13 +62,23 @@ pub(crate) struct Admitted {
 /// When a caller may try again who has too many calls under way: nobody knows when one of them ends.
 const RETRY_IN_FLIGHT: Duration = Duration::from_millis(50);
 
+impl Kind {
+    pub(crate) fn read(interface: Interface) -> Self {
+        Self { interface, is_write: false }
+    }
+
+    pub(crate) fn write(interface: Interface) -> Self {
+        Self { interface, is_write: true }
+    }
+}
+
 impl Call {
     pub(crate) fn read(interface: Interface, session_id: String) -> Self {
-        Self { interface, is_write: false, session_id, brings: 0 }
+        Self { kind: Kind::read(interface), session_id, brings: 0 }
     }
 
     pub(crate) fn write(interface: Interface, session_id: String, brings: usize) -> Self {
-        Self { interface, is_write: true, session_id, brings }
+        Self { kind: Kind::write(interface), session_id, brings }
     }
 
     pub(crate) fn brings(&self) -> usize {
@@ -86,12 +102,31 @@ impl Gate {
         match &self.guard {
             None => Ok(Admitted { store, session_id: call.session_id, in_flight: None }),
             Some(guard) => {
-                let (interface, is_write) = (call.interface, call.is_write);
-                let admitted = guard.admit(call).inspect_err(|error| guard.refused(interface, is_write, error));
+                let kind = call.kind;
+                let admitted = guard.admit(call).inspect_err(|error| guard.refused(kind, error));
                 let (session_id, in_flight) = admitted?;
                 guard.counts.admitted();
                 Ok(Admitted { store, session_id, in_flight })
             }
+        }
+    }
+
+    pub(crate) fn is_scoped(&self) -> bool {
+        self.guard.is_some()
+    }
+
+    /// Takes permits for a call on its way here. If there are too few, the call waits; under a scope it is refused, so that callers that
+    /// nobody trusts cannot have the host keep any number of calls for them.
+    pub(crate) async fn take(&self, permits: &Arc<Semaphore>, count: u32, kind: Kind) -> Result<OwnedSemaphorePermit> {
+        let closed = |_| Error::Unavailable(String::from("the repository is closed"));
+        let permits = Arc::clone(permits);
+        match &self.guard {
+            None => permits.acquire_many_owned(count).await.map_err(closed),
+            Some(guard) => permits.try_acquire_many_owned(count).map_err(|_| {
+                let error = later(RETRY_IN_FLIGHT);
+                guard.refused(kind, &error);
+                error
+            }),
         }
     }
 
@@ -143,7 +178,7 @@ impl Guard {
     }
 
     fn admit(&self, call: Call) -> Result<(String, Option<OwnedSemaphorePermit>)> {
-        let Call { interface, is_write, session_id, brings } = call;
+        let Call { kind: Kind { interface, is_write }, session_id, brings } = call;
         // Denied calls count, or they would be free.
         self.calls.as_ref().map_or(Ok(()), |calls| calls.take(1.0)).map_err(later)?;
         let allowed = self.scope.allows(interface, is_write).then(|| self.scope.stored_id(session_id)).flatten();
@@ -164,7 +199,7 @@ impl Guard {
         Ok((session_id, in_flight))
     }
 
-    fn refused(&self, interface: Interface, is_write: bool, error: &Error) {
+    fn refused(&self, Kind { interface, is_write }: Kind, error: &Error) {
         let outcome = match error {
             Error::AccessDenied(_) => Outcome::Denied,
             Error::QuotaExceeded { .. } => Outcome::Throttled,

@@ -1,7 +1,7 @@
 //! Runs the component: instances that each serve many calls at once, and that are replaced when they trap or make no progress.
 
 use crate::component::bindings::{Instance, InstancePre, wit};
-use crate::component::calls::{Brought, Calls};
+use crate::component::calls::{Answers, Brought, Calls};
 use crate::component::ctx::{self, SessionCtx, SessionCtxView, SessionView};
 use crate::component::epoch::{self, Stall};
 use crate::error::{Error, Result};
@@ -35,13 +35,14 @@ impl SessionView for State {
 /// An exported function of the component, as `bindings` types it.
 pub(crate) type Function<P, R> = TypedFunc<P, (Result<R, wit::Error>,)>;
 
-/// Has the component run an exported function. What the call brings is held until it has ended.
+/// Has the component run an exported function. What the call brings is held until it has ended. The room for the answer is to be held until
+/// the caller takes it.
 pub(crate) async fn call<P, R>(
     accessor: &Accessor<State>,
     function: Function<P, R>,
     arguments: P,
     brought: Brought,
-) -> wasmtime::Result<Result<R, wit::Error>>
+) -> wasmtime::Result<(Result<R, wit::Error>, Answers)>
 where
     P: ComponentNamedList + Lower + Send + Sync + 'static,
     R: 'static,
@@ -49,9 +50,9 @@ where
 {
     let call = accessor.with(|access| function.start_call_concurrent(access, arguments))?;
     // Nothing of the component runs before the next await.
-    let _export = accessor.with(|mut access| access.data_mut().calls.begin(call.task(), brought));
+    let export = accessor.with(|mut access| access.data_mut().calls.begin(call.task(), brought));
     let (answer,) = function.finish_call_concurrent(accessor, call).await?;
-    Ok(answer)
+    Ok((answer, export.end()))
 }
 
 /// A call that an instance is to run: it answers its caller by itself and fails only if the instance trapped.

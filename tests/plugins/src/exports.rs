@@ -1,46 +1,131 @@
 //! What the plugin exports.
 
-mod bindings {
+mod calls;
+mod code;
+mod ids;
+mod values;
+
+pub(crate) mod bindings {
     #![allow(clippy::all, unreachable_pub, reason = "generated")]
 
     wit_bindgen::generate!({ path: ["../../wit", "wit"], world: "test:plugins/plugins", generate_all });
 }
 
 use bindings::session::repository::types::Error;
-use bindings::session::repository::{agents, feedback, messages, metadata, sessions};
+use core::hint::black_box;
 
 struct Plugins;
 
 bindings::export!(Plugins with_types_in bindings);
 
-fn line<T>(name: &str, answer: Result<T, Error>) -> String {
-    match answer {
-        Ok(_) => format!("{name} ok"),
-        Err(error) => format!("{name} {error:?}"),
+impl bindings::Guest for Plugins {
+    async fn everything(session_id: String) -> Vec<String> {
+        ids::everything(&session_id).await
+    }
+
+    async fn answers(session_ids: Vec<String>) -> Vec<Vec<String>> {
+        let mut answers = Vec::new();
+        for session_id in session_ids {
+            answers.push(ids::answers(&session_id).await);
+        }
+        answers
+    }
+
+    async fn texts(session_id: String, text: String) -> Vec<String> {
+        ids::texts(&session_id, &text).await
+    }
+
+    async fn spin() {
+        code::spin();
+    }
+
+    async fn allocate() {
+        code::allocate();
+    }
+
+    async fn recurse() {
+        black_box(code::recurse());
+    }
+
+    async fn trap() {
+        core::arch::wasm32::unreachable();
+    }
+
+    async fn wait() {
+        core::future::pending().await
+    }
+
+    async fn return_malformed() -> String {
+        values::malformed()
+    }
+
+    async fn return_beyond_memory() -> String {
+        values::beyond_memory()
+    }
+
+    async fn return_many(texts: u32) -> Vec<String> {
+        vec![String::new(); texts as usize]
+    }
+
+    async fn return_large(bytes: u32) -> String {
+        "x".repeat(bytes as usize)
+    }
+
+    async fn pass_malformed() {
+        values::pass(values::malformed()).await;
+    }
+
+    async fn pass_beyond_memory() {
+        values::pass(values::beyond_memory()).await;
+    }
+
+    async fn pass(session_id: String, messages: u32, bytes: u32) -> String {
+        calls::append_many(session_id, messages, bytes).await
+    }
+
+    async fn flood(session_id: String, calls: u32, bytes: u32) -> Vec<(String, u32)> {
+        calls::flood(&session_id, calls, bytes).await
+    }
+
+    async fn flood_at_once(session_id: String, calls: u32, bytes: u32) -> Vec<(String, u32)> {
+        calls::flood_at_once(&session_id, calls, bytes).await
+    }
+
+    async fn forget(session_id: String, calls: u32) {
+        core::mem::forget(calls::begin(&session_id, calls));
+    }
+
+    async fn drop_midway(session_id: String, calls: u32) {
+        for _ in 0..calls {
+            drop(calls::begin(&session_id, 1));
+        }
+    }
+
+    async fn begin_and_spin(session_id: String, calls: u32) {
+        let mut begun = calls::begin(&session_id, calls);
+        if let Some(first) = begun.first_mut() {
+            drop(first.await);
+        }
+        core::mem::forget(begun);
+        code::spin();
     }
 }
 
-impl bindings::Guest for Plugins {
-    async fn everything(id: String) -> Vec<String> {
-        let (s, a) = (|| id.clone(), || String::from("a"));
-        let body = || String::from("{}");
-        vec![
-            line("sessions.create", sessions::create(s(), None, None).await),
-            line("sessions.read", sessions::read(s()).await),
-            line("agents.create", agents::create(s(), a(), body(), None).await),
-            line("agents.read", agents::read(s(), a()).await),
-            line("agents.update", agents::update(s(), a(), body(), None).await),
-            line("messages.create", messages::create(s(), a(), 0, body(), None).await),
-            line("messages.read", messages::read(s(), a(), 0).await),
-            line("messages.append", messages::append(s(), a(), body(), None, None).await),
-            line("messages.append-many", messages::append_many(s(), a(), vec![body()], None, None).await),
-            line("messages.update", messages::update(s(), a(), 0, body(), None).await),
-            line("messages.list", messages::list(s(), a(), None, 0).await),
-            line("metadata.update", metadata::update(s(), String::from(r#"{"k": 1}"#), None).await),
-            line("metadata.delete", metadata::delete(s(), vec![String::from("k")], None).await),
-            line("metadata.get", metadata::get(s()).await),
-            line("feedback.add", feedback::add(s(), body(), None).await),
-            line("feedback.list", feedback::list(s()).await),
-        ]
+/// How a call ended: `ok` or the error's name in the WIT.
+fn outcome<T>(answer: &Result<T, Error>) -> &'static str {
+    match answer {
+        Ok(_) => "ok",
+        Err(Error::NotFound(_)) => "not-found",
+        Err(Error::AlreadyExists(_)) => "already-exists",
+        Err(Error::Stale(_)) => "stale",
+        Err(Error::InvalidArgument(_)) => "invalid-argument",
+        Err(Error::TooLarge(_)) => "too-large",
+        Err(Error::AccessDenied(_)) => "access-denied",
+        Err(Error::Timeout) => "timeout",
+        Err(Error::Unavailable(_)) => "unavailable",
+        Err(Error::Corrupt(_)) => "corrupt",
+        Err(Error::Internal(_)) => "internal",
+        Err(Error::QuotaExceeded(_)) => "quota-exceeded",
+        Err(Error::Unsupported(_)) => "unsupported",
     }
 }

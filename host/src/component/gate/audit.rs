@@ -4,7 +4,7 @@ use crate::scope::Interface;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How many calls under a [`Scope`](crate::Scope) had which end at its gate. Calls that the component refuses by itself never get there.
+/// How many calls under a [`Scope`](crate::Scope) had which end at its gate. Calls that the component refuses by itself are not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Audit {
@@ -12,7 +12,7 @@ pub struct Audit {
     pub admitted: u64,
     /// Calls that ended in [`AccessDenied`](crate::Error::AccessDenied).
     pub denied: u64,
-    /// Calls that ended in [`QuotaExceeded`](crate::Error::QuotaExceeded).
+    /// Calls that ended in [`QuotaExceeded`](crate::Error::QuotaExceeded), also those that found no free place in an instance.
     pub throttled: u64,
     /// Calls that ended in [`TooLarge`](crate::Error::TooLarge), because they brought more than the quotas allow.
     pub too_large: u64,

@@ -1,0 +1,165 @@
+//! A host for plugins, as an embedder writes one: memory, stack, running time and what one call may hand over are bounded.
+
+use session_repository::{Repository, plugin};
+use session_repository_tests::test_plugins;
+use std::sync::OnceLock;
+use std::time::Duration;
+use wasmtime::component::{Component, ComponentNamedList, Instance, Lift, Linker, Lower};
+use wasmtime::{Config, Engine, ResourceLimiter, Store, UpdateDeadline};
+
+/// All linear memories of a plugin together, in bytes.
+pub(super) const MEMORY: usize = 64 << 20;
+
+/// What one call between a plugin and its host may hand over, in bytes.
+pub(super) const HANDED_OVER: usize = 4 << 20;
+
+/// How long code of a plugin runs until it gives way to others.
+const TICK: Duration = Duration::from_millis(5);
+
+/// How many ticks code of a plugin may see without a call of the repository.
+const TICKS: u32 = 100;
+
+/// The engine of all plugins. A thread ticks for it as long as the process lives.
+fn engine() -> wasmtime::Result<&'static Engine> {
+    static ENGINE: OnceLock<Engine> = OnceLock::new();
+    if let Some(engine) = ENGINE.get() {
+        return Ok(engine);
+    }
+    let engine = Engine::new(Config::new().wasm_component_model_async(true).epoch_interruption(true))?;
+    Ok(ENGINE.get_or_init(|| {
+        let ticked = engine.clone();
+        std::thread::spawn(move || {
+            loop {
+                std::thread::sleep(TICK);
+                ticked.increment_epoch();
+            }
+        });
+        engine
+    }))
+}
+
+/// The compiled plugin for tests.
+async fn component() -> anyhow::Result<Component> {
+    static COMPONENT: OnceLock<Component> = OnceLock::new();
+    if let Some(component) = COMPONENT.get() {
+        return Ok(component.clone());
+    }
+    let path = test_plugins().await?;
+    let component = Component::from_file(engine().map_err(failed)?, path).map_err(failed)?;
+    Ok(COMPONENT.get_or_init(|| component).clone())
+}
+
+fn failed(error: wasmtime::Error) -> anyhow::Error {
+    anyhow::anyhow!("{error:?}")
+}
+
+struct State {
+    sessions: Repository,
+    memory: Memory,
+    ticks: u32,
+    /// How many it may see.
+    most: u32,
+}
+
+impl State {
+    /// The repository, for a call: the plugin makes progress.
+    fn calls(&mut self) -> &Repository {
+        self.ticks = 0;
+        &self.sessions
+    }
+}
+
+/// Counts the memory of a plugin, and grants no more than it may have.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Memory {
+    pub(super) granted: usize,
+    pub(super) was_refused: bool,
+}
+
+impl ResourceLimiter for Memory {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let granted = self.granted + (desired - current);
+        let is_granted = granted <= MEMORY;
+        if is_granted {
+            self.granted = granted;
+        }
+        self.was_refused |= !is_granted;
+        Ok(is_granted)
+    }
+
+    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(desired <= 10_000)
+    }
+
+    fn instances(&self) -> usize {
+        16
+    }
+
+    fn tables(&self) -> usize {
+        16
+    }
+
+    fn memories(&self) -> usize {
+        4
+    }
+}
+
+/// An instance of the plugin for tests.
+pub(super) struct Plugin {
+    store: Store<State>,
+    instance: Instance,
+}
+
+impl Plugin {
+    /// An instance whose calls go to a repository.
+    pub(super) async fn start(sessions: &Repository) -> anyhow::Result<Self> {
+        let component = component().await?;
+        let mut linker = Linker::new(component.engine());
+        plugin::add_to_linker(&mut linker, State::calls).map_err(failed)?;
+        let state = State { sessions: sessions.clone(), memory: Memory::default(), ticks: 0, most: TICKS };
+        let mut store = Store::new(component.engine(), state);
+        store.limiter(|state| &mut state.memory);
+        store.set_hostcall_fuel(HANDED_OVER);
+        store.epoch_deadline_callback(|mut store| {
+            let state = store.data_mut();
+            state.ticks += 1;
+            Ok(if state.ticks > state.most {
+                UpdateDeadline::Interrupt
+            } else {
+                UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))
+            })
+        });
+        store.set_epoch_deadline(1);
+        let instance = linker.instantiate_async(&mut store, &component).await.map_err(failed)?;
+        Ok(Self { store, instance })
+    }
+
+    /// Calls an export.
+    pub(super) async fn call<P, R>(&mut self, export: &str, arguments: P) -> wasmtime::Result<R>
+    where
+        P: ComponentNamedList + Lower + Send + Sync + 'static,
+        R: Send + Sync + 'static,
+        (R,): ComponentNamedList + Lift,
+    {
+        let function = self.instance.get_typed_func::<P, (R,)>(&mut self.store, export)?;
+        Ok(function.call_async(&mut self.store, arguments).await?.0)
+    }
+
+    /// Calls an export that returns nothing.
+    pub(super) async fn run<P>(&mut self, export: &str, arguments: P) -> wasmtime::Result<()>
+    where
+        P: ComponentNamedList + Lower + Send + Sync + 'static,
+    {
+        let function = self.instance.get_typed_func::<P, ()>(&mut self.store, export)?;
+        function.call_async(&mut self.store, arguments).await
+    }
+
+    /// Lets its code run for as long as it likes.
+    pub(super) fn let_run(&mut self) {
+        self.store.data_mut().most = u32::MAX;
+    }
+
+    pub(super) fn memory(&self) -> Memory {
+        self.store.data().memory
+    }
+}
