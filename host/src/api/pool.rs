@@ -103,11 +103,12 @@ impl Pool {
             let (served, is_bounded) = (place.clone(), place.is_some());
             let job: Job = Box::new(move |accessor, instance, alive| {
                 Box::pin(async move {
-                    let _served = served;
                     // A caller that is gone before its call has begun gets none made.
                     if begin.send(alive).is_ok() {
                         // Nobody may be listening any more; the call has run to its end all the same.
                         let (result, room) = call(accessor, instance, brought).await?;
+                        // Before the answer: whoever has that finds the place free.
+                        drop(served);
                         drop(answer.send((result, is_bounded.then_some(room))));
                     }
                     Ok(())
