@@ -113,6 +113,25 @@ async fn quotas_hold_for_a_plugin() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn a_plugin_that_does_not_end_well_is_exit_status_1() -> anyhow::Result<()> {
+    let bench = Bench::new().await?;
+    for (call, more, why) in [
+        ("trap()", &[][..], "session-repo: the plugin trapped: "),
+        ("recurse()", &[], "session-repo: the plugin trapped: "),
+        ("allocate()", &[], "session-repo: the plugin trapped: "),
+        ("return-malformed()", &[], "session-repo: the plugin trapped: "),
+        ("spin()", &["--timeout", "300ms"], "session-repo: the plugin ran for 300ms and was stopped\n"),
+    ] {
+        let ran = bench.run(call, &[&["--scope", "session:s"], more].concat()).await?;
+        assert_eq!((ran.status, ran.text()?), (Some(1), ""), "{call}: {}", ran.stderr);
+        assert!(ran.stderr.starts_with(why) && ran.stderr.lines().count() == 1, "{call}: {}", ran.stderr);
+    }
+    // The store is as it was before, and free.
+    assert_eq!(bench.desk.dump(&bench.site).await?, "");
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_does_not_fit_the_plugin_is_a_bad_command_line() -> anyhow::Result<()> {
     let bench = Bench::new().await?;
     let scope = ["--scope", "session:s"];

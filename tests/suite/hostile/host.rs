@@ -57,8 +57,6 @@ struct State {
     sessions: Repository,
     memory: Memory,
     ticks: u32,
-    /// How many it may see.
-    most: u32,
 }
 
 impl State {
@@ -116,14 +114,14 @@ impl Plugin {
         let component = component().await?;
         let mut linker = Linker::new(component.engine());
         plugin::add_to_linker(&mut linker, State::calls).map_err(failed)?;
-        let state = State { sessions: sessions.clone(), memory: Memory::default(), ticks: 0, most: TICKS };
+        let state = State { sessions: sessions.clone(), memory: Memory::default(), ticks: 0 };
         let mut store = Store::new(component.engine(), state);
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(HANDED_OVER);
         store.epoch_deadline_callback(|mut store| {
             let state = store.data_mut();
             state.ticks += 1;
-            Ok(if state.ticks > state.most {
+            Ok(if state.ticks > TICKS {
                 UpdateDeadline::Interrupt
             } else {
                 UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))
@@ -152,11 +150,6 @@ impl Plugin {
     {
         let function = self.instance.get_typed_func::<P, ()>(&mut self.store, export)?;
         function.call_async(&mut self.store, arguments).await
-    }
-
-    /// Lets its code run for as long as it likes.
-    pub(super) fn let_run(&mut self) {
-        self.store.data_mut().most = u32::MAX;
     }
 
     pub(super) fn memory(&self) -> Memory {
