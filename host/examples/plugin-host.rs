@@ -3,12 +3,13 @@
 //! `cargo run --example plugin-host -- PLUGIN.wasm`, with the plugin that `session-repo plugin new rust summary` begins.
 
 use serde_json::json;
-use session_repository::{EmbeddedStore, Quotas, Repository, Scope, Store as _, StoreOptions, plugin};
+use session_repository::plugin::{self, MemoryLimiter};
+use session_repository::{EmbeddedStore, Quotas, Repository, Scope, Store as _, StoreOptions};
 use std::path::Path;
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 use wasmtime::component::{Component, InstancePre, Linker};
-use wasmtime::{Config, Engine, Store, StoreLimits, StoreLimitsBuilder, UpdateDeadline, format_err};
+use wasmtime::{Config, Engine, Store, UpdateDeadline, format_err};
 
 /// What a plugin may take of the host: memory, in bytes, and time.
 const MEMORY: usize = 64 * 1024 * 1024;
@@ -20,7 +21,7 @@ const TICK: Duration = Duration::from_millis(5);
 /// What each instance's Wasmtime store holds.
 struct State {
     sessions: Repository,
-    limits: StoreLimits,
+    memory: MemoryLimiter,
 }
 
 /// A tenant with its plugin, which can be replaced while calls go on.
@@ -34,9 +35,9 @@ impl Tenant {
     /// Runs the plugin in an instance that is made for this call, so that nothing of it stays behind, however it ends.
     async fn run(&self, session_id: &str, agent_id: &str) -> wasmtime::Result<Result<String, String>> {
         let plugin = self.plugin.read().map_err(|_| format_err!("the plugin is gone"))?.clone();
-        let limits = StoreLimitsBuilder::new().memory_size(MEMORY).build();
-        let mut store = Store::new(plugin.engine(), State { sessions: self.sessions.clone(), limits });
-        store.limiter(|state| &mut state.limits);
+        let memory = MemoryLimiter::new(MEMORY);
+        let mut store = Store::new(plugin.engine(), State { sessions: self.sessions.clone(), memory });
+        store.limiter(|state| &mut state.memory);
         // Code that never returns gives way at each tick, and the deadline ends it.
         store.epoch_deadline_callback(|_| Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))));
         store.set_epoch_deadline(1);

@@ -22,10 +22,13 @@
 //! ```
 //!
 //! The functions are async in the sense of the component model: the engine needs `wasm_component_model_async`, and the plugin's exports are
-//! called within [`wasmtime::Store::run_concurrent`], inside a Tokio runtime. The plugin's own memory, its running time and its other imports
-//! are the host's to bound; `host/docs/plugins.md` says how.
+//! called within [`wasmtime::Store::run_concurrent`], inside a Tokio runtime. The plugin's own memory ([`MemoryLimiter`]), its running time and
+//! its other imports are the host's to bound; `host/docs/plugins.md` says how.
 
 mod bindings;
+mod limiter;
+
+pub use limiter::MemoryLimiter;
 
 use crate::api::Repository;
 use crate::error::Result;
@@ -50,8 +53,8 @@ pub fn add_to_linker<T: Send + 'static>(linker: &mut Linker<T>, repository: fn(&
 /// A folder that keeps compiled plugins for later processes, for [`wasmtime::Config::cache`]; none if the folder cannot be used, which costs the
 /// time to compile and nothing else.
 ///
-/// The folder is made if it is not there. Beyond some 512 MiB, what was used longest ago is removed when something is added, at most once an
-/// hour. On Unix it is left alone if others own it or may write to it or to a folder above it, because the code in it is run as it is found.
+/// The folder is made if it is not there. Beyond some 512 MiB or 32 plugins, what was used longest ago is removed when something is added, at
+/// most once an hour. On Unix it is left alone if others own it or may write to it or to a folder above it, because the code in it is run as it is found.
 #[cfg(feature = "cache")]
 pub fn cache(folder: impl AsRef<std::path::Path>) -> Option<wasmtime::Cache> {
     crate::component::cache::open(folder.as_ref(), CACHED_BYTES)

@@ -1,4 +1,4 @@
-//! What a caller that nobody trusts may do, and how much of it.
+//! What an untrusted caller may do, and how much of it.
 
 use std::collections::BTreeSet;
 
@@ -159,12 +159,13 @@ impl Scope {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Quotas {
-    /// Calls in a second, denied ones included. Within a second as many can come at once; more are
+    /// Calls in a second, also those that are denied or refused as invalid. Within a second as many can come at once; more are
     /// [`QuotaExceeded`](crate::Error::QuotaExceeded).
     pub calls_per_second: Option<u32>,
     /// Calls that the store works on at once; more are [`QuotaExceeded`](crate::Error::QuotaExceeded).
     pub calls_in_flight: Option<usize>,
-    /// The text that one call brings, in bytes of JSON; more is [`TooLarge`](crate::Error::TooLarge).
+    /// The text that one call brings, in bytes of JSON as it is stored; more is [`TooLarge`](crate::Error::TooLarge). Fields that are not
+    /// stored, ids and the like may take 64 KiB more.
     pub bytes_per_call: Option<usize>,
     /// The text that writes bring in a minute, in bytes of JSON. Within a minute as much can come at once; more is
     /// [`QuotaExceeded`](crate::Error::QuotaExceeded), and one call with more is [`TooLarge`](crate::Error::TooLarge).

@@ -105,7 +105,16 @@ async fn quotas_hold_for_a_plugin() -> anyhow::Result<()> {
     let ends = bench.everything("s", &[&scope[..], &["--bytes-per-call", "1"]].concat()).await?;
     for (call, end) in ends {
         // An empty object is two bytes; sessions and reads bring no body, and without an agent there is nothing to read.
-        let brings = ["agents.create", "agents.update", "messages.create", "messages.append", "messages.append-many", "messages.update"];
+        let brings = [
+            "agents.create",
+            "agents.update",
+            "messages.create",
+            "messages.append",
+            "messages.append-many",
+            "messages.update",
+            "metadata.update",
+            "feedback.add",
+        ];
         let is_refused = end.starts_with("Error::TooLarge(");
         assert!(is_refused || !brings.contains(&call.as_str()), "{call}: {end}");
     }
@@ -136,11 +145,11 @@ async fn what_does_not_fit_the_plugin_is_a_bad_command_line() -> anyhow::Result<
     let bench = Bench::new().await?;
     let scope = ["--scope", "session:s"];
     for (call, more, why) in [
-        ("everything(\"s\")", &[][..], "--scope says which sessions the plugin may use"),
+        ("everything(\"s\")", &[][..], "--scope is missing"),
         ("everything(\"s\")", &["--scope", "s"], "must be session:ID or prefix:P"),
-        ("everything(\"s\")", &["--scope", "prefix:"], "nothing stands behind the colon"),
-        ("everything(\"s\")", &["--scope", "session:s", "--map-ids"], "--map-ids goes with one prefix"),
-        ("everything(\"s\")", &["--scope", "session:s", "--scope", "prefix:p"], "a prefix stands alone"),
+        ("everything(\"s\")", &["--scope", "prefix:"], "an id or a prefix must follow the colon"),
+        ("everything(\"s\")", &["--scope", "session:s", "--map-ids"], "--map-ids needs one --scope prefix:P"),
+        ("everything(\"s\")", &["--scope", "session:s", "--scope", "prefix:p"], "cannot be combined with another --scope"),
         ("everything(\"s\")", &["--scope", "session:s", "--timeout", "soon"], "--timeout"),
         ("nothing()", &scope, "exports no function nothing; it exports "),
         ("everything", &scope, "--invoke: "),
@@ -154,6 +163,16 @@ async fn what_does_not_fit_the_plugin_is_a_bad_command_line() -> anyhow::Result<
         assert!(ran.stderr.contains(why), "{call} {more:?}: {}", ran.stderr);
     }
     assert!(!bench.desk.path("sessions.store").exists(), "nothing was opened");
+    // Of several functions of a name, one is named with its interface.
+    std::fs::write(bench.desk.path("repository.wasm"), session_repository::COMPONENT)?;
+    let run = async |call: &str| {
+        bench.desk.run(&bench.site, &["plugin", "run", "repository.wasm", "--scope", "session:s", "--invoke", call]).await
+    };
+    let several = run("read(\"s\")").await?;
+    assert!(several.status == Some(2) && several.stderr.contains("exports several functions read; name one of "), "{}", several.stderr);
+    let linked = run("session:repository/sessions@0.1.0#read(\"s\")").await?;
+    // It is found; nobody gives a plugin the storage.
+    assert!(linked.status == Some(1) && linked.stderr.contains("the plugin cannot be linked: "), "{}", linked.stderr);
     Ok(())
 }
 
@@ -179,7 +198,7 @@ async fn what_is_no_component_is_named_for_what_it_is() -> anyhow::Result<()> {
 #[tokio::test]
 async fn inspect_tells_what_a_scope_grants() -> anyhow::Result<()> {
     let bench = Bench::new().await?;
-    std::fs::write(bench.desk.path("other.wasm"), component(&["wasi:cli/stdout@0.2.0", "a:b/c"]))?;
+    std::fs::write(bench.desk.path("other.wasm"), component(&["wasi:cli/stdout@0.2.0", "a:b/c", "wasi:http/types@0.2.0"]))?;
     let inspect = async |plugin: &str, more: &[&str]| -> anyhow::Result<String> {
         let mut command = bench.desk.bare(&[&["plugin", "inspect", plugin], more].concat()).await?;
         let ran = finish(&mut command, None).await?;
@@ -193,6 +212,7 @@ async fn inspect_tells_what_a_scope_grants() -> anyhow::Result<()> {
     assert!(text.contains(&format!("{sessions} for reading\n")) && text.contains("everything: func(string) -> list<string>\n"), "{text}");
     let text = inspect("other.wasm", &[]).await?;
     assert!(text.contains("wasi:cli/stdout@0.2.0: needs --wasi cli\n") && text.contains("a:b/c: not granted by anything"), "{text}");
+    assert!(text.contains("wasi:http/types@0.2.0: not granted by anything"), "{text}");
     Ok(())
 }
 
@@ -241,7 +261,7 @@ async fn a_new_python_plugin_builds_and_runs_by_its_readme() -> anyhow::Result<(
 #[tokio::test]
 async fn a_plugin_has_a_name_of_words() -> anyhow::Result<()> {
     let desk = Desk::new()?;
-    for name in ["", "Chat", "chat_summary", "-chat", "chat-", "chat--s", "1chat", "../chat", "chat/s", "chat summary"] {
+    for name in ["", "Chat", "chat_summary", "-chat", "chat-", "chat--s", "1chat", "../chat", "chat/s", "chat summary", "list", "world"] {
         let ran = finish(&mut desk.bare(&["plugin", "new", "rust", "--", name]).await?, None).await?;
         assert_eq!(ran.status, Some(2), "{name:?}: {}", ran.stderr);
     }

@@ -1,4 +1,4 @@
-//! Scopes and quotas: callers that nobody trusts get what a scope allows, and learn nothing of the rest.
+//! Scopes and quotas: untrusted callers get what a scope allows, and learn nothing of the rest.
 
 use crate::held::Held;
 use crate::overdue::State;
@@ -226,6 +226,28 @@ async fn calls_beyond_a_rate_are_refused_until_there_are_more() -> anyhow::Resul
     assert!(answers.iter().any(|answer| matches!(answer, Err(Error::QuotaExceeded { .. }))), "{answers:?}");
     let audit = repo.audit();
     assert_eq!((audit.admitted + audit.throttled + audit.denied, audit.admitted as usize), (2 * CALLS as u64, admitted));
+    all.close().await;
+    Ok(())
+}
+
+/// What never gets to the storage takes the component's time, so it is not free.
+#[tokio::test]
+async fn calls_that_the_component_refuses_count_as_well() -> anyhow::Result<()> {
+    let (store, all) = everything().await?;
+    all.sessions().create("s", None).await?;
+    all.agents().create("s", "a", "{}").await?;
+    let repo = scoped(&store, Scope::session("s").quotas(Quotas::default().calls_per_second(10)))?;
+    let answers = join_all((0..200).map(|_| repo.messages().append("s", "a", "nonsense", None))).await;
+    let refused = |answer: &Result<i64>| matches!(answer, Err(Error::QuotaExceeded { .. }));
+    assert!(answers.iter().any(|answer| matches!(answer, Err(Error::InvalidArgument(_)))), "{answers:?}");
+    assert!(answers.iter().any(refused), "{answers:?}");
+    // A field that is not stored is brought all the same.
+    let repo = scoped(&store, Scope::session("s").quotas(Quotas::default().bytes_per_call(1_000)))?;
+    let stripped = |bytes: usize| json!({"k": 1, "created_at": "x".repeat(bytes)});
+    let large = repo.messages().append("s", "a", stripped(100_000), None).await;
+    assert!(matches!(large, Err(Error::TooLarge { size: 100_000.., limit: 1_000 })), "{large:?}");
+    repo.messages().append("s", "a", stripped(2_000), None).await?;
+    assert_eq!((repo.audit().admitted, repo.audit().too_large), (1, 1));
     all.close().await;
     Ok(())
 }

@@ -90,6 +90,7 @@ impl Pool {
         if size > limits.message_bytes.saturating_add(SMALL_ARGUMENTS) {
             return Err(Error::TooLarge { size: size as u64, limit: limits.message_bytes as u64 });
         }
+        self.ctx.gate.let_in(kind, size)?;
         let (begin, begun) = oneshot::channel();
         let (answer, answered) = oneshot::channel();
         let taken = async {

@@ -65,7 +65,7 @@ impl RepositoryBuilder {
         Self { limits, ..self }
     }
 
-    /// Allows calls within a scope only: for callers that nobody trusts, each with a repository and so with instances of its own. All of them
+    /// Allows calls within a scope only: for untrusted callers, each with a repository and so with instances of its own. All of them
     /// can stand on one store ([`Repository::builder_on`]); the compiled component is shared.
     #[must_use]
     pub fn scope(self, scope: Scope) -> Self {

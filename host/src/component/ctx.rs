@@ -36,7 +36,7 @@ impl SessionCtx {
         Self { limits, ..self }
     }
 
-    /// The same context for what a scope allows, and nothing else. Clones share the scope's quotas and its [`Audit`].
+    /// The same context for what a scope allows, and nothing else; a scope that it had is replaced. Clones share the scope's quotas and its [`Audit`].
     #[must_use]
     pub fn with_scope(self, scope: Scope) -> Self {
         Self { gate: self.gate.scoped(scope), ..self }

@@ -8,6 +8,7 @@ pub use audit::Audit;
 pub(crate) use ids::SessionIds;
 
 use crate::error::{Error, Result};
+use crate::limits::SMALL_ARGUMENTS;
 use crate::scope::{Interface, Quotas, Scope};
 use crate::store::Store;
 use audit::{Counts, Outcome};
@@ -97,13 +98,20 @@ impl Gate {
         Self { guard: Some(Arc::new(Guard::new(scope))), ..self }
     }
 
-    pub(crate) fn admit(&self, call: Call) -> Result<Admitted> {
+    /// Lets a call of a repository in, before its text is copied and checked: what the component then refuses is not free, either.
+    pub(crate) fn let_in(&self, kind: Kind, brings: usize) -> Result<()> {
+        let Some(guard) = &self.guard else { return Ok(()) };
+        guard.let_in(brings).inspect_err(|error| guard.refused(kind, error))
+    }
+
+    /// Lets a call through to the store. One that was let in already is not counted again.
+    pub(crate) fn admit(&self, call: Call, is_in: bool) -> Result<Admitted> {
         let store = Arc::clone(&self.store);
         match &self.guard {
             None => Ok(Admitted { store, session_id: call.session_id, in_flight: None }),
             Some(guard) => {
                 let kind = call.kind;
-                let admitted = guard.admit(call).inspect_err(|error| guard.refused(kind, error));
+                let admitted = guard.admit(call, is_in).inspect_err(|error| guard.refused(kind, error));
                 let (session_id, in_flight) = admitted?;
                 guard.counts.admitted();
                 Ok(Admitted { store, session_id, in_flight })
@@ -177,10 +185,27 @@ impl Guard {
         }
     }
 
-    fn admit(&self, call: Call) -> Result<(String, Option<OwnedSemaphorePermit>)> {
+    /// Counts a call. Denied calls count, or they would be free.
+    fn count(&self) -> Result<()> {
+        self.calls.as_ref().map_or(Ok(()), |calls| calls.take(1.0)).map_err(later)
+    }
+
+    fn let_in(&self, brings: usize) -> Result<()> {
+        self.count()?;
+        match self.scope.quota().bytes_per_call {
+            // Ids and the like are not the text that is counted.
+            Some(limit) if brings > limit.saturating_add(SMALL_ARGUMENTS) => {
+                Err(Error::TooLarge { size: brings as u64, limit: limit as u64 })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn admit(&self, call: Call, is_in: bool) -> Result<(String, Option<OwnedSemaphorePermit>)> {
         let Call { kind: Kind { interface, is_write }, session_id, brings } = call;
-        // Denied calls count, or they would be free.
-        self.calls.as_ref().map_or(Ok(()), |calls| calls.take(1.0)).map_err(later)?;
+        if !is_in {
+            self.count()?;
+        }
         let allowed = self.scope.allows(interface, is_write).then(|| self.scope.stored_id(session_id)).flatten();
         let session_id = allowed.ok_or_else(|| Error::AccessDenied(String::from("the caller's scope does not allow this")))?;
         let Quotas { bytes_per_call, bytes_per_minute, .. } = *self.scope.quota();

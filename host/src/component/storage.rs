@@ -36,7 +36,7 @@ where
     let Limits { message_bytes, page_bytes, call_deadline, .. } = limits;
     let brings = calls.as_ref().map(|calls| calls.brought(caller)).transpose()?;
     let brought = call.brings();
-    let Admitted { store, session_id, in_flight } = gate.admit(call)?;
+    let Admitted { store, session_id, in_flight } = gate.admit(call, calls.is_some())?;
     bound(brought, message_bytes)?;
     // Years from now where the sum cannot be told.
     let deadline = Instant::now().checked_add(call_deadline).unwrap_or_else(|| Instant::now() + Duration::from_secs(1 << 30));

@@ -114,7 +114,7 @@ async fn answers_that_a_caller_does_not_take_are_bounded() -> anyhow::Result<()>
     let held = Held::new().await?;
     let site = Site::on(held.beneath()).await?;
     // A fifth of the memory is for answers, which is some fifty of these lists.
-    let limits = Limits::default().instance_memory_bytes(64 << 20).call_deadline(Duration::from_secs(10));
+    let limits = Limits::default().instance_memory_bytes(64 << 20).call_deadline(Duration::from_secs(20));
     let tenant = site.tenant_on(Arc::new(held.clone()), limits, Quotas::default()).await?;
     tenant.messages().append("s", "a", format!(r#"{{"k":"{}"}}"#, "x".repeat(MESSAGE - 8)), None).await?;
     let begun = held.begun();

@@ -17,7 +17,7 @@ pub(super) const HANDED_OVER: usize = 4 << 20;
 const TICK: Duration = Duration::from_millis(5);
 
 /// How many ticks code of a plugin may see without a call of the repository.
-const TICKS: u32 = 100;
+const TICKS: u32 = 400;
 
 /// The engine of all plugins. A thread ticks for it as long as the process lives.
 fn engine() -> wasmtime::Result<&'static Engine> {

@@ -4,7 +4,7 @@ use crate::scope::Interface;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How many calls under a [`Scope`](crate::Scope) had which end at its gate. Calls that the component refuses by itself are not counted.
+/// How many calls under a [`Scope`](crate::Scope) had which end at its gate. Calls that the component refuses as invalid are in none of the counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Audit {

@@ -97,7 +97,7 @@ impl EmbeddedStore {
     ///
     /// # Errors
     ///
-    /// `invalid-argument` for bad options, `access-denied` for a collection that is not there if the file is open for reading only.
+    /// `invalid-argument` for bad options, `access-denied` if the file is open for reading only.
     pub async fn with_options(&self, options: StoreOptions) -> Result<Self> {
         options.check()?;
         let name = collection_name(&options);

@@ -56,7 +56,7 @@ The project's README says how to build and run it.";
 pub(crate) struct RunArgs {
     /// The plugin: a component.
     pub(crate) plugin: PathBuf,
-    /// The function to call with its arguments, as WAVE: 'run("x", 1, some([true]))'.
+    /// The function to call with its arguments, as WAVE: 'run("x", 1, some([true]))'. One of an exported interface may be named INTERFACE#NAME.
     #[arg(long, value_name = "CALL")]
     pub(crate) invoke: String,
     #[command(flatten)]
@@ -104,7 +104,7 @@ impl FromStr for Sessions {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.split_once(':') {
-            Some(("session" | "prefix", "")) => Err("nothing stands behind the colon"),
+            Some(("session" | "prefix", "")) => Err("an id or a prefix must follow the colon"),
             Some(("session", id)) => Ok(Self::One(id.to_owned())),
             Some(("prefix", prefix)) => Ok(Self::Prefix(prefix.to_owned())),
             _ => Err("must be session:ID or prefix:P"),
@@ -119,7 +119,7 @@ impl ScopeArgs {
             [] => return Ok(None),
             [Sessions::Prefix(prefix)] if self.map_ids => Scope::hidden_prefix(prefix),
             [Sessions::Prefix(prefix)] => Scope::prefix(prefix),
-            _ if self.map_ids => return Err("--map-ids goes with one prefix"),
+            _ if self.map_ids => return Err("--map-ids needs one --scope prefix:P"),
             some => Scope::sessions(some.iter().map(Sessions::id).collect::<Result<Vec<_>, _>>()?),
         };
         let mut quotas = Quotas::default();
@@ -134,7 +134,7 @@ impl Sessions {
     fn id(&self) -> Result<&str, &'static str> {
         match self {
             Self::One(id) => Ok(id),
-            Self::Prefix(_) => Err("a prefix stands alone"),
+            Self::Prefix(_) => Err("--scope prefix:P cannot be combined with another --scope"),
         }
     }
 }
@@ -153,6 +153,53 @@ pub(crate) enum Language {
     Python,
 }
 
+/// Words that name nothing in WIT.
+const WIT_KEYWORDS: [&str; 43] = [
+    "as",
+    "async",
+    "bool",
+    "borrow",
+    "char",
+    "constructor",
+    "enum",
+    "error-context",
+    "export",
+    "f32",
+    "f64",
+    "flags",
+    "from",
+    "func",
+    "future",
+    "import",
+    "include",
+    "interface",
+    "list",
+    "map",
+    "option",
+    "own",
+    "package",
+    "record",
+    "resource",
+    "result",
+    "s16",
+    "s32",
+    "s64",
+    "s8",
+    "static",
+    "stream",
+    "string",
+    "tuple",
+    "type",
+    "u16",
+    "u32",
+    "u64",
+    "u8",
+    "use",
+    "variant",
+    "with",
+    "world",
+];
+
 /// The name of a plugin.
 #[derive(Debug, Clone)]
 pub(crate) struct Name(pub(crate) String);
@@ -165,10 +212,12 @@ impl FromStr for Name {
             word.starts_with(|first: char| first.is_ascii_lowercase())
                 && word.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit())
         };
-        if text.len() <= 64 && text.split('-').all(is_word) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err("must be words of small letters and digits that begin with a letter, with - between them")
+        if text.len() > 64 || !text.split('-').all(is_word) {
+            return Err("must be words of small letters and digits that begin with a letter, with - between them");
         }
+        if WIT_KEYWORDS.contains(&text) {
+            return Err("is a word of WIT; take another name");
+        }
+        Ok(Self(text.to_owned()))
     }
 }

@@ -9,6 +9,12 @@ use std::path::Path;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::wasm_wave::wasm::DisplayFunc;
 
+/// The version of the WIT package.
+const VERSION: &str = "0.1.0";
+
+/// The packages that `--wasi cli` grants.
+const WASI: [&str; 6] = ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
+
 /// What a plugin's import is to this program.
 enum Import {
     Session(Interface),
@@ -64,15 +70,15 @@ pub(super) fn run(plugin: &Path, args: &ScopeArgs) -> anyhow::Result<()> {
 }
 
 fn what(import: &str, item: &ComponentItem) -> Import {
-    let interface = import.strip_prefix("session:repository/").and_then(|rest| rest.split('@').next());
-    if let Some(name) = interface
+    let ours = import.strip_prefix("session:repository/").and_then(|rest| rest.strip_suffix(VERSION)?.strip_suffix('@'));
+    if let Some(name) = ours
         && let Some(interface) = Interface::ALL.into_iter().find(|interface| interface.name() == name)
     {
         return Import::Session(interface);
     }
     match item {
-        _ if interface == Some("types") => Import::Types,
-        ComponentItem::ComponentInstance(_) if import.starts_with("wasi:") => Import::Wasi,
+        _ if ours == Some("types") => Import::Types,
+        ComponentItem::ComponentInstance(_) if WASI.iter().any(|package| import.starts_with(package)) => Import::Wasi,
         _ => Import::Unknown,
     }
 }

@@ -8,7 +8,8 @@ use crate::prepare;
 use crate::refusal::refuse;
 use crate::terminal::harmless;
 use anyhow::{Context, bail};
-use session_repository::{Repository, plugin};
+use session_repository::Repository;
+use session_repository::plugin::{self, MemoryLimiter};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -16,11 +17,11 @@ use std::time::Duration;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::wasm_wave::{self, untyped::UntypedFuncCall};
 use wasmtime::component::{Component, ComponentExportIndex, Linker, ResourceTable, Val};
-use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder, UpdateDeadline};
+use wasmtime::{Engine, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 /// How much memory a plugin may have, in bytes.
-const MEMORY: usize = 1 << 30;
+const MEMORY: usize = 512 << 20;
 
 /// How long code of a plugin runs until it gives way to the program, which then sees whether its time is up.
 const TICK: Duration = Duration::from_millis(10);
@@ -28,7 +29,7 @@ const TICK: Duration = Duration::from_millis(10);
 /// What the plugin's Wasmtime store holds.
 struct State {
     sessions: Repository,
-    limits: StoreLimits,
+    memory: MemoryLimiter,
     wasi: WasiCtx,
     table: ResourceTable,
 }
@@ -49,7 +50,7 @@ struct Call {
 pub(super) async fn run(place: &Place, args: RunArgs) -> anyhow::Result<()> {
     let scope = match args.scope.scope(&name(&args.plugin)) {
         Ok(Some(scope)) => scope,
-        Ok(None) => refuse("--scope says which sessions the plugin may use: session:ID or prefix:P"),
+        Ok(None) => refuse("--scope is missing: session:ID or prefix:P names the sessions that the plugin may use"),
         Err(why) => refuse(why),
     };
     let component = load(&args.plugin)?;
@@ -76,6 +77,10 @@ fn told(results: &[Val]) -> anyhow::Result<()> {
 
 /// Finds the function that a call names, by its own name or as INTERFACE#NAME, and reads the arguments.
 fn find(component: &Component, invoke: &str) -> Result<Call, String> {
+    let (interface, invoke) = match invoke.split_once('(').and_then(|(name, _)| name.split_once('#')) {
+        Some((interface, _)) => (Some(interface), invoke.get(interface.len() + 1..).unwrap_or_default()),
+        None => (None, invoke),
+    };
     let call = UntypedFuncCall::parse(invoke).map_err(|error| format!("--invoke: {error}"))?;
     let mut found = Vec::new();
     let mut names = Vec::new();
@@ -84,7 +89,7 @@ fn find(component: &Component, invoke: &str) -> Result<Call, String> {
         match export.ty {
             ComponentItem::ComponentFunc(function) => {
                 names.push(name.to_owned());
-                if name == call.name() {
+                if interface.is_none() && name == call.name() {
                     found.extend(component.get_export_index(None, name).map(|index| (index, function)));
                 }
             }
@@ -92,8 +97,8 @@ fn find(component: &Component, invoke: &str) -> Result<Call, String> {
                 let Some(outer) = component.get_export_index(None, name) else { continue };
                 for (inner, item) in instance.exports(component.engine()) {
                     let ComponentItem::ComponentFunc(function) = item.ty else { continue };
-                    names.push(format!("{inner} (of {name})"));
-                    if inner == call.name() {
+                    names.push(format!("{name}#{inner}"));
+                    if interface.is_none_or(|interface| interface == name) && inner == call.name() {
                         found.extend(component.get_export_index(Some(&outer), inner).map(|index| (index, function)));
                     }
                 }
@@ -105,7 +110,7 @@ fn find(component: &Component, invoke: &str) -> Result<Call, String> {
         1 => found.remove(0),
         0 if names.is_empty() => return Err(String::from("--invoke: the plugin exports no function")),
         0 => return Err(format!("--invoke: the plugin exports no function {}; it exports {}", call.name(), names.join(", "))),
-        _ => return Err(format!("--invoke: the plugin exports several functions {}", call.name())),
+        _ => return Err(format!("--invoke: the plugin exports several functions {}; name one of {}", call.name(), names.join(", "))),
     };
     let types: Vec<_> = ty.params().map(|(_, ty)| ty).collect();
     let arguments = call.to_wasm_params::<Val>(&types).map_err(|error| format!("--invoke: {error}; the function is {}", shown(&ty)))?;
@@ -135,9 +140,9 @@ async fn invoke(component: &Component, call: &Call, sessions: Repository, args: 
     let linker = linker(engine, args.wasi).map_err(|error| failed("the linker cannot be made", &error))?;
     let mut wasi = WasiCtxBuilder::new();
     wasi.inherit_stdio();
-    let limits = StoreLimitsBuilder::new().memory_size(MEMORY).build();
-    let mut store = Store::new(engine, State { sessions, limits, wasi: wasi.build(), table: ResourceTable::new() });
-    store.limiter(|state| &mut state.limits);
+    let memory = MemoryLimiter::new(MEMORY);
+    let mut store = Store::new(engine, State { sessions, memory, wasi: wasi.build(), table: ResourceTable::new() });
+    store.limiter(|state| &mut state.memory);
     store.epoch_deadline_callback(|_| Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))));
     store.set_epoch_deadline(1);
     let _ticker = Ticker::start(engine)?;
