@@ -252,7 +252,9 @@ async fn a_new_rust_plugin_builds_and_runs_by_its_readme() -> anyhow::Result<()>
 async fn a_new_python_plugin_builds_and_runs_by_its_readme() -> anyhow::Result<()> {
     let desk = Desk::new()?;
     finish(&mut desk.bare(&["plugin", "new", "python", "chat-summary"]).await?, None).await?.ok()?;
-    let printed = follow_readme(&desk, "chat-summary", "python3 -m venv ../venv; . ../venv/bin/activate").await?;
+    // What is installed goes into a folder of the test's own.
+    let place = "export PIP_TARGET=\"$PWD/../python\"; export PYTHONPATH=$PIP_TARGET PATH=\"$PIP_TARGET/bin:$PATH\"";
+    let printed = follow_readme(&desk, "chat-summary", place).await?;
     assert!(printed.contains("ok(\"1 messages\")\n"), "{printed}");
     assert!(printed.contains("summary: {\"messages\":1,\"last\":[\"user: Hello!\"]}\n"), "{printed}");
     Ok(())
