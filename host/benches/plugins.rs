@@ -11,13 +11,14 @@
 //! It is a measurement and no test: a line above its target is named, and the exit status is 0.
 
 use anyhow::Context;
-use session_repository::{EmbeddedStore, Quotas, Repository, Scope, Store, StoreOptions, plugin};
+use session_repository::plugin::{self, MemoryLimiter};
+use session_repository::{EmbeddedStore, Quotas, Repository, Scope, Store, StoreOptions};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use wasmtime::component::{Component, Linker};
-use wasmtime::{Config, Engine, Store as WasmtimeStore, StoreLimits, StoreLimitsBuilder, UpdateDeadline};
+use wasmtime::{Config, Engine, Store as WasmtimeStore, UpdateDeadline};
 
 const ROUNDS: usize = 9;
 /// How long the neighbour is alone or beside a plugin in one turn.
@@ -59,7 +60,7 @@ fn lines() -> Vec<Line> {
 
 struct State {
     sessions: Repository,
-    limits: StoreLimits,
+    memory: MemoryLimiter,
 }
 
 struct Host {
@@ -97,9 +98,9 @@ impl Host {
 
     /// Has a fresh plugin misbehave until it ends.
     async fn misbehave(&self, sessions: &Repository, line: &Line) -> wasmtime::Result<()> {
-        let limits = StoreLimitsBuilder::new().memory_size(MEMORY).memories(4).build();
-        let mut store = WasmtimeStore::new(self.component.engine(), State { sessions: sessions.clone(), limits });
-        store.limiter(|state| &mut state.limits);
+        let memory = MemoryLimiter::new(MEMORY);
+        let mut store = WasmtimeStore::new(self.component.engine(), State { sessions: sessions.clone(), memory });
+        store.limiter(|state| &mut state.memory);
         store.epoch_deadline_callback(|_| Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))));
         store.set_epoch_deadline(1);
         let instance = self.linker.instantiate_async(&mut store, &self.component).await?;

@@ -7,7 +7,6 @@ use crate::component::gate::{Audit, Kind};
 use crate::component::instance::{Job, Runner, State};
 use crate::error::{Error, Result};
 use crate::limits::{Limits, SMALL_ARGUMENTS};
-use crate::store::Store;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,7 +21,6 @@ const ANSWER_GRACE: Duration = Duration::from_secs(10);
 /// Instances of the component that serve calls on one store.
 pub(crate) struct Pool {
     ctx: SessionCtx,
-    store: Arc<dyn Store>,
     jobs: async_channel::Sender<Job>,
     /// Each serving task holds a receiver: none is left when all have ended.
     serving: watch::Sender<()>,
@@ -39,7 +37,7 @@ impl fmt::Debug for Pool {
 
 impl Pool {
     /// Starts so many instances of a component in the current Tokio runtime.
-    pub(crate) fn start(component: &Component, ctx: SessionCtx, store: Arc<dyn Store>, instances: usize) -> Result<Self> {
+    pub(crate) fn start(component: &Component, ctx: SessionCtx, instances: usize) -> Result<Self> {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return Err(Error::Internal(String::from("a repository needs a Tokio runtime around it")));
         };
@@ -56,7 +54,7 @@ impl Pool {
         let permits = |count: usize| Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)));
         let bytes = permits(ctx.limits.bytes_in_flight);
         let places = ctx.gate.is_scoped().then(|| permits(ctx.limits.calls_per_instance.saturating_mul(instances)));
-        Ok(Self { ctx, store, jobs, serving, bytes, places })
+        Ok(Self { ctx, jobs, serving, bytes, places })
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -71,7 +69,7 @@ impl Pool {
     pub(crate) async fn close(&self) {
         self.jobs.close();
         self.serving.closed().await;
-        self.store.close().await;
+        self.ctx.gate.close().await;
     }
 
     /// Has an instance run a call that brings `size` bytes, and waits for its answer.
@@ -101,7 +99,7 @@ impl Pool {
                 Some(places) => Some(Arc::new(gate.take(places, 1, kind).await?)),
                 None => None,
             };
-            let (served, is_bounded) = (place.clone(), place.is_some());
+            let (served, is_bounded) = (place.clone(), gate.is_scoped());
             let job: Job = Box::new(move |accessor, instance, alive| {
                 Box::pin(async move {
                     // A caller that is gone before its call has begun gets none made.

@@ -91,12 +91,12 @@ impl RepositoryBuilder {
     /// Builds a repository on a component, for tests: one that has the imports and exports of ours.
     pub(crate) fn build_on(self, component: &Component) -> Result<Repository> {
         let limits = self.limits.within_memory()?;
-        let ctx = SessionCtx::new(Arc::clone(&self.store)).with_limits(limits);
+        let ctx = SessionCtx::new(self.store).with_limits(limits);
         let ctx = match self.scope {
             Some(scope) => ctx.with_scope(scope),
             None => ctx,
         };
-        let pool = Pool::start(component, ctx, self.store, self.instances)?;
+        let pool = Pool::start(component, ctx, self.instances)?;
         Ok(Repository { pool: Arc::new(pool) })
     }
 }

@@ -123,8 +123,8 @@ impl Gate {
         self.guard.is_some()
     }
 
-    /// Takes permits for a call on its way here. If there are too few, the call waits; under a scope it is refused, so that callers that
-    /// nobody trusts cannot have the host keep any number of calls for them.
+    /// Takes permits for a call on its way here. If there are too few, the call waits; under a scope it is refused, so that untrusted
+    /// callers cannot have the host keep any number of calls for them.
     pub(crate) async fn take(&self, permits: &Arc<Semaphore>, count: u32, kind: Kind) -> Result<OwnedSemaphorePermit> {
         let closed = |_| Error::Unavailable(String::from("the repository is closed"));
         let permits = Arc::clone(permits);
@@ -165,6 +165,10 @@ impl Gate {
             | Error::Timeout
             | Error::QuotaExceeded { .. }) => told,
         }
+    }
+
+    pub(crate) async fn close(&self) {
+        self.store.close().await;
     }
 
     pub(crate) fn audit(&self) -> Audit {

@@ -1,6 +1,7 @@
 //! A host for plugins, as an embedder writes one: memory, stack, running time and what one call may hand over are bounded.
 
-use session_repository::{Repository, plugin};
+use session_repository::Repository;
+use session_repository::plugin::{self, MemoryLimiter};
 use session_repository_tests::test_plugins;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -67,20 +68,22 @@ impl State {
     }
 }
 
-/// Counts the memory of a plugin, and grants no more than it may have.
-#[derive(Debug, Clone, Copy, Default)]
+/// The library's limiter, which also remembers that it refused something.
+#[derive(Debug, Clone)]
 pub(super) struct Memory {
-    pub(super) granted: usize,
+    limiter: MemoryLimiter,
     pub(super) was_refused: bool,
 }
 
+impl Memory {
+    pub(super) fn granted(&self) -> usize {
+        self.limiter.granted()
+    }
+}
+
 impl ResourceLimiter for Memory {
-    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        let granted = self.granted + (desired - current);
-        let is_granted = granted <= MEMORY;
-        if is_granted {
-            self.granted = granted;
-        }
+    fn memory_growing(&mut self, current: usize, desired: usize, most: Option<usize>) -> wasmtime::Result<bool> {
+        let is_granted = self.limiter.memory_growing(current, desired, most)?;
         self.was_refused |= !is_granted;
         Ok(is_granted)
     }
@@ -114,7 +117,8 @@ impl Plugin {
         let component = component().await?;
         let mut linker = Linker::new(component.engine());
         plugin::add_to_linker(&mut linker, State::calls).map_err(failed)?;
-        let state = State { sessions: sessions.clone(), memory: Memory::default(), ticks: 0 };
+        let state =
+            State { sessions: sessions.clone(), memory: Memory { limiter: MemoryLimiter::new(MEMORY), was_refused: false }, ticks: 0 };
         let mut store = Store::new(component.engine(), state);
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(HANDED_OVER);
@@ -152,7 +156,7 @@ impl Plugin {
         function.call_async(&mut self.store, arguments).await
     }
 
-    pub(super) fn memory(&self) -> Memory {
-        self.store.data().memory
+    pub(super) fn memory(&self) -> &Memory {
+        &self.store.data().memory
     }
 }

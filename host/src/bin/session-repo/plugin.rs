@@ -1,5 +1,6 @@
 //! `session-repo plugin`: running plugins under a scope, looking into them, beginning one.
 
+mod functions;
 mod inspect;
 mod load;
 mod new;

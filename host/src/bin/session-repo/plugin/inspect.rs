@@ -1,5 +1,6 @@
 //! `session-repo plugin inspect`.
 
+use super::functions::functions;
 use super::load::{load, name};
 use crate::args::ScopeArgs;
 use crate::output;
@@ -7,7 +8,6 @@ use crate::refusal::refuse;
 use session_repository::Interface;
 use std::path::Path;
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::wasm_wave::wasm::DisplayFunc;
 
 /// The version of the WIT package.
 const VERSION: &str = "0.1.0";
@@ -48,23 +48,9 @@ pub(super) fn run(plugin: &Path, args: &ScopeArgs) -> anyhow::Result<()> {
         heading = "";
     }
     let mut heading = "exports";
-    for (export, item) in ty.exports(engine) {
-        let mut lines = Vec::new();
-        match item.ty {
-            ComponentItem::ComponentFunc(function) => lines.push(format!("{export}: {}", DisplayFunc(function))),
-            ComponentItem::ComponentInstance(instance) => {
-                for (inner, item) in instance.exports(engine) {
-                    if let ComponentItem::ComponentFunc(function) = item.ty {
-                        lines.push(format!("{export}#{inner}: {}", DisplayFunc(function)));
-                    }
-                }
-            }
-            _ => {}
-        }
-        for line in lines {
-            output::print(&format!("{heading:<8} {line}"))?;
-            heading = "";
-        }
+    for function in functions(&component) {
+        output::print(&format!("{heading:<8} {}: {}", function.full_name(), function.shown()))?;
+        heading = "";
     }
     Ok(())
 }

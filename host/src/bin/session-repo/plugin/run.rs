@@ -1,5 +1,6 @@
 //! `session-repo plugin run`.
 
+use super::functions::{Function, functions};
 use super::load::{failed, load, name};
 use crate::args::{RunArgs, Wasi};
 use crate::output;
@@ -14,7 +15,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
-use wasmtime::component::types::ComponentItem;
 use wasmtime::component::wasm_wave::{self, untyped::UntypedFuncCall};
 use wasmtime::component::{Component, ComponentExportIndex, Linker, ResourceTable, Val};
 use wasmtime::{Engine, Store, UpdateDeadline};
@@ -82,47 +82,26 @@ fn find(component: &Component, invoke: &str) -> Result<Call, String> {
         None => (None, invoke),
     };
     let call = UntypedFuncCall::parse(invoke).map_err(|error| format!("--invoke: {error}"))?;
-    let mut found = Vec::new();
-    let mut names = Vec::new();
-    let ty = component.component_type();
-    for (name, export) in ty.exports(component.engine()) {
-        match export.ty {
-            ComponentItem::ComponentFunc(function) => {
-                names.push(name.to_owned());
-                if interface.is_none() && name == call.name() {
-                    found.extend(component.get_export_index(None, name).map(|index| (index, function)));
-                }
-            }
-            ComponentItem::ComponentInstance(instance) => {
-                let Some(outer) = component.get_export_index(None, name) else { continue };
-                for (inner, item) in instance.exports(component.engine()) {
-                    let ComponentItem::ComponentFunc(function) = item.ty else { continue };
-                    names.push(format!("{name}#{inner}"));
-                    if interface.is_none_or(|interface| interface == name) && inner == call.name() {
-                        found.extend(component.get_export_index(Some(&outer), inner).map(|index| (index, function)));
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-    let (function, ty) = match found.len() {
-        1 => found.remove(0),
-        0 if names.is_empty() => return Err(String::from("--invoke: the plugin exports no function")),
-        0 => return Err(format!("--invoke: the plugin exports no function {}; it exports {}", call.name(), names.join(", "))),
-        _ => return Err(format!("--invoke: the plugin exports several functions {}; name one of {}", call.name(), names.join(", "))),
+    let functions = functions(component);
+    let is_meant = |function: &&Function| {
+        let is_there = interface.is_none_or(|interface| function.interface.as_deref() == Some(interface));
+        is_there && function.name == call.name()
     };
-    let types: Vec<_> = ty.params().map(|(_, ty)| ty).collect();
-    let arguments = call.to_wasm_params::<Val>(&types).map_err(|error| format!("--invoke: {error}; the function is {}", shown(&ty)))?;
+    let found: Vec<_> = functions.iter().filter(is_meant).collect();
+    let names = || functions.iter().map(Function::full_name).collect::<Vec<_>>().join(", ");
+    let function = match found.as_slice() {
+        [function] => function,
+        [] if functions.is_empty() => return Err(String::from("--invoke: the plugin exports no function")),
+        [] => return Err(format!("--invoke: the plugin exports no function {}; it exports {}", call.name(), names())),
+        _ => return Err(format!("--invoke: the plugin exports several functions {}; name one of {}", call.name(), names())),
+    };
+    let types: Vec<_> = function.ty.params().map(|(_, ty)| ty).collect();
+    let arguments = call.to_wasm_params::<Val>(&types);
+    let arguments = arguments.map_err(|error| format!("--invoke: {error}; the function is {}", function.shown()))?;
     if arguments.len() != types.len() {
-        return Err(format!("--invoke: {} arguments are given; the function is {}", arguments.len(), shown(&ty)));
+        return Err(format!("--invoke: {} arguments are given; the function is {}", arguments.len(), function.shown()));
     }
-    Ok(Call { function, arguments, results: ty.results().len() })
-}
-
-/// The type of a function, as WIT has it.
-fn shown(ty: &wasmtime::component::types::ComponentFunc) -> String {
-    wasm_wave::wasm::DisplayFunc(ty.clone()).to_string()
+    Ok(Call { function: function.index, arguments, results: function.ty.results().len() })
 }
 
 fn linker(engine: &Engine, wasi: Wasi) -> wasmtime::Result<Linker<State>> {
