@@ -152,9 +152,6 @@ impl messages::Guest for Component {
         let session_id = SessionId::parse(session_id)?.into_string();
         let agent_id = AgentId::parse(agent_id)?.into_string();
         let page = Page::parse(limit, offset)?;
-        if page.limit == Some(0) {
-            return Ok(Vec::new());
-        }
         storage::list_messages(session_id, agent_id, page.offset, page.limit, hidden_fields()).await
     }
 }

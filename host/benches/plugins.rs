@@ -1,31 +1,33 @@
 //! What a neighbour notices of a plugin that misbehaves: the 99th percentile of its calls beside each, against alone.
 //!
 //! `make bench-plugins` builds the plugin for tests and prints a table. A neighbour with a scope of its own makes calls one at a time
-//! (create, append, list) on the store in memory that the plugin uses too, in the same Tokio runtime. It is alone and beside the plugin in
-//! turns. The environment has the settings:
+//! (create, append, list) on the store in memory that the plugin uses too. The plugin has a runtime of its own with one thread, as
+//! `host/docs/plugins.md` advises. The neighbour is alone and beside the plugin in turns. The environment has the settings:
 //!
 //! - `BENCH_PLUGIN`: the plugin for tests; the one that `make bench-plugins` builds in the target folder unless given
 //! - `BENCH_ROUNDS`: how often the neighbour is alone and beside each plugin in turns; 9 unless given
 //! - `BENCH_LINES`: parts of the names of the plugins to measure, as a list; all unless given
 //!
+//! On Linux the table also has by how much the memory of the whole process grew while the plugin was there, at its peak.
+//!
 //! It is a measurement and no test: a line above its target is named, and the exit status is 0.
 
 use anyhow::Context;
-use session_repository::plugin::{self, MemoryLimiter};
+use session_repository::plugin::{self, MemoryLimiter, Ticker};
 use session_repository::{EmbeddedStore, Quotas, Repository, Scope, Store, StoreOptions};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use tokio::runtime;
 use wasmtime::component::{Component, Linker};
-use wasmtime::{Config, Engine, Store as WasmtimeStore, UpdateDeadline};
+use wasmtime::{Config, Engine, Store as WasmtimeStore};
 
 const ROUNDS: usize = 9;
 /// How long the neighbour is alone or beside a plugin in one turn.
 const TURN: Duration = Duration::from_millis(700);
 /// The most that the 99th percentile may grow, as a ratio.
 const TARGET: f64 = 1.5;
-const TICK: Duration = Duration::from_millis(5);
 const MEMORY: usize = 64 << 20;
 
 /// A way to misbehave: a name, an export of the plugin, how many calls it makes and how large they are, and whether quotas bound it.
@@ -66,6 +68,7 @@ struct State {
 struct Host {
     component: Component,
     linker: Linker<State>,
+    _ticker: Ticker,
 }
 
 impl Host {
@@ -83,17 +86,10 @@ impl Host {
             let engine = Engine::new(Config::new().wasm_component_model_async(true).epoch_interruption(true))?;
             let mut linker = Linker::new(&engine);
             plugin::add_to_linker(&mut linker, |state: &mut State| &state.sessions)?;
-            Ok(Self { component: Component::from_file(&engine, path)?, linker })
+            let ticker = Ticker::start(&engine)?;
+            Ok(Self { component: Component::from_file(&engine, path)?, linker, _ticker: ticker })
         };
-        let host = prepare().map_err(|error| anyhow::anyhow!("{error:?}"))?;
-        let engine = host.component.engine().clone();
-        std::thread::spawn(move || {
-            loop {
-                std::thread::sleep(TICK);
-                engine.increment_epoch();
-            }
-        });
-        Ok(host)
+        prepare().map_err(|error| anyhow::anyhow!("{error:?}"))
     }
 
     /// Has a fresh plugin misbehave until it ends.
@@ -101,8 +97,7 @@ impl Host {
         let memory = MemoryLimiter::new(MEMORY);
         let mut store = WasmtimeStore::new(self.component.engine(), State { sessions: sessions.clone(), memory });
         store.limiter(|state| &mut state.memory);
-        store.epoch_deadline_callback(|_| Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))));
-        store.set_epoch_deadline(1);
+        plugin::give_way(&mut store);
         let instance = self.linker.instantiate_async(&mut store, &self.component).await?;
         let session = String::from("s");
         match (line.calls, line.bytes) {
@@ -148,6 +143,19 @@ fn percentile(figures: &mut [f64], part: f64) -> f64 {
     figures.get(place.min(figures.len().saturating_sub(1))).copied().unwrap_or(f64::NAN)
 }
 
+/// A figure of the process's memory, in KiB, as Linux tells it.
+fn memory(figure: &str) -> Option<i64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let kib = status.lines().find_map(|line| line.strip_prefix(figure)?.strip_prefix(':')?.trim().strip_suffix(" kB"))?;
+    kib.parse().ok()
+}
+
+/// Has Linux tell the peak of the process's memory anew.
+fn forget_peak() {
+    // Elsewhere there is no such file, and no figure.
+    std::fs::write("/proc/self/clear_refs", "5").ok();
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let given = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
@@ -155,25 +163,31 @@ async fn main() -> anyhow::Result<()> {
     let wanted = given("BENCH_LINES");
     let is_wanted = |name: &str| wanted.as_ref().is_none_or(|wanted| wanted.split(',').any(|part| name.contains(part)));
     let host = Arc::new(Host::new()?);
+    let tenant = runtime::Builder::new_multi_thread().worker_threads(1).max_blocking_threads(1).enable_all().build()?;
     println!(
         "calls of a neighbour, microseconds: medians and 99th percentiles of {rounds} rounds in turns; at most {TARGET} times as long"
     );
-    println!("{:<38}{:>9}{:>9}{:>9}{:>9}{:>8}", "beside a plugin that …", "p50", "beside", "p99", "beside", "ratio");
+    println!("{:<38}{:>9}{:>9}{:>9}{:>9}{:>7}{:>9}", "beside a plugin that …", "p50", "beside", "p99", "beside", "ratio", "MiB");
     for line in lines().into_iter().filter(|line| is_wanted(line.name)) {
         let store: Arc<dyn Store> = Arc::new(EmbeddedStore::in_memory(StoreOptions::default()).await?);
         let open = |scope| Repository::builder_on(Arc::clone(&store)).scope(scope).build();
         let plain = open(Scope::hidden_prefix("hostile/"))?;
         plain.sessions().create("s", None).await?;
         plain.agents().create("s", "a", "{}").await?;
-        let hostile = open(Scope::hidden_prefix("hostile/").quotas(line.quotas.unwrap_or_default()))?;
+        let hostile = {
+            let _tenant = tenant.enter();
+            open(Scope::hidden_prefix("hostile/").quotas(line.quotas.unwrap_or_default()))?
+        };
         let repo = open(Scope::hidden_prefix("neighbour/"))?;
         neighbour(&repo).await?;
         let line = Arc::new(line);
+        let (before, mut peak) = (memory("VmRSS"), None);
         let (mut alone, mut beside) = (Vec::new(), Vec::new());
         for _ in 0..rounds {
             alone.extend(neighbour(&repo).await?);
+            forget_peak();
             let is_over = Arc::new(AtomicBool::new(false));
-            let misbehaving = tokio::spawn({
+            let misbehaving = tenant.spawn({
                 let (host, hostile, line, is_over) = (Arc::clone(&host), hostile.clone(), Arc::clone(&line), Arc::clone(&is_over));
                 async move {
                     while !is_over.load(Ordering::Relaxed) {
@@ -186,14 +200,17 @@ async fn main() -> anyhow::Result<()> {
             is_over.store(true, Ordering::Relaxed);
             misbehaving.abort();
             drop(misbehaving.await);
+            peak = memory("VmHWM").max(peak);
         }
         let [alone_50, alone_99] = [0.5, 0.99].map(|part| percentile(&mut alone, part));
         let [beside_50, beside_99] = [0.5, 0.99].map(|part| percentile(&mut beside, part));
         let ratio = beside_99 / alone_99;
         let verdict = if ratio <= TARGET { "ok" } else { "above" };
+        let grown = before.zip(peak).map_or(String::from("-"), |(before, peak)| format!("{}", (peak - before) / 1024));
         let name = line.name;
-        println!("{name:<38}{alone_50:>9.0}{beside_50:>9.0}{alone_99:>9.0}{beside_99:>9.0}{ratio:>8.2} {verdict}");
+        println!("{name:<38}{alone_50:>9.0}{beside_50:>9.0}{alone_99:>9.0}{beside_99:>9.0}{ratio:>7.2}{grown:>9} {verdict}");
         repo.close().await;
     }
+    tenant.shutdown_background();
     Ok(())
 }

@@ -10,3 +10,4 @@ mod epoch;
 pub(crate) mod gate;
 pub(crate) mod instance;
 mod storage;
+pub(crate) mod ticker;

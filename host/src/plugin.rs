@@ -22,12 +22,13 @@
 //! ```
 //!
 //! The functions are async in the sense of the component model: the engine needs `wasm_component_model_async`, and the plugin's exports are
-//! called within [`wasmtime::Store::run_concurrent`], inside a Tokio runtime. The plugin's own memory ([`MemoryLimiter`]), its running time and
-//! its other imports are the host's to bound; `host/docs/plugins.md` says how.
+//! called within [`wasmtime::Store::run_concurrent`], inside a Tokio runtime. The plugin's own memory ([`MemoryLimiter`]), its running time
+//! ([`Ticker`], and a timeout around the call) and its other imports are the host's to bound; `host/docs/plugins.md` says how.
 
 mod bindings;
 mod limiter;
 
+pub use crate::component::ticker::{Ticker, give_way};
 pub use limiter::MemoryLimiter;
 
 use crate::api::Repository;

@@ -39,6 +39,9 @@ impl Interface {
 /// Ids are compared byte by byte. A call on any other session ends in [`AccessDenied`](crate::Error::AccessDenied) before the store is asked,
 /// so its answer and its time say nothing of whether there is such a session.
 ///
+/// The store works on eight calls of a scope at once, and on fewer if they bring more than 32 KiB each. More wait their turn within their
+/// deadline, so that those of other scopes need not wait for a flood.
+///
 /// ```
 /// use session_repository::{Interface, Quotas, Scope};
 ///
@@ -162,7 +165,7 @@ pub struct Quotas {
     /// Calls in a second, also those that are denied or refused as invalid. Within a second as many can come at once; more are
     /// [`QuotaExceeded`](crate::Error::QuotaExceeded).
     pub calls_per_second: Option<u32>,
-    /// Calls that the store works on at once; more are [`QuotaExceeded`](crate::Error::QuotaExceeded).
+    /// Calls that are in the store or wait for their turn there; more are [`QuotaExceeded`](crate::Error::QuotaExceeded).
     pub calls_in_flight: Option<usize>,
     /// The text that one call brings, in bytes of JSON as it is stored; more is [`TooLarge`](crate::Error::TooLarge). Fields that are not
     /// stored, ids and the like may take 64 KiB more.

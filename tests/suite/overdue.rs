@@ -2,7 +2,7 @@
 
 use super::held::Held;
 use futures_util::future::join_all;
-use session_repository::{COMPONENT, Error, Limits, Repository, Result, SessionCtx, SessionCtxView, SessionView, add_to_linker};
+use session_repository::{COMPONENT, Error, Limits, Repository, Result, Scope, SessionCtx, SessionCtxView, SessionView, add_to_linker};
 use std::sync::Arc;
 use std::time::Duration;
 use wasmtime::component::{Component, Linker};
@@ -134,6 +134,58 @@ async fn a_later_call_through_another_repository_comes_after_one_that_is_overdue
     assert_eq!(ids(&second, "s").await?, [0, 7]);
     first.close().await;
     second.close().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn overdue_calls_of_a_scope_keep_nobody_else_from_the_store() -> anyhow::Result<()> {
+    let store = held().await?;
+    let begun = store.begun();
+    let limits = hasty().overdue_calls(2).overdue_bytes(1_000_000);
+    let tenant =
+        |sessions: &[&str]| Repository::builder(store.clone()).limits(limits).scope(Scope::sessions(sessions.iter().copied())).build();
+    let (slow, large, other) = (tenant(&["s", "u"])?, tenant(&["s", "u"])?, tenant(&["t"])?);
+    let everything = Repository::builder(store.clone()).limits(limits).build()?;
+    let late = tokio::join!(append(&slow, "s", 100), append(&slow, "s", 100), append(&large, "s", 1_000_000));
+    assert_eq!(late, (Err(Error::Timeout), Err(Error::Timeout), Err(Error::Timeout)));
+    for repo in [&slow, &large] {
+        let refused = append(repo, "u", 100).await;
+        assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
+    }
+    assert_eq!(store.begun() - begun, 3);
+    let calls = [other, everything].map(|repo| tokio::spawn(async move { append_at_last(&repo, "t", 100).await }));
+    store.has_begun(begun + 5).await?;
+    store.release();
+    for call in calls {
+        call.await??;
+    }
+    assert_eq!(append_at_last(&slow, "u", 100).await?, 0, "what is over no longer counts");
+    assert_eq!(append_at_last(&large, "u", 100).await?, 1);
+    slow.close().await;
+    Ok(())
+}
+
+/// The store has room for eight small calls of a scope; those that wait for an overdue call take none of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_that_wait_for_an_overdue_one_leave_their_turns_to_others() -> anyhow::Result<()> {
+    let store = held().await?;
+    let begun = store.begun();
+    let tenant = |limits| Repository::builder(store.clone()).limits(limits).scope(Scope::sessions(["s", "t"])).build();
+    let hasty = tenant(hasty())?;
+    assert_eq!(append(&hasty, "s", 100).await, Err(Error::Timeout));
+    let repo = tenant(Limits::default())?;
+    let spawn = |session: &'static str| {
+        let repo = repo.clone();
+        tokio::spawn(async move { append(&repo, session, 100).await })
+    };
+    let mut calls: Vec<_> = (0..20).map(|_| spawn("s")).collect();
+    calls.push(spawn("t"));
+    store.has_begun(begun + 2).await?;
+    store.release();
+    for call in calls {
+        call.await??;
+    }
+    repo.close().await;
     Ok(())
 }
 

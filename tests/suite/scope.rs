@@ -6,12 +6,12 @@ use crate::samples::{samples, samples_that};
 use futures_util::future::join_all;
 use serde_json::json;
 use session_repository::{
-    COMPONENT, EmbeddedStore, Entity, Error, Interface, MongoStore, Quotas, Repository, Result, Scope, SessionCtx, Store, StoreOptions,
-    add_to_linker,
+    COMPONENT, EmbeddedStore, Entity, Error, Interface, Limits, MongoStore, Quotas, Repository, Result, Scope, SessionCtx, Store,
+    StoreOptions, add_to_linker,
 };
 use session_repository_tests::{Database, mongodb_uri};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use wasmtime::component::{Accessor, Component, Linker};
 use wasmtime::{Config, Engine};
 
@@ -84,8 +84,10 @@ async fn every_call_outside_a_scope_is_denied_before_the_store_is_asked() -> any
                 assert!(is_denied(&answer), "{scope:?}: {} of {id:?}: {answer:?}", sample.call);
             }
         }
+        // A page of nothing needs no store, and is denied all the same.
+        assert!(is_denied(&repo.messages().list("nobody", "a", Some(0), 0).await));
         assert_eq!(store.begun(), asked, "{scope:?}");
-        assert_eq!(repo.audit().denied as usize, outside.len() * samples().len());
+        assert_eq!(repo.audit().denied as usize, outside.len() * samples().len() + 1);
     }
     all.close().await;
     Ok(())
@@ -276,6 +278,32 @@ async fn calls_beyond_those_in_flight_are_refused_until_one_has_ended() -> anyho
     Ok(())
 }
 
+/// A flood makes a queue of its own, and none in the store.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_of_a_scope_take_turns_at_the_store() -> anyhow::Result<()> {
+    let (store, all) = everything().await?;
+    store.hold();
+    let limits = Limits::default().call_deadline(Duration::from_secs(2));
+    for (bytes, at_once) in [(10, 8), (100_000, 2), (1_000_000, 1)] {
+        let begun = store.begun();
+        let session = format!("{bytes}");
+        let repo = Repository::builder(store.clone()).scope(Scope::session(&session)).limits(limits).build()?;
+        let body = json!({"k": "x".repeat(bytes)});
+        let late = join_all((0..30).map(|_| repo.feedback().add(session.as_str(), body.clone()))).await;
+        assert!(late.iter().all(|answer| *answer == Err(Error::Timeout)), "{late:?}");
+        assert_eq!(store.begun() - begun, at_once, "{bytes} bytes each");
+    }
+    // Nobody else waits for them.
+    let begun = store.begun();
+    let neighbour = scoped(&store, Scope::session("other"))?;
+    let call = tokio::spawn(async move { neighbour.sessions().read("other").await });
+    store.has_begun(begun + 1).await?;
+    store.release();
+    assert_eq!(call.await??, None);
+    all.close().await;
+    Ok(())
+}
+
 #[tokio::test]
 async fn bytes_are_bounded_by_call_and_by_minute() -> anyhow::Result<()> {
     let (store, all) = everything().await?;
@@ -358,6 +386,13 @@ async fn tenants_have_collections_of_their_own_in_one_file() -> anyhow::Result<(
     let first = EmbeddedStore::open(folder.path().join("sessions.store"), StoreOptions::default()).await?;
     tenants_have_places_of_their_own(async |options| Ok(Arc::new(first.with_options(options).await?) as _)).await?;
     assert!(matches!(first.find_session("chat-1").await, Err(Error::Unavailable(_))), "the file is closed for all");
+    // The same for readers.
+    let first = EmbeddedStore::open_read_only(folder.path().join("sessions.store"), StoreOptions::default()).await?;
+    for (name, is_there) in [("scope-one", true), ("scope-three", false)] {
+        let options = StoreOptions::default().database(format!("{name}-{}", std::process::id())).collection("sessions");
+        assert_eq!(first.with_options(options).await?.find_session("chat-1").await?.is_some(), is_there, "{name}");
+    }
+    first.close().await;
     Ok(())
 }
 

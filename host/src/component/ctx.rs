@@ -39,7 +39,7 @@ impl SessionCtx {
     /// The same context for what a scope allows, and nothing else; a scope that it had is replaced. Clones share the scope's quotas and its [`Audit`].
     #[must_use]
     pub fn with_scope(self, scope: Scope) -> Self {
-        Self { gate: self.gate.scoped(scope), ..self }
+        Self { gate: self.gate.scoped(scope), overdue: self.overdue.counted_alone(), ..self }
     }
 
     /// What became of the calls so far. Without a scope nothing is counted.

@@ -1,7 +1,7 @@
 //! Guest code gives way to the executor now and then, and is stopped when it makes no progress.
 
+use crate::component::ticker::Ticker;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::Duration;
 use wasmtime::{Engine, Store, UpdateDeadline};
 
@@ -12,12 +12,12 @@ const TICK: Duration = Duration::from_millis(50);
 /// takes the code longer on a busy machine.
 const LEAST: Duration = Duration::from_secs(2);
 
-/// The one thread that ticks for all instances of the process.
-static TICKER: Mutex<Ticker> = Mutex::new(Ticker { instances: 0, is_running: false });
+/// The instances of the process, and the one thread that ticks for all of them.
+static INSTANCES: Mutex<Instances> = Mutex::new(Instances { count: 0, ticker: None });
 
-struct Ticker {
-    instances: usize,
-    is_running: bool,
+struct Instances {
+    count: usize,
+    ticker: Option<Ticker>,
 }
 
 /// Counts as an instance that needs ticks, until this is dropped.
@@ -36,26 +36,12 @@ impl Stall {
 
 /// Starts to tick for an instance. The thread ends with the last instance, a tick later at most, or with the process.
 pub(crate) fn tick(engine: &Engine) -> wasmtime::Result<Ticking> {
-    let mut ticker = lock();
-    if !ticker.is_running {
-        let engine = engine.clone();
-        thread::Builder::new().name(String::from("session-repository-epoch")).spawn(move || run(&engine))?;
-        ticker.is_running = true;
+    let mut instances = lock();
+    if instances.ticker.is_none() {
+        instances.ticker = Some(Ticker::every(TICK, "session-repository-epoch", engine)?);
     }
-    ticker.instances += 1;
+    instances.count += 1;
     Ok(Ticking(()))
-}
-
-fn run(engine: &Engine) {
-    loop {
-        thread::sleep(TICK);
-        let mut ticker = lock();
-        if ticker.instances == 0 {
-            ticker.is_running = false;
-            return;
-        }
-        engine.increment_epoch();
-    }
 }
 
 /// Has the code of an instance give way at each tick, and stops it once it has run for `limit`, and two seconds at least, without a turn
@@ -72,13 +58,16 @@ pub(crate) fn interrupt<T>(store: &mut Store<T>, limit: Duration, stall: fn(&mut
     store.set_epoch_deadline(1);
 }
 
-fn lock() -> MutexGuard<'static, Ticker> {
-    TICKER.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock() -> MutexGuard<'static, Instances> {
+    INSTANCES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Ticking {
     fn drop(&mut self) {
-        let mut ticker = lock();
-        ticker.instances = ticker.instances.saturating_sub(1);
+        let mut instances = lock();
+        instances.count = instances.count.saturating_sub(1);
+        if instances.count == 0 {
+            instances.ticker = None;
+        }
     }
 }

@@ -32,6 +32,7 @@ struct Guard {
     calls: Option<Bucket>,
     written: Option<Bucket>,
     in_flight: Option<Arc<Semaphore>>,
+    turns: Arc<Semaphore>,
     counts: Counts,
 }
 
@@ -59,6 +60,13 @@ pub(crate) struct Admitted {
     /// Held until the store has done the call.
     pub(crate) in_flight: Option<OwnedSemaphorePermit>,
 }
+
+/// Calls of a scope that the store works on at once, if they bring little; more wait their turn. A flood makes a queue of its own then, and
+/// none before the calls of others.
+const TURNS: usize = 8;
+
+/// How much text counts as a call more, in bytes.
+const TURN_BYTES: usize = 32 << 10;
 
 /// When a caller may try again who has too many calls under way: nobody knows when one of them ends.
 const RETRY_IN_FLIGHT: Duration = Duration::from_millis(50);
@@ -138,6 +146,14 @@ impl Gate {
         }
     }
 
+    /// Waits for a turn to ask the store, which is over when this is dropped. Without a scope there is no wait.
+    pub(crate) async fn turn(&self, brings: usize) -> Option<OwnedSemaphorePermit> {
+        let turns = Arc::clone(&self.guard.as_ref()?.turns);
+        let weight = u32::try_from((1 + brings / TURN_BYTES).min(TURNS)).unwrap_or(1);
+        // Nobody closes it.
+        turns.acquire_many_owned(weight).await.ok()
+    }
+
     /// Has an answer name sessions as the caller knows them.
     pub(crate) fn show(&self, answer: &mut impl SessionIds) {
         if let Some(guard) = &self.guard {
@@ -184,6 +200,7 @@ impl Guard {
             // Counts of bytes are far below what a float tells apart.
             written: bytes_per_minute.map(|bytes| Bucket::new(bytes as f64, Duration::from_secs(60))),
             in_flight: calls_in_flight.map(|calls| Arc::new(Semaphore::new(calls.min(Semaphore::MAX_PERMITS)))),
+            turns: Arc::new(Semaphore::new(TURNS)),
             counts: Counts::default(),
             scope,
         }

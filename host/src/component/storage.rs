@@ -3,15 +3,17 @@
 use crate::component::bindings::storage::{AppendKey, AppendOutcome, Host, HostWithStore, MetadataField};
 use crate::component::bindings::wit;
 use crate::component::ctx::{SessionCtx, SessionCtxView, SessionHost};
-use crate::component::gate::{Admitted, Call, SessionIds};
+use crate::component::gate::{Admitted, Call, Gate, SessionIds};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::scope::Interface;
+use crate::store::overdue::Overdue;
 use crate::store::weigh::Weigh;
 use crate::store::{self, AgentRef, Appended, NewMessages, Page, Replacement, Store, Write};
 use crate::types::{Json, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 use wasmtime::component::{Accessor, GuestTaskId};
 use wasmtime::{AsContextMut as _, StoreContextMut};
@@ -40,13 +42,10 @@ where
     bound(brought, message_bytes)?;
     // Years from now where the sum cannot be told.
     let deadline = Instant::now().checked_add(call_deadline).unwrap_or_else(|| Instant::now() + Duration::from_secs(1 << 30));
-    timeout_at(deadline, overdue.wait_for(&session_id)).await.map_err(|_| Error::Timeout)?;
-    if overdue.is_full(&limits) {
-        return Err(Error::Unavailable(String::from("too many calls are still under way after their deadline")).into());
-    }
+    let turn = timeout_at(deadline, turn(&gate, &overdue, &limits, &session_id, brought)).await.map_err(|_| Error::Timeout)??;
     let call = work(store, session_id.clone());
     let held = async move {
-        let _held = (brings, in_flight);
+        let _held = (brings, in_flight, turn);
         call.await
     };
     let (task, _wait) = overdue.start(&session_id, brought, held);
@@ -65,6 +64,21 @@ where
         calls.make_room(caller, size, deadline).await?;
     }
     Ok(answer)
+}
+
+/// Waits until the store may be asked: it is the scope's turn, and no earlier call on the session is overdue. Those who wait for such a call
+/// keep no turn from others.
+async fn turn(gate: &Gate, overdue: &Overdue, limits: &Limits, session_id: &str, brings: usize) -> Result<Option<OwnedSemaphorePermit>> {
+    loop {
+        overdue.wait_for(session_id).await;
+        if overdue.is_full(limits) {
+            return Err(Error::Unavailable(String::from("too many calls are still under way after their deadline")));
+        }
+        let turn = gate.turn(brings).await;
+        if !overdue.has(session_id) {
+            return Ok(turn);
+        }
+    }
 }
 
 /// The task of the component that calls the storage.

@@ -11,14 +11,22 @@ use tokio::sync::watch;
 /// A later call on the same session waits for them, so they never take effect after it. A store keeps one `Overdue` and hands out clones,
 /// which share what they know: every [`Repository`](crate::Repository) and every [`SessionCtx`](crate::SessionCtx) on that store then keeps
 /// the order. Two stores that are opened separately on the same data know nothing of each other's calls.
+///
+/// How many there may be is counted for each [`Scope`](crate::Scope) by itself, so that none can use up what others need.
 #[derive(Debug, Clone, Default)]
-pub struct Overdue(Arc<Mutex<Calls>>);
+pub struct Overdue {
+    calls: Arc<Mutex<Calls>>,
+    /// Whose calls this handle counts: those of a scope, or all that are under none.
+    counted: Arc<Mutex<Counted>>,
+}
 
+/// The overdue calls of each session.
+type Calls = HashMap<String, Vec<Call>>;
+
+/// How many calls are overdue.
 #[derive(Debug, Default)]
-struct Calls {
-    sessions: HashMap<String, Vec<Call>>,
-    /// The number of calls in `sessions`.
-    count: usize,
+struct Counted {
+    calls: usize,
     /// Bytes that their callers brought.
     bytes: usize,
 }
@@ -64,44 +72,59 @@ impl Overdue {
         (task, wait)
     }
 
+    /// The same calls, for a scope whose own are counted by themselves.
+    pub(crate) fn counted_alone(&self) -> Self {
+        Self { calls: Arc::clone(&self.calls), counted: Arc::default() }
+    }
+
     /// Waits until no call of the session is overdue.
     pub(crate) async fn wait_for(&self, session_id: &str) {
-        let calls = self.lock().sessions.get(session_id).cloned().unwrap_or_default();
+        let calls = self.calls().get(session_id).cloned().unwrap_or_default();
         for mut call in calls {
             while call.ended.changed().await.is_ok() {}
         }
     }
 
-    /// Whether the limits allow no call more.
-    pub(crate) fn is_full(&self, limits: &Limits) -> bool {
-        let calls = self.lock();
-        calls.count >= limits.overdue_calls || calls.bytes >= limits.overdue_bytes
+    /// Whether a call of the session is overdue.
+    pub(crate) fn has(&self, session_id: &str) -> bool {
+        self.calls().contains_key(session_id)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Calls> {
-        // What is under the lock is whole at every step, so a panic of another holder leaves nothing broken.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether the limits allow no call more.
+    pub(crate) fn is_full(&self, limits: &Limits) -> bool {
+        let counted = lock(&self.counted);
+        counted.calls >= limits.overdue_calls || counted.bytes >= limits.overdue_bytes
     }
+
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        lock(&self.calls)
+    }
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is under the locks is whole at every step, so a panic of another holder leaves nothing broken.
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Wait<'_> {
     fn drop(&mut self) {
-        let mut calls = self.overdue.lock();
+        let mut calls = self.overdue.calls();
         // The task of a call says under the same lock that it has ended, so it finds what is noted here.
         if self.call.ended.has_changed().is_err() {
             return;
         }
-        calls.count += 1;
-        calls.bytes = calls.bytes.saturating_add(self.call.bytes);
-        calls.sessions.entry(self.session_id.to_owned()).or_default().push(self.call.clone());
+        let mut counted = lock(&self.overdue.counted);
+        counted.calls += 1;
+        counted.bytes = counted.bytes.saturating_add(self.call.bytes);
+        calls.entry(self.session_id.to_owned()).or_default().push(self.call.clone());
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let mut calls = self.overdue.lock();
+        let mut calls = self.overdue.calls();
         self.running = None;
-        let Some(overdue) = calls.sessions.get_mut(&self.session_id) else {
+        let Some(overdue) = calls.get_mut(&self.session_id) else {
             return;
         };
         let Some(place) = overdue.iter().position(|call| call.ended.same_channel(&self.call.ended)) else {
@@ -109,9 +132,10 @@ impl Drop for Running {
         };
         overdue.swap_remove(place);
         if overdue.is_empty() {
-            calls.sessions.remove(&self.session_id);
+            calls.remove(&self.session_id);
         }
-        calls.count = calls.count.saturating_sub(1);
-        calls.bytes = calls.bytes.saturating_sub(self.call.bytes);
+        let mut counted = lock(&self.overdue.counted);
+        counted.calls = counted.calls.saturating_sub(1);
+        counted.bytes = counted.bytes.saturating_sub(self.call.bytes);
     }
 }

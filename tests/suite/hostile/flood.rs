@@ -46,8 +46,8 @@ async fn a_flood_by_one_task_gets_what_its_quota_allows() -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Floods a store that holds its calls back, until all but `under_way` calls are refused; then lets the store go on.
-async fn flood_of_a_stuck_store(limits: Limits, calls: u32, bytes: u32, under_way: u32) -> anyhow::Result<()> {
+/// Floods a store that holds its calls back, until all but `under_way` calls are refused; then lets the store go on. Of those it has `in_store`.
+async fn flood_of_a_stuck_store(limits: Limits, (calls, bytes): (u32, u32), under_way: u32, in_store: usize) -> anyhow::Result<()> {
     let held = Held::new().await?;
     let site = Site::on(held.beneath()).await?;
     let tenant = site.tenant_on(Arc::new(held.clone()), limits, Quotas::default()).await?;
@@ -57,7 +57,7 @@ async fn flood_of_a_stuck_store(limits: Limits, calls: u32, bytes: u32, under_wa
     held.hold();
     let flooding = tokio::spawn(async move { plugin.call::<_, Tally>("flood-at-once", floods(calls, bytes)).await });
     let refused = async {
-        held.has_begun(begun + under_way as usize).await?;
+        held.has_begun(begun + in_store).await?;
         while tenant.audit().throttled < u64::from(calls - under_way) {
             yield_now().await;
         }
@@ -77,13 +77,13 @@ async fn flood_of_a_stuck_store(limits: Limits, calls: u32, bytes: u32, under_wa
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_beyond_those_that_a_scoped_repository_serves_are_refused_at_once() -> anyhow::Result<()> {
-    flood_of_a_stuck_store(Limits::default().calls_per_instance(8), 3_000, 8, 8).await
+    flood_of_a_stuck_store(Limits::default().calls_per_instance(8), (3_000, 8), 8, 8).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn text_beyond_what_a_scoped_repository_may_have_in_flight_is_refused_at_once() -> anyhow::Result<()> {
     let limits = Limits::default().message_bytes(100_000).bytes_in_flight(550_000);
-    flood_of_a_stuck_store(limits, 1_000, 100_000, 5).await
+    flood_of_a_stuck_store(limits, (1_000, 100_000), 5, 2).await
 }
 
 /// Callers that are trusted queue, as they do where there is no scope.
@@ -117,12 +117,12 @@ async fn answers_that_a_caller_does_not_take_are_bounded() -> anyhow::Result<()>
     let limits = Limits::default().instance_memory_bytes(64 << 20).call_deadline(Duration::from_secs(20));
     let tenant = site.tenant_on(Arc::new(held.clone()), limits, Quotas::default()).await?;
     tenant.messages().append("s", "a", format!(r#"{{"k":"{}"}}"#, "x".repeat(MESSAGE - 8)), None).await?;
-    let begun = held.begun();
+    let admitted = tenant.audit().admitted;
     held.hold();
     let mut lists: FuturesUnordered<_> = (0..LISTS).map(|_| tenant.messages().list("s", "a", None, 0)).collect();
     tokio::select! {
         ended = lists.next() => bail!("it ended: {ended:?}"),
-        begun = held.has_begun(begun + LISTS) => begun?,
+        () = async { while tenant.audit().admitted < admitted + LISTS as u64 { yield_now().await } } => {}
     }
     held.release();
     // From now on nobody looks after the lists.

@@ -1,10 +1,9 @@
 //! A host for plugins, as an embedder writes one: memory, stack, running time and what one call may hand over are bounded.
 
 use session_repository::Repository;
-use session_repository::plugin::{self, MemoryLimiter};
+use session_repository::plugin::{self, MemoryLimiter, Ticker};
 use session_repository_tests::test_plugins;
 use std::sync::OnceLock;
-use std::time::Duration;
 use wasmtime::component::{Component, ComponentNamedList, Instance, Lift, Linker, Lower};
 use wasmtime::{Config, Engine, ResourceLimiter, Store, UpdateDeadline};
 
@@ -14,29 +13,18 @@ pub(super) const MEMORY: usize = 64 << 20;
 /// What one call between a plugin and its host may hand over, in bytes.
 pub(super) const HANDED_OVER: usize = 4 << 20;
 
-/// How long code of a plugin runs until it gives way to others.
-const TICK: Duration = Duration::from_millis(5);
-
 /// How many ticks code of a plugin may see without a call of the repository.
 const TICKS: u32 = 400;
 
-/// The engine of all plugins. A thread ticks for it as long as the process lives.
-fn engine() -> wasmtime::Result<&'static Engine> {
-    static ENGINE: OnceLock<Engine> = OnceLock::new();
-    if let Some(engine) = ENGINE.get() {
+/// The engine of all plugins, with a thread that ticks for it as long as the process lives.
+fn engine() -> anyhow::Result<&'static Engine> {
+    static ENGINE: OnceLock<(Engine, Ticker)> = OnceLock::new();
+    if let Some((engine, _)) = ENGINE.get() {
         return Ok(engine);
     }
-    let engine = Engine::new(Config::new().wasm_component_model_async(true).epoch_interruption(true))?;
-    Ok(ENGINE.get_or_init(|| {
-        let ticked = engine.clone();
-        std::thread::spawn(move || {
-            loop {
-                std::thread::sleep(TICK);
-                ticked.increment_epoch();
-            }
-        });
-        engine
-    }))
+    let engine = Engine::new(Config::new().wasm_component_model_async(true).epoch_interruption(true)).map_err(failed)?;
+    let ticker = Ticker::start(&engine)?;
+    Ok(&ENGINE.get_or_init(|| (engine, ticker)).0)
 }
 
 /// The compiled plugin for tests.
@@ -46,7 +34,7 @@ async fn component() -> anyhow::Result<Component> {
         return Ok(component.clone());
     }
     let path = test_plugins().await?;
-    let component = Component::from_file(engine().map_err(failed)?, path).map_err(failed)?;
+    let component = Component::from_file(engine()?, path).map_err(failed)?;
     Ok(COMPONENT.get_or_init(|| component).clone())
 }
 

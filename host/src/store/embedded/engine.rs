@@ -252,6 +252,11 @@ impl Engine {
         }
     }
 
+    /// Whether it is open for reading only.
+    pub(super) fn is_read_only(&self) -> bool {
+        self.writing.is_none()
+    }
+
     /// The size of the file in bytes, where there is one.
     pub(super) fn file_size(&self) -> Option<u64> {
         self.shared.file.as_ref().and_then(|file| file.size().ok())

@@ -97,11 +97,15 @@ impl EmbeddedStore {
     ///
     /// # Errors
     ///
-    /// `invalid-argument` for bad options, `access-denied` if the file is open for reading only.
+    /// `invalid-argument` for bad options.
     pub async fn with_options(&self, options: StoreOptions) -> Result<Self> {
         options.check()?;
         let name = collection_name(&options);
-        let collection = self.engine.write(move |tables| tables.collection(&name)).await?;
+        let collection = if self.engine.is_read_only() {
+            self.engine.read(move |tables| tables.collection(&name)).await?
+        } else {
+            self.engine.write(move |tables| tables.collection(&name)).await?
+        };
         Ok(Self { engine: Arc::clone(&self.engine), collection, overdue: Overdue::default() })
     }
 

@@ -10,21 +10,14 @@ use crate::refusal::refuse;
 use crate::terminal::harmless;
 use anyhow::{Context, bail};
 use session_repository::Repository;
-use session_repository::plugin::{self, MemoryLimiter};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::Duration;
+use session_repository::plugin::{self, MemoryLimiter, Ticker};
 use wasmtime::component::wasm_wave::{self, untyped::UntypedFuncCall};
 use wasmtime::component::{Component, ComponentExportIndex, Linker, ResourceTable, Val};
-use wasmtime::{Engine, Store, UpdateDeadline};
+use wasmtime::{Engine, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 /// How much memory a plugin may have, in bytes.
 const MEMORY: usize = 512 << 20;
-
-/// How long code of a plugin runs until it gives way to the program, which then sees whether its time is up.
-const TICK: Duration = Duration::from_millis(10);
 
 /// What the plugin's Wasmtime store holds.
 struct State {
@@ -122,8 +115,8 @@ async fn invoke(component: &Component, call: &Call, sessions: Repository, args: 
     let memory = MemoryLimiter::new(MEMORY);
     let mut store = Store::new(engine, State { sessions, memory, wasi: wasi.build(), table: ResourceTable::new() });
     store.limiter(|state| &mut state.memory);
-    store.epoch_deadline_callback(|_| Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))));
-    store.set_epoch_deadline(1);
+    // The program then sees whether the plugin's time is up.
+    plugin::give_way(&mut store);
     let _ticker = Ticker::start(engine)?;
     let work = async {
         let instance = linker.instantiate_async(&mut store, component).await;
@@ -137,28 +130,5 @@ async fn invoke(component: &Component, call: &Call, sessions: Repository, args: 
     match tokio::time::timeout(args.timeout, work).await {
         Ok(done) => done,
         Err(_) => bail!("the plugin ran for {} and was stopped", humantime::format_duration(args.timeout)),
-    }
-}
-
-/// A thread that has the code of plugins give way now and then, until this is dropped.
-struct Ticker(Arc<AtomicBool>);
-
-impl Ticker {
-    fn start(engine: &Engine) -> anyhow::Result<Self> {
-        let ended = Arc::new(AtomicBool::new(false));
-        let (engine, seen) = (engine.clone(), Arc::clone(&ended));
-        thread::Builder::new().name(String::from("plugin-epoch")).spawn(move || {
-            while !seen.load(Ordering::Relaxed) {
-                thread::sleep(TICK);
-                engine.increment_epoch();
-            }
-        })?;
-        Ok(Self(ended))
-    }
-}
-
-impl Drop for Ticker {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
     }
 }
