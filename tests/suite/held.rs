@@ -1,11 +1,17 @@
 //! A store that holds its calls back, and so never answers, until it is told to go on; or fails them.
 
+use anyhow::Context;
 use async_trait::async_trait;
 use session_repository::{
     Agent, AgentRef, Appended, EmbeddedStore, Error, Feedback, Json, Message, NewMessages, Overdue, Page, Replacement, Result, Session,
     Store, StoreOptions, Write,
 };
+use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::timeout;
+
+/// Long enough for everything that comes at all.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A store in memory behind a gate, open at first. Clones share both.
 #[derive(Debug, Clone)]
@@ -51,7 +57,9 @@ impl Held {
 
     /// Returns when so many calls have come to the store.
     pub(crate) async fn has_begun(&self, calls: usize) -> anyhow::Result<()> {
-        self.gate.subscribe().wait_for(|gate| gate.begun >= calls).await?;
+        let mut gate = self.gate.subscribe();
+        let begun = timeout(PATIENCE, gate.wait_for(|gate| gate.begun >= calls)).await;
+        begun.with_context(|| format!("{} calls have come to the store, not {calls}", self.begun()))??;
         Ok(())
     }
 
@@ -62,7 +70,9 @@ impl Held {
 
     /// Returns when so many answers are held back.
     pub(crate) async fn has_answers(&self, answers: usize) -> anyhow::Result<()> {
-        self.gate.subscribe().wait_for(|gate| gate.answers >= answers).await?;
+        let mut gate = self.gate.subscribe();
+        let held = timeout(PATIENCE, gate.wait_for(|gate| gate.answers >= answers)).await;
+        held.with_context(|| format!("there are no {answers} answers"))??;
         Ok(())
     }
 
