@@ -124,6 +124,11 @@ impl Plugin {
         Ok(Self { store, instance })
     }
 
+    /// Has its code give way by the library's means, without an end.
+    pub(super) fn give_way(&mut self) {
+        plugin::give_way(&mut self.store);
+    }
+
     /// Calls an export.
     pub(super) async fn call<P, R>(&mut self, export: &str, arguments: P) -> wasmtime::Result<R>
     where
