@@ -125,6 +125,16 @@ pub async fn program() -> anyhow::Result<PathBuf> {
     PROGRAM.get_or_try_init(build_program).await.cloned()
 }
 
+/// An example of the library, built like the tests.
+///
+/// # Errors
+///
+/// Fails if it cannot be built.
+pub async fn example(name: &str) -> anyhow::Result<PathBuf> {
+    program().await?;
+    Ok(target_folder()?.join("examples").join(name))
+}
+
 /// The plugin for tests, which `tests/plugins` is the source of.
 ///
 /// # Errors
@@ -168,7 +178,7 @@ fn cargo() -> tokio::process::Command {
 async fn build_program() -> anyhow::Result<PathBuf> {
     // The whole workspace, because its features are those of the tests: nothing is built twice.
     let mut cargo = cargo();
-    cargo.args(["build", "--quiet", "--locked", "--workspace", "--bins"]);
+    cargo.args(["build", "--quiet", "--locked", "--workspace", "--bins", "--examples"]);
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
     }

@@ -4,7 +4,7 @@ use crate::run::{Desk, Ran, Site, finish};
 use crate::samples::{samples, samples_that};
 use anyhow::{Context, ensure};
 use serde_json::Value;
-use session_repository_tests::{program, test_plugins};
+use session_repository_tests::{example, program, test_plugins};
 use std::path::Path;
 use tokio::process::Command;
 
@@ -246,6 +246,15 @@ async fn a_new_rust_plugin_builds_and_runs_by_its_readme() -> anyhow::Result<()>
     let printed = follow_readme(&desk, "chat-summary", "rustup() { :; }").await?;
     assert!(printed.contains("ok(\"1 messages\")\n"), "{printed}");
     assert!(printed.contains("summary: {\"last\":[\"user: Hello!\"],\"messages\":1}\n"), "{printed}");
+    // The host of the docs runs it for several tenants.
+    let plugin = desk.path("chat-summary/target/wasm32-unknown-unknown/release/chat_summary.wasm");
+    let hosted = Command::new(example("plugin-host").await?).arg(plugin).output().await?;
+    let printed = String::from_utf8(hosted.stdout)?;
+    ensure!(hosted.status.success(), "{printed}{}", String::from_utf8_lossy(&hosted.stderr));
+    for line in ["acme: 1 messages, in ", "globex: 1 messages, in ", "acme: reloaded, Ok(\"1 messages\")\n"] {
+        assert!(printed.contains(line), "{printed}");
+    }
+    assert!(printed.contains("initech: the plugin failed: ") || printed.contains("initech: 1 messages"), "{printed}");
     Ok(())
 }
 
