@@ -217,6 +217,45 @@ async fn inspect_tells_what_a_scope_grants() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A number as binaries have it.
+fn leb(mut number: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while number >= 0x80 {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+    bytes
+}
+
+#[tokio::test]
+async fn inspect_shows_what_a_plugin_says_of_itself() -> anyhow::Result<()> {
+    let bench = Bench::new().await?;
+    let inspect = async |plugin: &str| -> anyhow::Result<String> {
+        Ok(finish(&mut bench.desk.bare(&["plugin", "inspect", plugin]).await?, None).await?.ok()?.to_owned())
+    };
+    std::fs::write(bench.desk.path("repository.wasm"), session_repository::COMPONENT)?;
+    let text = inspect("repository.wasm").await?;
+    let version = concat!("         version: ", env!("CARGO_PKG_VERSION"), "\n");
+    assert!(text.contains("\nmetadata name: session:repository\n") && text.contains(version), "{text}");
+    assert!(text.contains("\n         processed-by: wit-bindgen-rust "), "{text}");
+    // However much it says, and with whatever signs.
+    let mut chatty = component(&[]);
+    for (name, said) in
+        [("description", "\u{1b}[2J\u{202e}".repeat(1_000_000)), ("homepage", String::from("a\nexports  b")), ("x", String::from("y"))]
+    {
+        chatty.push(0);
+        chatty.extend(leb(1 + name.len() + said.len()));
+        chatty.push(name.len() as u8);
+        chatty.extend(name.bytes().chain(said.bytes()));
+    }
+    std::fs::write(bench.desk.path("chatty.wasm"), chatty)?;
+    let text = inspect("chatty.wasm").await?;
+    let shown = format!("metadata description: {}…", "\u{fffd}[2J\u{fffd}".repeat(40));
+    assert_eq!(text.lines().skip(1).collect::<Vec<_>>(), [shown.as_str(), "         homepage: a\u{fffd}exports  b"]);
+    Ok(())
+}
+
 /// Follows the README of a new project: its commands, one after the other, in its folder.
 async fn follow_readme(desk: &Desk, project: &str, before: &str) -> anyhow::Result<String> {
     let folder = desk.path(project);

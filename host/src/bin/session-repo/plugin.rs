@@ -3,6 +3,7 @@
 mod functions;
 mod inspect;
 mod load;
+mod metadata;
 mod new;
 mod run;
 

@@ -1,10 +1,12 @@
 //! `session-repo plugin inspect`.
 
 use super::functions::functions;
-use super::load::{load, name};
+use super::load::{compile, name, read};
+use super::metadata::metadata;
 use crate::args::ScopeArgs;
 use crate::output;
 use crate::refusal::refuse;
+use crate::terminal::one_line;
 use session_repository::Interface;
 use std::path::Path;
 use wasmtime::component::types::ComponentItem;
@@ -26,9 +28,15 @@ enum Import {
 
 pub(super) fn run(plugin: &Path, args: &ScopeArgs) -> anyhow::Result<()> {
     let scope = args.scope(&name(plugin)).unwrap_or_else(|why| refuse(why));
-    let component = load(plugin)?;
+    let bytes = read(plugin)?;
+    let component = compile(plugin, &bytes)?;
     let (ty, engine) = (component.component_type(), component.engine());
-    output::print(&format!("plugin   {}, {} bytes", plugin.display(), std::fs::metadata(plugin)?.len()))?;
+    output::print(&format!("plugin   {}, {} bytes", plugin.display(), bytes.len()))?;
+    let mut heading = "metadata";
+    for (name, text) in metadata(&bytes) {
+        output::print(&format!("{heading:<8} {name}: {}", one_line(&text)))?;
+        heading = "";
+    }
     let mut heading = "imports";
     for (import, item) in ty.imports(engine) {
         let grant = match (what(import, &item.ty), &scope) {
@@ -55,6 +63,11 @@ pub(super) fn run(plugin: &Path, args: &ScopeArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whether `--wasi cli` is what grants an import.
+pub(super) fn is_wasi(import: &str) -> bool {
+    WASI.iter().any(|package| import.starts_with(package))
+}
+
 fn what(import: &str, item: &ComponentItem) -> Import {
     let ours = import.strip_prefix("session:repository/").and_then(|rest| rest.strip_suffix(VERSION)?.strip_suffix('@'));
     if let Some(name) = ours
@@ -64,7 +77,7 @@ fn what(import: &str, item: &ComponentItem) -> Import {
     }
     match item {
         _ if ours == Some("types") => Import::Types,
-        ComponentItem::ComponentInstance(_) if WASI.iter().any(|package| import.starts_with(package)) => Import::Wasi,
+        ComponentItem::ComponentInstance(_) if is_wasi(import) => Import::Wasi,
         _ => Import::Unknown,
     }
 }

@@ -9,10 +9,14 @@ use std::time::Duration;
 use wasmtime::component::Component;
 use wasmtime::{Config, Engine};
 
+/// The file of a plugin.
+pub(super) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| path.display().to_string())
+}
+
 /// A plugin, compiled for an engine of its own, or taken from where an earlier command left it compiled.
-pub(super) fn load(path: &Path) -> anyhow::Result<Component> {
-    let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
-    if is_core_module(&bytes) {
+pub(super) fn compile(path: &Path, bytes: &[u8]) -> anyhow::Result<Component> {
+    if is_core_module(bytes) {
         bail!(
             "{}: is a core module, not a component: `wasm-tools component new`, or a linker such as wasm-component-ld, makes one",
             path.display()

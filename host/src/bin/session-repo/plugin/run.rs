@@ -1,7 +1,8 @@
 //! `session-repo plugin run`.
 
 use super::functions::{Function, functions};
-use super::load::{failed, load, name};
+use super::inspect::is_wasi;
+use super::load::{compile, failed, name, read};
 use crate::args::{RunArgs, Wasi};
 use crate::output;
 use crate::place::{self, Place};
@@ -46,7 +47,7 @@ pub(super) async fn run(place: &Place, args: RunArgs) -> anyhow::Result<()> {
         Ok(None) => refuse("--scope is missing: session:ID or prefix:P names the sessions that the plugin may use"),
         Err(why) => refuse(why),
     };
-    let component = load(&args.plugin)?;
+    let component = compile(&args.plugin, &read(&args.plugin)?)?;
     let call = find(&component, &args.invoke).unwrap_or_else(|why| refuse(&why));
     prepare::component()?;
     let opened = if args.scope.read_only { place.open_to_read().await? } else { place.open().await? };
@@ -118,9 +119,11 @@ async fn invoke(component: &Component, call: &Call, sessions: Repository, args: 
     // The program then sees whether the plugin's time is up.
     plugin::give_way(&mut store);
     let _ticker = Ticker::start(engine)?;
+    let lacks_wasi = args.wasi == Wasi::None && component.component_type().imports(engine).any(|(import, _)| is_wasi(import));
+    let unlinked = if lacks_wasi { "the plugin cannot be linked without --wasi cli" } else { "the plugin cannot be linked" };
     let work = async {
         let instance = linker.instantiate_async(&mut store, component).await;
-        let instance = instance.map_err(|error| failed("the plugin cannot be linked", &error))?;
+        let instance = instance.map_err(|error| failed(unlinked, &error))?;
         let function = instance.get_func(&mut store, call.function).context("the function is gone")?;
         let mut results = vec![Val::Bool(false); call.results];
         let called = function.call_async(&mut store, &call.arguments, &mut results).await;
