@@ -1,6 +1,7 @@
 //! What can go wrong, for stores and callers alike.
 
 use std::fmt;
+use tokio::task::JoinError;
 
 /// The result of a repository or store call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -86,6 +87,15 @@ impl Error {
     /// The refusal of a write to a store that is open for reading only.
     pub(crate) fn read_only() -> Self {
         Self::AccessDenied(String::from("the store is open for reading only"))
+    }
+
+    /// What became of work whose task ended without an answer: `panicked` if it did, else its runtime was shut down under it.
+    pub(crate) fn of_task(work: &'static str, defect: &JoinError, panicked: Self) -> Self {
+        if defect.is_cancelled() {
+            return Self::Unavailable(String::from("the Tokio runtime that does the work was shut down"));
+        }
+        tracing::error!(%defect, work, "a task ended without an answer");
+        panicked
     }
 
     /// The case's name, as in the WIT package and the `exec` protocol.

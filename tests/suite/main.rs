@@ -31,6 +31,7 @@ mod reading;
 mod readme;
 mod revisions;
 mod run;
+mod runtimes;
 mod samples;
 mod schema;
 mod scope;

@@ -114,7 +114,12 @@ impl Pool {
                 })
             });
             self.jobs.send(job).await.map_err(|_| Error::Unavailable(String::from("the repository is closed")))?;
-            Ok((begun.await.map_err(|_| lost())?, place))
+            tokio::select! {
+                biased;
+                begun = begun => Ok((begun.map_err(|_| lost())?, place)),
+                // A call that is in the queue when the runtime around the instances is shut down.
+                () = self.serving.closed() => Err(lost()),
+            }
         };
         // Under a scope, the place and the answer's room are free again when the call has ended and its answer is taken: a caller that
         // takes none would have the host keep any number of them.

@@ -52,8 +52,7 @@ where
     let mut answer = match timeout_at(deadline, task).await {
         Ok(Ok(answer)) => answer.map_err(|error| gate.told(error))?,
         Ok(Err(defect)) => {
-            tracing::error!(%defect, "a store call ended without an answer");
-            return Err(Error::Internal(String::from("the store failed")).into());
+            return Err(gate.told(Error::of_task("a store call", &defect, Error::Internal(String::from("the store failed")))).into());
         }
         Err(_) => return Err(Error::Timeout.into()),
     };

@@ -72,13 +72,11 @@ impl AnyStore {
             }
         });
         let imported = loading.await.unwrap_or_else(|defect| {
-            tracing::error!(%defect, "loading a dump ended without an answer");
-            Err(Error::Internal(String::from("the dump cannot be loaded")))
+            Err(Error::of_task("loading a dump", &defect, Error::Internal(String::from("the dump cannot be loaded"))))
         });
-        let read = reading.await.map_err(|defect| {
-            tracing::error!(%defect, "reading a dump ended without an answer");
-            Error::Internal(String::from("the dump cannot be read"))
-        })?;
+        let read = reading
+            .await
+            .map_err(|defect| Error::of_task("reading a dump", &defect, Error::Internal(String::from("the dump cannot be read"))))?;
         let imported = imported?;
         read.map_err(|error| match error.kind() {
             ErrorKind::InvalidData => Error::InvalidArgument(error.to_string()),

@@ -46,8 +46,7 @@ impl EmbeddedStore {
         let compacting = tokio::task::spawn_blocking(move || compact(&path, progress).map_err(Fault::into_error));
         compacting.await.unwrap_or_else(|defect| {
             // The database does not expect a file that somebody else changed.
-            tracing::error!(%defect, "a compaction ended without an answer");
-            Err(Error::Corrupt(String::from("the store file is damaged")))
+            Err(Error::of_task("a compaction", &defect, Error::Corrupt(String::from("the store file is damaged"))))
         })
     }
 }

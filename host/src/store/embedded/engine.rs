@@ -231,8 +231,7 @@ impl Engine {
         let reading = tokio::task::spawn_blocking(move || shared.read(work));
         reading.await.unwrap_or_else(|defect| {
             // The database does not expect a file that somebody else changed, and may panic on one.
-            tracing::error!(%defect, "reading the store ended without an answer");
-            Err(Error::Corrupt(String::from("the store file is damaged")))
+            Err(Error::of_task("reading the store", &defect, Error::Corrupt(String::from("the store file is damaged"))))
         })
     }
 

@@ -9,7 +9,7 @@ use super::repair::Mend;
 use super::rows::{AgentRow, SessionRow, bytes, damaged, raw};
 use super::store::{EmbeddedStore, collection_name};
 use super::tables::{Bytes, NEXT, ReadTables, agents_of};
-use crate::error;
+use crate::error::{self, Error};
 use crate::store::StoreOptions;
 use crate::store::report::{Landmark, Repair, Report};
 use crate::store::schema::read;
@@ -39,7 +39,8 @@ impl EmbeddedStore {
             };
             Ok((engine, server, path))
         });
-        let (engine, server, path) = looking.await.unwrap_or_else(|_| Err(damaged())).map_err(Fault::into_error)?;
+        let looked = looking.await.map_err(|defect| Error::of_task("looking at the store", &defect, damaged().into_error()))?;
+        let (engine, server, path) = looked.map_err(Fault::into_error)?;
         let mut report =
             Report { server, topology: String::from("embedded: one writer at a time, or any number of readers"), ..Report::default() };
         let looked = engine.read(move |tables| {

@@ -141,8 +141,7 @@ async fn opened(engine: impl FnOnce() -> Result<Engine, Fault> + Send + 'static)
     let opening = tokio::task::spawn_blocking(move || engine().map_err(Fault::into_error));
     opening.await.unwrap_or_else(|defect| {
         // The database does not expect a file that somebody else changed.
-        tracing::error!(%defect, "opening the store ended without an answer");
-        Err(Error::Corrupt(String::from("the store file is damaged")))
+        Err(Error::of_task("opening the store", &defect, Error::Corrupt(String::from("the store file is damaged"))))
     })
 }
 

@@ -67,8 +67,7 @@ impl MongoStore {
             Ok(())
         });
         writing.await.unwrap_or_else(|defect| {
-            tracing::error!(%defect, "writing a dump ended without an answer");
-            Err(Error::Internal(String::from("the dump cannot be written")))
+            Err(Error::of_task("writing a dump", &defect, Error::Internal(String::from("the dump cannot be written"))))
         })
     }
 

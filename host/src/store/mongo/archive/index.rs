@@ -18,10 +18,7 @@ impl MongoStore {
             match ensuring.await {
                 Ok(Ok(_)) => Ok(()),
                 Ok(Err(error)) => Err(failed(error)),
-                Err(defect) => {
-                    tracing::error!(%defect, "ensuring an index ended without an answer");
-                    Err(Error::Internal(String::from("the store failed")))
-                }
+                Err(defect) => Err(Error::of_task("ensuring an index", &defect, Error::Internal(String::from("the store failed")))),
             }
         };
         self.archive_index.get_or_try_init(ensure).await.map(drop)
