@@ -16,6 +16,10 @@ use wasmtime::{Config, Engine, Store, format_err};
 const MEMORY: usize = 64 * 1024 * 1024;
 const DEADLINE: Duration = Duration::from_secs(5);
 
+/// What one call of a plugin may hand over to the host, in bytes, with its ids and lists: more traps. It is above the quota for one call, whose
+/// error the plugin can handle.
+const HANDED_OVER: usize = 1024 * 1024;
+
 /// What each instance's Wasmtime store holds.
 struct State {
     sessions: Repository,
@@ -28,7 +32,7 @@ struct Tenant {
     sessions: Repository,
     plugin: RwLock<InstancePre<State>>,
     /// A thread for its plugin and its instances of the repository. However much they have to do, to others it is one busy thread, and the
-    /// system shares the processors among threads.
+    /// system shares the processors among threads. With one thread more for reading a store file, which blocks.
     runtime: Runtime,
 }
 
@@ -64,6 +68,7 @@ impl Tenant {
 async fn call(plugin: InstancePre<State>, state: State, arguments: (String, String)) -> wasmtime::Result<Result<String, String>> {
     let mut store = Store::new(plugin.engine(), state);
     store.limiter(|state| &mut state.memory);
+    store.set_hostcall_fuel(HANDED_OVER);
     // Code that never returns gives way at each tick, and the deadline ends it.
     plugin::give_way(&mut store);
     let instance = plugin.instantiate_async(&mut store).await?;

@@ -163,7 +163,7 @@ impl Scope {
 #[non_exhaustive]
 pub struct Quotas {
     /// Calls in a second, also those that are denied or refused as invalid. Within a second as many can come at once; more are
-    /// [`QuotaExceeded`](crate::Error::QuotaExceeded).
+    /// [`QuotaExceeded`](crate::Error::QuotaExceeded). With 0, each is, and the time to wait is `u64::MAX`.
     pub calls_per_second: Option<u32>,
     /// Calls that are in the store or wait for their turn there; more are [`QuotaExceeded`](crate::Error::QuotaExceeded).
     pub calls_in_flight: Option<usize>,

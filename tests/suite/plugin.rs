@@ -2,7 +2,7 @@
 
 use crate::run::{Desk, Ran, Site, finish};
 use crate::samples::{samples, samples_that};
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use serde_json::Value;
 use session_repository_tests::{example, program, test_plugins};
 use std::path::Path;
@@ -101,8 +101,12 @@ async fn a_plugin_sees_plain_ids_where_they_are_mapped() -> anyhow::Result<()> {
 async fn quotas_hold_for_a_plugin() -> anyhow::Result<()> {
     let bench = Bench::new().await?;
     let scope = ["--scope", "session:s"];
-    let ends = bench.everything("s", &[&scope[..], &["--calls-per-second", "0"]].concat()).await?;
-    assert!(ends.iter().all(|(_, end)| end.starts_with("Error::QuotaExceeded(")), "{ends:?}");
+    let ends = bench.everything("s", &[&scope[..], &["--calls-per-second", "1"]].concat()).await?;
+    let is_refused = |(_, end): &&(String, String)| end.starts_with("Error::QuotaExceeded(");
+    assert!(ends.iter().any(|(_, end)| end == "ok") && ends.iter().filter(is_refused).count() > 1, "{ends:?}");
+    let ran = bench.run("everything(\"t\")", &scope).await?;
+    let denied = format!("session-repo: of the plugin's calls, {} were denied, 0 beyond a quota and 0 too large\n", samples().len());
+    assert_eq!((ran.status, ran.stderr), (Some(0), denied));
     let ends = bench.everything("s", &[&scope[..], &["--bytes-per-call", "1"]].concat()).await?;
     for (call, end) in ends {
         // An empty object is two bytes; sessions and reads bring no body, and without an agent there is nothing to read.
@@ -128,7 +132,6 @@ async fn a_plugin_that_does_not_end_well_is_exit_status_1() -> anyhow::Result<()
     for (call, more, why) in [
         ("trap()", &[][..], "session-repo: the plugin trapped: "),
         ("recurse()", &[], "session-repo: the plugin trapped: "),
-        ("allocate()", &[], "session-repo: the plugin trapped: "),
         ("return-malformed()", &[], "session-repo: the plugin trapped: "),
         ("spin()", &["--timeout", "300ms"], "session-repo: the plugin ran for 300ms and was stopped\n"),
     ] {
@@ -136,6 +139,11 @@ async fn a_plugin_that_does_not_end_well_is_exit_status_1() -> anyhow::Result<()
         assert_eq!((ran.status, ran.text()?), (Some(1), ""), "{call}: {}", ran.stderr);
         assert!(ran.stderr.starts_with(why) && ran.stderr.lines().count() == 1, "{call}: {}", ran.stderr);
     }
+    let ran = bench.run("allocate()", &["--scope", "session:s"]).await?;
+    let lines: Vec<_> = ran.stderr.lines().collect();
+    let [refused, trapped] = lines.as_slice() else { bail!("{}", ran.stderr) };
+    assert_eq!((ran.status, *refused), (Some(1), "session-repo: the plugin wanted more than the 512 MiB of memory that it may have"));
+    assert!(trapped.starts_with("session-repo: the plugin trapped: "), "{trapped}");
     // The store is as it was before, and free.
     assert_eq!(bench.desk.dump(&bench.site).await?, "");
     Ok(())
@@ -153,11 +161,14 @@ async fn what_does_not_fit_the_plugin_is_a_bad_command_line() -> anyhow::Result<
         ("everything(\"s\")", &["--scope", "session:s", "--scope", "prefix:p"], "cannot be combined with another --scope"),
         ("everything(\"s\")", &["--scope", "session:s", "--timeout", "soon"], "--timeout"),
         ("nothing()", &scope, "exports no function nothing; it exports "),
-        ("everything", &scope, "--invoke: "),
-        ("everything(\"s\"", &scope, "--invoke: "),
-        ("everything(1)", &scope, "the function is func(string) -> list<string>"),
-        ("everything(\"s\", \"t\")", &scope, "the function is func(string) -> list<string>"),
-        ("everything()", &scope, "the function is func(string) -> list<string>"),
+        ("everything(\"s\")", &["--scope", "session:s", "--timeout", "0s"], "must be more than nothing"),
+        ("everything(\"s\")", &["--scope", "session:s", "--calls-per-second", "0"], "0 is not in 1.."),
+        ("everything", &scope, "--invoke: no call such as name(\"text\", 1): "),
+        ("everything(\"s\"", &scope, "; the plugin exports everything, "),
+        ("nothing()", &scope, "\nUsage: session-repo plugin run [OPTIONS] "),
+        ("everything(1)", &scope, "the function is async func(string) -> list<string>"),
+        ("everything(\"s\", \"t\")", &scope, "the function is async func(string) -> list<string>"),
+        ("everything()", &scope, "the function is async func(string) -> list<string>"),
     ] {
         let ran = bench.run(call, more).await?;
         assert_eq!((ran.status, ran.text()?), (Some(2), ""), "{call} {more:?}: {}", ran.stderr);
@@ -173,7 +184,11 @@ async fn what_does_not_fit_the_plugin_is_a_bad_command_line() -> anyhow::Result<
     assert!(several.status == Some(2) && several.stderr.contains("exports several functions read; name one of "), "{}", several.stderr);
     let linked = run("session:repository/sessions@0.1.0#read(\"s\")").await?;
     // It is found; nobody gives a plugin the storage.
-    assert!(linked.status == Some(1) && linked.stderr.contains("the plugin cannot be linked: "), "{}", linked.stderr);
+    let why = "the plugin cannot be linked: ";
+    assert!(linked.status == Some(1) && linked.stderr.contains(why), "{}", linked.stderr);
+    for lacking in ["session:repository/storage@0.1.0 is not granted by anything", "wasi:clocks/wall-clock@0.2.0 needs --wasi cli"] {
+        assert!(linked.stderr.contains(lacking), "{}", linked.stderr);
+    }
     Ok(())
 }
 
@@ -182,10 +197,12 @@ async fn what_is_no_component_is_named_for_what_it_is() -> anyhow::Result<()> {
     let bench = Bench::new().await?;
     std::fs::write(bench.desk.path("module.wasm"), b"\0asm\x01\0\0\0")?;
     std::fs::write(bench.desk.path("text.wasm"), "Hello!")?;
+    std::fs::write(bench.desk.path("cut.wasm"), &session_repository::COMPONENT[..100_000])?;
     std::fs::write(bench.desk.path("component.wasm"), component(&[]))?;
     for (file, status, why) in [
         ("module.wasm", 1, "is a core module, not a component"),
-        ("text.wasm", 1, "cannot be compiled"),
+        ("text.wasm", 1, "text.wasm: is no WebAssembly file"),
+        ("cut.wasm", 1, "cannot be compiled"),
         ("absent.wasm", 1, "No such file"),
         ("component.wasm", 2, "the plugin exports no function"),
     ] {
@@ -209,8 +226,15 @@ async fn inspect_tells_what_a_scope_grants() -> anyhow::Result<()> {
     let sessions = "session:repository/sessions@0.1.0: granted";
     assert!(inspect(&bench.plugin, &[]).await?.contains(&format!("{sessions} under a scope\n")));
     assert!(inspect(&bench.plugin, &["--scope", "session:s"]).await?.contains(&format!("{sessions} for reading and writing\n")));
-    let text = inspect(&bench.plugin, &["--scope", "prefix:p", "--read-only"]).await?;
-    assert!(text.contains(&format!("{sessions} for reading\n")) && text.contains("everything: func(string) -> list<string>\n"), "{text}");
+    let quotas = ["--map-ids", "--calls-per-second", "5", "--bytes-per-call", "64KiB"];
+    let text = inspect(&bench.plugin, &[&["--scope", "prefix:p", "--read-only"], &quotas[..]].concat()).await?;
+    let scope = "scope    sessions that begin with p and go on after it, without the prefix in the ids that the plugin sees, for reading, \
+                 5 calls a second, 64.0 KiB a call\n";
+    assert!(text.contains(scope), "{text}");
+    assert!(
+        text.contains(&format!("{sessions} for reading\n")) && text.contains("everything: async func(string) -> list<string>\n"),
+        "{text}"
+    );
     let text = inspect("other.wasm", &[]).await?;
     assert!(text.contains("wasi:cli/stdout@0.2.0: needs --wasi cli\n") && text.contains("a:b/c: not granted by anything"), "{text}");
     assert!(text.contains("wasi:http/types@0.2.0: not granted by anything"), "{text}");

@@ -145,6 +145,17 @@ fn every_link_leads_somewhere() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whoever embeds the library needs the Wasmtime that it uses.
+#[test]
+fn the_pages_name_the_versions_that_the_library_has() -> anyhow::Result<()> {
+    let (manifest, page) = (file("host/Cargo.toml")?, file("host/docs/plugins.md")?);
+    let major = manifest.split("wasmtime = { version = \">=").nth(1).and_then(|rest| rest.split('.').next()).context("no Wasmtime")?;
+    assert!(page.contains(&format!("wasmtime = {{ version = \"{major}\"")), "Wasmtime {major}");
+    let (minor, _) = env!("CARGO_PKG_VERSION").rsplit_once('.').context("no version")?;
+    assert!(page.contains(&format!("session-repository = {{ version = \"{minor}\"")), "version {minor}");
+    Ok(())
+}
+
 #[test]
 fn a_pattern_matches_what_it_shows() {
     for (pattern, text) in [("", ""), ("a", "a"), ("a…c", "abc"), ("…c", "c"), ("a…", "abc"), ("…", "x"), ("a…b…c\n", "a1b2c\n")]

@@ -45,7 +45,10 @@ impl Drop for Ticker {
 }
 
 /// Has the code of a plugin give way to the executor at each tick of its engine's [`Ticker`]: other tasks go on, and a timeout around the call
-/// can end it. Without ticks nothing happens.
+/// can end it.
+///
+/// Without [`wasmtime::Config::epoch_interruption`] or without a ticker, code that loops for ever keeps its thread for ever, and no timeout
+/// around it comes.
 pub fn give_way<T>(store: &mut Store<T>) {
     // Tokio's own way to yield also gives timers and sockets their turn.
     store.epoch_deadline_callback(|_| Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))));

@@ -5,7 +5,7 @@ use session_repository::plugin::{self, MemoryLimiter, Ticker};
 use session_repository_tests::test_plugins;
 use std::sync::OnceLock;
 use wasmtime::component::{Component, ComponentNamedList, Instance, Lift, Linker, Lower};
-use wasmtime::{Config, Engine, ResourceLimiter, Store, UpdateDeadline};
+use wasmtime::{Config, Engine, Store, UpdateDeadline};
 
 /// All linear memories of a plugin together, in bytes.
 pub(super) const MEMORY: usize = 64 << 20;
@@ -44,7 +44,7 @@ fn failed(error: wasmtime::Error) -> anyhow::Error {
 
 struct State {
     sessions: Repository,
-    memory: Memory,
+    memory: MemoryLimiter,
     ticks: u32,
 }
 
@@ -53,43 +53,6 @@ impl State {
     fn calls(&mut self) -> &Repository {
         self.ticks = 0;
         &self.sessions
-    }
-}
-
-/// The library's limiter, which also remembers that it refused something.
-#[derive(Debug, Clone)]
-pub(super) struct Memory {
-    limiter: MemoryLimiter,
-    pub(super) was_refused: bool,
-}
-
-impl Memory {
-    pub(super) fn granted(&self) -> usize {
-        self.limiter.granted()
-    }
-}
-
-impl ResourceLimiter for Memory {
-    fn memory_growing(&mut self, current: usize, desired: usize, most: Option<usize>) -> wasmtime::Result<bool> {
-        let is_granted = self.limiter.memory_growing(current, desired, most)?;
-        self.was_refused |= !is_granted;
-        Ok(is_granted)
-    }
-
-    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(desired <= 10_000)
-    }
-
-    fn instances(&self) -> usize {
-        16
-    }
-
-    fn tables(&self) -> usize {
-        16
-    }
-
-    fn memories(&self) -> usize {
-        4
     }
 }
 
@@ -105,8 +68,7 @@ impl Plugin {
         let component = component().await?;
         let mut linker = Linker::new(component.engine());
         plugin::add_to_linker(&mut linker, State::calls).map_err(failed)?;
-        let state =
-            State { sessions: sessions.clone(), memory: Memory { limiter: MemoryLimiter::new(MEMORY), was_refused: false }, ticks: 0 };
+        let state = State { sessions: sessions.clone(), memory: MemoryLimiter::new(MEMORY), ticks: 0 };
         let mut store = Store::new(component.engine(), state);
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(HANDED_OVER);
@@ -149,7 +111,7 @@ impl Plugin {
         function.call_async(&mut self.store, arguments).await
     }
 
-    pub(super) fn memory(&self) -> &Memory {
+    pub(super) fn memory(&self) -> &MemoryLimiter {
         &self.store.data().memory
     }
 }

@@ -71,7 +71,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
     }
     let place = match Place::of(cli.store) {
         Ok(place) => place,
-        Err(error) => refusal::refuse(&error.to_string()),
+        Err(error) => refusal::refuse(&[], &error.to_string()),
     };
     let command = match cli.command {
         Command::Operation(operation) => return operate(&place, operation).await,

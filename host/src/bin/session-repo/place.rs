@@ -208,7 +208,8 @@ impl Opened {
 
     /// The same for what a scope allows.
     pub(crate) fn scoped(&self, scope: Scope) -> anyhow::Result<Repository> {
-        self.builder().scope(scope).build().map_err(|error| failed(&error))
+        // One instance, so that a plugin can make as many calls at once on any machine.
+        self.builder().scope(scope).instances(1).build().map_err(|error| failed(&error))
     }
 
     fn builder(&self) -> RepositoryBuilder {

@@ -1,6 +1,7 @@
 //! `session-repo plugin`: running plugins under a scope, looking into them, beginning one.
 
 mod functions;
+mod imports;
 mod inspect;
 mod load;
 mod metadata;

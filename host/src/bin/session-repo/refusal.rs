@@ -6,9 +6,13 @@ use clap::CommandFactory;
 use clap::builder::StyledStr;
 use clap::error::{ContextValue, ErrorKind};
 
-/// Ends the process as for a bad command line, where clap itself finds nothing wrong.
-pub(crate) fn refuse(why: &str) -> ! {
-    exit(Cli::command().error(ErrorKind::ValueValidation, why))
+/// Ends the process as for a bad command line, where clap itself finds nothing wrong. `command` leads to the subcommand that it is about.
+pub(crate) fn refuse(command: &[&str], why: &str) -> ! {
+    let mut cli = Cli::command();
+    // Gives each subcommand its full name.
+    cli.build();
+    let found = command.iter().try_fold(&mut cli, |cli, name| cli.find_subcommand_mut(name));
+    exit(found.unwrap_or(&mut Cli::command()).error(ErrorKind::ValueValidation, why))
 }
 
 /// Ends the process. No connection string is repeated: it may hold a password and stand in the wrong place.

@@ -66,7 +66,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_enum, default_value_t = Wasi::None)]
     pub(crate) wasi: Wasi,
     /// How long it may run, for example 500ms or 2m.
-    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = some_time)]
     pub(crate) timeout: Duration,
 }
 
@@ -79,16 +79,16 @@ pub(crate) struct ScopeArgs {
     #[arg(long, value_name = "session:ID|prefix:P")]
     pub(crate) scope: Vec<Sessions>,
     /// Let it read and not write.
-    #[arg(long)]
+    #[arg(long, requires = "scope")]
     pub(crate) read_only: bool,
     /// With a prefix: put it in front of the ids that the plugin names and take it off those that it gets.
-    #[arg(long)]
+    #[arg(long, requires = "scope")]
     pub(crate) map_ids: bool,
     /// How many calls it may make in a second; as many may come at once.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", requires = "scope", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) calls_per_second: Option<u32>,
     /// How much one call may bring, for example 64KiB.
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", requires = "scope")]
     pub(crate) bytes_per_call: Option<ByteSize>,
 }
 
@@ -112,7 +112,27 @@ impl FromStr for Sessions {
     }
 }
 
+fn some_time(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(Duration::ZERO) => Err(String::from("must be more than nothing")),
+        parsed => parsed.map_err(|error| error.to_string()),
+    }
+}
+
 impl ScopeArgs {
+    /// What the flags say, for people; none if no sessions are named.
+    pub(crate) fn shown(&self) -> Option<String> {
+        if self.scope.is_empty() {
+            return None;
+        }
+        let mut parts: Vec<_> = self.scope.iter().map(Sessions::shown).collect();
+        parts.extend(self.map_ids.then(|| String::from("without the prefix in the ids that the plugin sees")));
+        parts.extend(self.read_only.then(|| String::from("for reading")));
+        parts.extend(self.calls_per_second.map(|calls| format!("{calls} calls a second")));
+        parts.extend(self.bytes_per_call.map(|bytes| format!("{bytes} a call")));
+        Some(parts.join(", "))
+    }
+
     /// The scope under a name; none if no sessions are named.
     pub(crate) fn scope(&self, name: &str) -> Result<Option<Scope>, &'static str> {
         let scope = match self.scope.as_slice() {
@@ -131,6 +151,13 @@ impl ScopeArgs {
 }
 
 impl Sessions {
+    fn shown(&self) -> String {
+        match self {
+            Self::One(id) => format!("session {id}"),
+            Self::Prefix(prefix) => format!("sessions that begin with {prefix} and go on after it"),
+        }
+    }
+
     fn id(&self) -> Result<&str, &'static str> {
         match self {
             Self::One(id) => Ok(id),

@@ -24,7 +24,8 @@ impl Function {
 
     /// Its type, as WIT has it.
     pub(super) fn shown(&self) -> String {
-        DisplayFunc(self.ty.clone()).to_string()
+        let is_async = if self.ty.async_() { "async " } else { "" };
+        format!("{is_async}{}", DisplayFunc(self.ty.clone()))
     }
 }
 

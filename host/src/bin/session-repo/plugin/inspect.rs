@@ -1,33 +1,17 @@
 //! `session-repo plugin inspect`.
 
 use super::functions::functions;
+use super::imports::{Import, what};
 use super::load::{compile, name, read};
 use super::metadata::metadata;
 use crate::args::ScopeArgs;
 use crate::output;
 use crate::refusal::refuse;
 use crate::terminal::one_line;
-use session_repository::Interface;
 use std::path::Path;
-use wasmtime::component::types::ComponentItem;
-
-/// The version of the WIT package.
-const VERSION: &str = "0.1.0";
-
-/// The packages that `--wasi cli` grants.
-const WASI: [&str; 6] = ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
-
-/// What a plugin's import is to this program.
-enum Import {
-    Session(Interface),
-    /// Types alone, which need nothing of the host.
-    Types,
-    Wasi,
-    Unknown,
-}
 
 pub(super) fn run(plugin: &Path, args: &ScopeArgs) -> anyhow::Result<()> {
-    let scope = args.scope(&name(plugin)).unwrap_or_else(|why| refuse(why));
+    let scope = args.scope(&name(plugin)).unwrap_or_else(|why| refuse(&["plugin", "inspect"], why));
     let bytes = read(plugin)?;
     let component = compile(plugin, &bytes)?;
     let (ty, engine) = (component.component_type(), component.engine());
@@ -36,6 +20,9 @@ pub(super) fn run(plugin: &Path, args: &ScopeArgs) -> anyhow::Result<()> {
     for (name, text) in metadata(&bytes) {
         output::print(&format!("{heading:<8} {name}: {}", one_line(&text)))?;
         heading = "";
+    }
+    if let Some(shown) = args.shown() {
+        output::print(&format!("scope    {}", one_line(&shown)))?;
     }
     let mut heading = "imports";
     for (import, item) in ty.imports(engine) {
@@ -61,23 +48,4 @@ pub(super) fn run(plugin: &Path, args: &ScopeArgs) -> anyhow::Result<()> {
         heading = "";
     }
     Ok(())
-}
-
-/// Whether `--wasi cli` is what grants an import.
-pub(super) fn is_wasi(import: &str) -> bool {
-    WASI.iter().any(|package| import.starts_with(package))
-}
-
-fn what(import: &str, item: &ComponentItem) -> Import {
-    let ours = import.strip_prefix("session:repository/").and_then(|rest| rest.strip_suffix(VERSION)?.strip_suffix('@'));
-    if let Some(name) = ours
-        && let Some(interface) = Interface::ALL.into_iter().find(|interface| interface.name() == name)
-    {
-        return Import::Session(interface);
-    }
-    match item {
-        _ if ours == Some("types") => Import::Types,
-        ComponentItem::ComponentInstance(_) if is_wasi(import) => Import::Wasi,
-        _ => Import::Unknown,
-    }
 }

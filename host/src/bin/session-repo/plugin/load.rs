@@ -16,6 +16,9 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
 
 /// A plugin, compiled for an engine of its own, or taken from where an earlier command left it compiled.
 pub(super) fn compile(path: &Path, bytes: &[u8]) -> anyhow::Result<Component> {
+    if !bytes.starts_with(b"\0asm") {
+        bail!("{}: is no WebAssembly file", path.display());
+    }
     if is_core_module(bytes) {
         bail!(
             "{}: is a core module, not a component: `wasm-tools component new`, or a linker such as wasm-component-ld, makes one",

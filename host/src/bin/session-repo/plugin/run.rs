@@ -1,17 +1,17 @@
 //! `session-repo plugin run`.
 
 use super::functions::{Function, functions};
-use super::inspect::is_wasi;
+use super::imports::lacking;
 use super::load::{compile, failed, name, read};
 use crate::args::{RunArgs, Wasi};
 use crate::output;
 use crate::place::{self, Place};
 use crate::prepare;
 use crate::refusal::refuse;
-use crate::terminal::harmless;
-use anyhow::{Context, bail};
-use session_repository::Repository;
+use crate::terminal::{harmless, tell};
+use anyhow::{Context, anyhow, bail};
 use session_repository::plugin::{self, MemoryLimiter, Ticker};
+use session_repository::{Audit, Repository};
 use wasmtime::component::wasm_wave::{self, untyped::UntypedFuncCall};
 use wasmtime::component::{Component, ComponentExportIndex, Linker, ResourceTable, Val};
 use wasmtime::{Engine, Store};
@@ -44,17 +44,22 @@ struct Call {
 pub(super) async fn run(place: &Place, args: RunArgs) -> anyhow::Result<()> {
     let scope = match args.scope.scope(&name(&args.plugin)) {
         Ok(Some(scope)) => scope,
-        Ok(None) => refuse("--scope is missing: session:ID or prefix:P names the sessions that the plugin may use"),
-        Err(why) => refuse(why),
+        Ok(None) => refused("--scope is missing: session:ID or prefix:P names the sessions that the plugin may use"),
+        Err(why) => refused(why),
     };
     let component = compile(&args.plugin, &read(&args.plugin)?)?;
-    let call = find(&component, &args.invoke).unwrap_or_else(|why| refuse(&why));
+    let call = find(&component, &args.invoke).unwrap_or_else(|why| refused(&why));
     prepare::component()?;
     let opened = if args.scope.read_only { place.open_to_read().await? } else { place.open().await? };
     let sessions = opened.scoped(scope)?;
     let called = invoke(&component, &call, sessions.clone(), &args).await;
     place::closed(sessions.close()).await;
+    report(&sessions.audit());
     told(&called?)
+}
+
+fn refused(why: &str) -> ! {
+    refuse(&["plugin", "run"], why)
 }
 
 /// Prints what a function returned. An error is a failure that speaks for itself.
@@ -69,20 +74,29 @@ fn told(results: &[Val]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Says what the scope did not let through.
+fn report(audit: &Audit) {
+    let Audit { denied, throttled, too_large, .. } = *audit;
+    if denied + throttled + too_large > 0 {
+        tell(&format!("of the plugin's calls, {denied} were denied, {throttled} beyond a quota and {too_large} too large"));
+    }
+}
+
 /// Finds the function that a call names, by its own name or as INTERFACE#NAME, and reads the arguments.
 fn find(component: &Component, invoke: &str) -> Result<Call, String> {
     let (interface, invoke) = match invoke.split_once('(').and_then(|(name, _)| name.split_once('#')) {
         Some((interface, _)) => (Some(interface), invoke.get(interface.len() + 1..).unwrap_or_default()),
         None => (None, invoke),
     };
-    let call = UntypedFuncCall::parse(invoke).map_err(|error| format!("--invoke: {error}"))?;
     let functions = functions(component);
+    let names = || functions.iter().map(Function::full_name).collect::<Vec<_>>().join(", ");
+    let call = UntypedFuncCall::parse(invoke);
+    let call = call.map_err(|error| format!("--invoke: no call such as name(\"text\", 1): {error}; the plugin exports {}", names()))?;
     let is_meant = |function: &&Function| {
         let is_there = interface.is_none_or(|interface| function.interface.as_deref() == Some(interface));
         is_there && function.name == call.name()
     };
     let found: Vec<_> = functions.iter().filter(is_meant).collect();
-    let names = || functions.iter().map(Function::full_name).collect::<Vec<_>>().join(", ");
     let function = match found.as_slice() {
         [function] => function,
         [] if functions.is_empty() => return Err(String::from("--invoke: the plugin exports no function")),
@@ -119,18 +133,23 @@ async fn invoke(component: &Component, call: &Call, sessions: Repository, args: 
     // The program then sees whether the plugin's time is up.
     plugin::give_way(&mut store);
     let _ticker = Ticker::start(engine)?;
-    let lacks_wasi = args.wasi == Wasi::None && component.component_type().imports(engine).any(|(import, _)| is_wasi(import));
-    let unlinked = if lacks_wasi { "the plugin cannot be linked without --wasi cli" } else { "the plugin cannot be linked" };
     let work = async {
         let instance = linker.instantiate_async(&mut store, component).await;
-        let instance = instance.map_err(|error| failed(unlinked, &error))?;
+        let instance = instance.map_err(|error| match lacking(component, args.wasi) {
+            Some(lacking) => anyhow!("the plugin cannot be linked: {lacking}"),
+            None => failed("the plugin cannot be linked", &error),
+        })?;
         let function = instance.get_func(&mut store, call.function).context("the function is gone")?;
         let mut results = vec![Val::Bool(false); call.results];
         let called = function.call_async(&mut store, &call.arguments, &mut results).await;
         called.map_err(|error| failed("the plugin trapped", &error))?;
         Ok(results)
     };
-    match tokio::time::timeout(args.timeout, work).await {
+    let done = tokio::time::timeout(args.timeout, work).await;
+    if store.data().memory.has_refused() {
+        tell(&format!("the plugin wanted more than the {} MiB of memory that it may have", MEMORY >> 20));
+    }
+    match done {
         Ok(done) => done,
         Err(_) => bail!("the plugin ran for {} and was stopped", humantime::format_duration(args.timeout)),
     }
