@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 use tokio::runtime::{self, Runtime};
-use wasmtime::component::{Component, InstancePre, Linker};
+use wasmtime::component::{InstancePre, Linker};
 use wasmtime::{Config, Engine, Store, format_err};
 
 /// What a plugin may take of the host: memory, in bytes, and time.
@@ -82,7 +82,7 @@ async fn call(plugin: InstancePre<State>, state: State, arguments: (String, Stri
 fn load(engine: &Engine, file: &Path) -> wasmtime::Result<InstancePre<State>> {
     let mut linker = Linker::new(engine);
     plugin::add_to_linker(&mut linker, |state: &mut State| &state.sessions)?;
-    linker.instantiate_pre(&Component::from_file(engine, file)?)
+    linker.instantiate_pre(&plugin::compile(engine, &std::fs::read(file)?)?)
 }
 
 fn main() -> wasmtime::Result<()> {

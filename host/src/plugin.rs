@@ -26,9 +26,11 @@
 //! ([`Ticker`], and a timeout around the call) and its other imports are the host's to bound; `host/docs/plugins.md` says how.
 
 mod bindings;
+mod compile;
 mod limiter;
 
 pub use crate::component::ticker::{Ticker, give_way};
+pub use compile::compile;
 pub use limiter::MemoryLimiter;
 
 use crate::api::Repository;

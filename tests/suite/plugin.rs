@@ -204,6 +204,7 @@ async fn what_is_no_component_is_named_for_what_it_is() -> anyhow::Result<()> {
         ("text.wasm", 1, "text.wasm: is no WebAssembly file"),
         ("cut.wasm", 1, "cannot be compiled"),
         ("absent.wasm", 1, "No such file"),
+        (".", 1, ".: is no file"),
         ("component.wasm", 2, "the plugin exports no function"),
     ] {
         let ran = bench.desk.run(&bench.site, &["plugin", "run", file, "--scope", "session:s", "--invoke", "f()"]).await?;
@@ -216,7 +217,8 @@ async fn what_is_no_component_is_named_for_what_it_is() -> anyhow::Result<()> {
 #[tokio::test]
 async fn inspect_tells_what_a_scope_grants() -> anyhow::Result<()> {
     let bench = Bench::new().await?;
-    std::fs::write(bench.desk.path("other.wasm"), component(&["wasi:cli/stdout@0.2.0", "a:b/c", "wasi:http/types@0.2.0"]))?;
+    let forged = "url=<https://a\nexports  b: func()>";
+    std::fs::write(bench.desk.path("other.wasm"), component(&["wasi:cli/stdout@0.2.0", "a:b/c", "wasi:http/types@0.2.0", forged]))?;
     let inspect = async |plugin: &str, more: &[&str]| -> anyhow::Result<String> {
         let mut command = bench.desk.bare(&[&["plugin", "inspect", plugin], more].concat()).await?;
         let ran = finish(&mut command, None).await?;
@@ -237,7 +239,7 @@ async fn inspect_tells_what_a_scope_grants() -> anyhow::Result<()> {
     );
     let text = inspect("other.wasm", &[]).await?;
     assert!(text.contains("wasi:cli/stdout@0.2.0: needs --wasi cli\n") && text.contains("a:b/c: not granted by anything"), "{text}");
-    assert!(text.contains("wasi:http/types@0.2.0: not granted by anything"), "{text}");
+    assert!(text.contains("wasi:http/types@0.2.0: not granted by anything") && !text.contains("\nexports"), "{text}");
     Ok(())
 }
 

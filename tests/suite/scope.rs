@@ -250,6 +250,13 @@ async fn calls_that_the_component_refuses_count_as_well() -> anyhow::Result<()> 
     assert!(matches!(large, Err(Error::TooLarge { size: 100_000.., limit: 1_000 })), "{large:?}");
     repo.messages().append("s", "a", stripped(2_000), None).await?;
     assert_eq!((repo.audit().admitted, repo.audit().too_large), (1, 1));
+    // So does what no scope would let in.
+    let repo = scoped(&store, Scope::session("s").quotas(Quotas::default().calls_per_second(2).bytes_per_call(1_000)))?;
+    let larger = "x".repeat(25 << 20);
+    let answers = join_all((0..50).map(|_| repo.messages().append("s", "a", larger.as_str(), None))).await;
+    assert!(answers.iter().any(|answer| matches!(answer, Err(Error::TooLarge { limit: 1_000, .. }))), "{answers:?}");
+    assert!(answers.iter().any(refused), "{answers:?}");
+    assert_eq!(repo.audit().too_large + repo.audit().throttled, 50);
     all.close().await;
     Ok(())
 }

@@ -6,7 +6,7 @@ use crate::component::ctx::SessionCtx;
 use crate::component::gate::{Audit, Kind};
 use crate::component::instance::{Job, Runner, State};
 use crate::error::{Error, Result};
-use crate::limits::{Limits, SMALL_ARGUMENTS};
+use crate::limits::Limits;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -85,10 +85,7 @@ impl Pool {
             + 'static,
     {
         let limits = self.limits();
-        if size > limits.message_bytes.saturating_add(SMALL_ARGUMENTS) {
-            return Err(Error::TooLarge { size: size as u64, limit: limits.message_bytes as u64 });
-        }
-        self.ctx.gate.let_in(kind, size)?;
+        self.ctx.gate.let_in(kind, size, limits.message_bytes)?;
         let (begin, begun) = oneshot::channel();
         let (answer, answered) = oneshot::channel();
         let taken = async {

@@ -106,10 +106,13 @@ impl Gate {
         Self { guard: Some(Arc::new(Guard::new(scope))), ..self }
     }
 
-    /// Lets a call of a repository in, before its text is copied and checked: what the component then refuses is not free, either.
-    pub(crate) fn let_in(&self, kind: Kind, brings: usize) -> Result<()> {
-        let Some(guard) = &self.guard else { return Ok(()) };
-        guard.let_in(brings).inspect_err(|error| guard.refused(kind, error))
+    /// Lets a call of a repository in, before its text is copied and checked: what is then refused is not free, either. `limit` is for the text
+    /// of one call.
+    pub(crate) fn let_in(&self, kind: Kind, brings: usize, limit: usize) -> Result<()> {
+        match &self.guard {
+            None => bound(brings, limit),
+            Some(guard) => guard.let_in(kind, brings, limit).inspect_err(|error| guard.refused(kind, error)),
+        }
     }
 
     /// Lets a call through to the store. One that was let in already is not counted again.
@@ -211,15 +214,12 @@ impl Guard {
         self.calls.as_ref().map_or(Ok(()), |calls| calls.take(1.0)).map_err(later)
     }
 
-    fn let_in(&self, brings: usize) -> Result<()> {
+    fn let_in(&self, Kind { interface, is_write }: Kind, brings: usize, limit: usize) -> Result<()> {
         self.count()?;
-        match self.scope.quota().bytes_per_call {
-            // Ids and the like are not the text that is counted.
-            Some(limit) if brings > limit.saturating_add(SMALL_ARGUMENTS) => {
-                Err(Error::TooLarge { size: brings as u64, limit: limit as u64 })
-            }
-            _ => Ok(()),
+        if !self.scope.allows(interface, is_write) {
+            return Err(denied());
         }
+        bound(brings, self.scope.quota().bytes_per_call.map_or(limit, |quota| quota.min(limit)))
     }
 
     fn admit(&self, call: Call, is_in: bool) -> Result<(String, Option<OwnedSemaphorePermit>)> {
@@ -228,7 +228,7 @@ impl Guard {
             self.count()?;
         }
         let allowed = self.scope.allows(interface, is_write).then(|| self.scope.stored_id(session_id)).flatten();
-        let session_id = allowed.ok_or_else(|| Error::AccessDenied(String::from("the caller's scope does not allow this")))?;
+        let session_id = allowed.ok_or_else(denied)?;
         let Quotas { bytes_per_call, bytes_per_minute, .. } = *self.scope.quota();
         for limit in [bytes_per_call, bytes_per_minute].into_iter().flatten() {
             if brings > limit {
@@ -253,6 +253,18 @@ impl Guard {
         };
         self.counts.refused(outcome, self.scope.name(), interface, is_write);
     }
+}
+
+fn denied() -> Error {
+    Error::AccessDenied(String::from("the caller's scope does not allow this"))
+}
+
+/// Refuses a call that brings more than a limit. Ids and the like are not the text that is counted.
+fn bound(brings: usize, limit: usize) -> Result<()> {
+    if brings > limit.saturating_add(SMALL_ARGUMENTS) {
+        return Err(Error::TooLarge { size: brings as u64, limit: limit as u64 });
+    }
+    Ok(())
 }
 
 fn later(wait: Duration) -> Error {

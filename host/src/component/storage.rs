@@ -45,12 +45,13 @@ where
     let turn = timeout_at(deadline, turn(&gate, &overdue, &limits, &session_id, brought)).await.map_err(|_| Error::Timeout)??;
     let call = work(store, session_id.clone());
     let held = async move {
-        let _held = (brings, in_flight, turn);
-        call.await
+        let _held = (brings, in_flight);
+        (call.await, turn)
     };
     let (task, _wait) = overdue.start(&session_id, brought, held);
-    let mut answer = match timeout_at(deadline, task).await {
-        Ok(Ok(answer)) => answer.map_err(|error| gate.told(error))?,
+    // The turn is over when the answer has room in the instance: answers that wait for that are no more than there are turns.
+    let (mut answer, _turn) = match timeout_at(deadline, task).await {
+        Ok(Ok((answer, turn))) => (answer.map_err(|error| gate.told(error))?, turn),
         Ok(Err(defect)) => {
             return Err(gate.told(Error::of_task("a store call", &defect, Error::Internal(String::from("the store failed")))).into());
         }

@@ -5,11 +5,11 @@ use wasmtime::ResourceLimiter;
 /// How many tables, memories and instances a plugin may have: more than any toolchain makes of one component.
 const PIECES: usize = 100;
 
-/// How many entries one table may have.
-const ENTRIES: usize = 1_000_000;
+/// What an entry of a table takes, in bytes.
+const ENTRY: usize = 16;
 
-/// Bounds the memory of a plugin, for [`wasmtime::Store::limiter`]: all its linear memories together, and its tables. Wasmtime's own
-/// `StoreLimits` bounds each memory by itself.
+/// Bounds the memory of a plugin, for [`wasmtime::Store::limiter`]: all its linear memories and tables together. Wasmtime's own `StoreLimits`
+/// bounds each by itself.
 ///
 /// A plugin that asks for more is refused; what becomes of that is the plugin's affair, mostly a trap.
 #[derive(Debug, Clone)]
@@ -30,6 +30,16 @@ impl MemoryLimiter {
         self.granted
     }
 
+    fn grant(&mut self, bytes: usize) -> bool {
+        let granted = self.granted.saturating_add(bytes);
+        let is_granted = granted <= self.limit;
+        if is_granted {
+            self.granted = granted;
+        }
+        self.has_refused |= !is_granted;
+        is_granted
+    }
+
     /// Whether the plugin wanted more than it may have. What became of that is mostly a trap that does not say so.
     pub fn has_refused(&self) -> bool {
         self.has_refused
@@ -38,19 +48,11 @@ impl MemoryLimiter {
 
 impl ResourceLimiter for MemoryLimiter {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        let granted = self.granted.saturating_add(desired.saturating_sub(current));
-        let is_granted = granted <= self.limit;
-        if is_granted {
-            self.granted = granted;
-        }
-        self.has_refused |= !is_granted;
-        Ok(is_granted)
+        Ok(self.grant(desired.saturating_sub(current)))
     }
 
-    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        let is_granted = desired <= ENTRIES;
-        self.has_refused |= !is_granted;
-        Ok(is_granted)
+    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(self.grant(desired.saturating_sub(current).saturating_mul(ENTRY)))
     }
 
     fn instances(&self) -> usize {
@@ -79,7 +81,9 @@ mod tests {
         assert!(limiter.memory_growing(0, 40, None)?);
         assert!(!limiter.memory_growing(60, 61, None)?);
         assert_eq!(limiter.granted(), 100);
-        assert!(limiter.table_growing(0, ENTRIES, None)? && !limiter.table_growing(0, ENTRIES + 1, None)?);
+        let mut limiter = MemoryLimiter::new(100);
+        assert!(limiter.table_growing(0, 4, None)? && limiter.table_growing(4, 6, None)?, "tables count, too");
+        assert!(!limiter.table_growing(0, 1, None)? && limiter.memory_growing(0, 4, None)?);
         Ok(())
     }
 }

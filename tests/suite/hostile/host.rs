@@ -34,7 +34,7 @@ async fn component() -> anyhow::Result<Component> {
         return Ok(component.clone());
     }
     let path = test_plugins().await?;
-    let component = Component::from_file(engine()?, path).map_err(failed)?;
+    let component = plugin::compile(engine()?, &std::fs::read(path)?).map_err(failed)?;
     Ok(COMPONENT.get_or_init(|| component).clone())
 }
 

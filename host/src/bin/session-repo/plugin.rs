@@ -7,6 +7,7 @@ mod load;
 mod metadata;
 mod new;
 mod run;
+mod text;
 
 use crate::args::PluginCommand;
 use crate::place::Place;

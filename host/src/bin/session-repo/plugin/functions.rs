@@ -1,7 +1,7 @@
 //! The functions that a plugin exports.
 
+use super::text;
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
-use wasmtime::component::wasm_wave::wasm::DisplayFunc;
 use wasmtime::component::{Component, ComponentExportIndex};
 
 /// An exported function.
@@ -24,8 +24,7 @@ impl Function {
 
     /// Its type, as WIT has it.
     pub(super) fn shown(&self) -> String {
-        let is_async = if self.ty.async_() { "async " } else { "" };
-        format!("{is_async}{}", DisplayFunc(self.ty.clone()))
+        text::function(&self.ty)
     }
 }
 

@@ -5,8 +5,8 @@ use session_repository::Interface;
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
-/// The version of the WIT package.
-const VERSION: &str = "0.1.0";
+/// The version of the WIT package, without what the linker takes for the same.
+const VERSION: &str = "0.1";
 
 /// The packages that `--wasi cli` grants.
 const WASI: [&str; 6] = ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
@@ -34,8 +34,9 @@ pub(super) fn lacking(component: &Component, wasi: Wasi) -> Option<String> {
 }
 
 pub(super) fn what(import: &str, item: &ComponentItem) -> Import {
-    let ours = import.strip_prefix("session:repository/").and_then(|rest| rest.strip_suffix(VERSION)?.strip_suffix('@'));
-    if let Some(name) = ours
+    let named = import.strip_prefix("session:repository/").and_then(|rest| rest.split_once('@'));
+    let ours = named.filter(|(_, version)| version.rsplit_once('.').is_some_and(|(version, _)| version == VERSION)).map(|(name, _)| name);
+    if let (Some(name), ComponentItem::ComponentInstance(_)) = (ours, item)
         && let Some(interface) = Interface::ALL.into_iter().find(|interface| interface.name() == name)
     {
         return Import::Session(interface);

@@ -15,7 +15,7 @@ pub(super) fn run(plugin: &Path, args: &ScopeArgs) -> anyhow::Result<()> {
     let bytes = read(plugin)?;
     let component = compile(plugin, &bytes)?;
     let (ty, engine) = (component.component_type(), component.engine());
-    output::print(&format!("plugin   {}, {} bytes", plugin.display(), bytes.len()))?;
+    output::print(&format!("plugin   {}, {} bytes", one_line(&plugin.display().to_string()), bytes.len()))?;
     let mut heading = "metadata";
     for (name, text) in metadata(&bytes) {
         output::print(&format!("{heading:<8} {name}: {}", one_line(&text)))?;
@@ -39,12 +39,12 @@ pub(super) fn run(plugin: &Path, args: &ScopeArgs) -> anyhow::Result<()> {
                 })
             }
         };
-        output::print(&format!("{heading:<8} {import}: {grant}"))?;
+        output::print(&format!("{heading:<8} {}: {grant}", one_line(import)))?;
         heading = "";
     }
     let mut heading = "exports";
     for function in functions(&component) {
-        output::print(&format!("{heading:<8} {}: {}", function.full_name(), function.shown()))?;
+        output::print(&format!("{heading:<8} {}", one_line(&format!("{}: {}", function.full_name(), function.shown()))))?;
         heading = "";
     }
     Ok(())

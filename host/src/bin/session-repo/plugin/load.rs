@@ -4,14 +4,29 @@ use crate::output::progress;
 use crate::prepare;
 use anyhow::{Context, bail};
 use session_repository::plugin;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 use wasmtime::component::Component;
 use wasmtime::{Config, Engine};
 
+/// How large the file of a plugin may be, in bytes: that of an interpreter with its libraries has some 50 MB.
+const LARGEST: u64 = 256 << 20;
+
 /// The file of a plugin.
 pub(super) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    std::fs::read(path).with_context(|| path.display().to_string())
+    let named = || path.display().to_string();
+    // Before it is opened, which a pipe would not return from.
+    if !std::fs::metadata(path).with_context(named)?.is_file() {
+        bail!("{}: is no file", path.display());
+    }
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes)).with_context(named)?;
+    if bytes.len() as u64 > LARGEST {
+        bail!("{}: has more than {} MiB", path.display(), LARGEST >> 20);
+    }
+    Ok(bytes)
 }
 
 /// A plugin, compiled for an engine of its own, or taken from where an earlier command left it compiled.
@@ -32,7 +47,7 @@ pub(super) fn compile(path: &Path, bytes: &[u8]) -> anyhow::Result<Component> {
     // Of a plugin in an interpreted language, this takes seconds the first time.
     let bar = progress("{spinner} compiling the plugin");
     bar.enable_steady_tick(Duration::from_millis(100));
-    let component = Component::new(&engine, bytes);
+    let component = plugin::compile(&engine, bytes);
     bar.finish_and_clear();
     component.map_err(|error| failed(&format!("{}: cannot be compiled", path.display()), &error))
 }

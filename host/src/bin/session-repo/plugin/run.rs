@@ -3,6 +3,7 @@
 use super::functions::{Function, functions};
 use super::imports::lacking;
 use super::load::{compile, failed, name, read};
+use super::text;
 use crate::args::{RunArgs, Wasi};
 use crate::output;
 use crate::place::{self, Place};
@@ -12,7 +13,7 @@ use crate::terminal::{harmless, tell};
 use anyhow::{Context, anyhow, bail};
 use session_repository::plugin::{self, MemoryLimiter, Ticker};
 use session_repository::{Audit, Repository};
-use wasmtime::component::wasm_wave::{self, untyped::UntypedFuncCall};
+use wasmtime::component::wasm_wave::untyped::UntypedFuncCall;
 use wasmtime::component::{Component, ComponentExportIndex, Linker, ResourceTable, Val};
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
@@ -52,10 +53,23 @@ pub(super) async fn run(place: &Place, args: RunArgs) -> anyhow::Result<()> {
     prepare::component()?;
     let opened = if args.scope.read_only { place.open_to_read().await? } else { place.open().await? };
     let sessions = opened.scoped(scope)?;
-    let called = invoke(&component, &call, sessions.clone(), &args).await;
-    place::closed(sessions.close()).await;
+    // A task of its own: a write to a stdout that nobody reads blocks its thread.
+    let invoked = tokio::spawn(invoke(component, call, sessions.clone(), args.wasi));
+    let ending = invoked.abort_handle();
+    let called = tokio::time::timeout(args.timeout, invoked).await;
+    match &called {
+        Ok(_) => place::closed(sessions.close()).await,
+        Err(_) => {
+            ending.abort();
+            // The store itself, which ends what the plugin left under way.
+            place::closed(opened.close()).await;
+        }
+    }
     report(&sessions.audit());
-    told(&called?)
+    match called {
+        Ok(called) => told(&called??),
+        Err(_) => bail!("the plugin ran for {} and was stopped", humantime::format_duration(args.timeout)),
+    }
 }
 
 fn refused(why: &str) -> ! {
@@ -65,8 +79,7 @@ fn refused(why: &str) -> ! {
 /// Prints what a function returned. An error is a failure that speaks for itself.
 fn told(results: &[Val]) -> anyhow::Result<()> {
     for result in results {
-        let text = wasm_wave::to_string(result).context("the result has no text form")?;
-        output::print_exact(&harmless(&text))?;
+        output::print_exact(&harmless(&text::value(result)?))?;
     }
     if let [Val::Result(Err(_))] = results {
         bail!("the function returned an error");
@@ -122,20 +135,20 @@ fn linker(engine: &Engine, wasi: Wasi) -> wasmtime::Result<Linker<State>> {
     Ok(linker)
 }
 
-async fn invoke(component: &Component, call: &Call, sessions: Repository, args: &RunArgs) -> anyhow::Result<Vec<Val>> {
+/// Calls a function in an instance of the plugin.
+async fn invoke(component: Component, call: Call, sessions: Repository, wasi: Wasi) -> anyhow::Result<Vec<Val>> {
     let engine = component.engine();
-    let linker = linker(engine, args.wasi).map_err(|error| failed("the linker cannot be made", &error))?;
-    let mut wasi = WasiCtxBuilder::new();
-    wasi.inherit_stdio();
+    let linker = linker(engine, wasi).map_err(|error| failed("the linker cannot be made", &error))?;
+    let stdio = WasiCtxBuilder::new().inherit_stdio().build();
     let memory = MemoryLimiter::new(MEMORY);
-    let mut store = Store::new(engine, State { sessions, memory, wasi: wasi.build(), table: ResourceTable::new() });
+    let mut store = Store::new(engine, State { sessions, memory, wasi: stdio, table: ResourceTable::new() });
     store.limiter(|state| &mut state.memory);
     // The program then sees whether the plugin's time is up.
     plugin::give_way(&mut store);
     let _ticker = Ticker::start(engine)?;
     let work = async {
-        let instance = linker.instantiate_async(&mut store, component).await;
-        let instance = instance.map_err(|error| match lacking(component, args.wasi) {
+        let instance = linker.instantiate_async(&mut store, &component).await;
+        let instance = instance.map_err(|error| match lacking(&component, wasi) {
             Some(lacking) => anyhow!("the plugin cannot be linked: {lacking}"),
             None => failed("the plugin cannot be linked", &error),
         })?;
@@ -145,12 +158,9 @@ async fn invoke(component: &Component, call: &Call, sessions: Repository, args: 
         called.map_err(|error| failed("the plugin trapped", &error))?;
         Ok(results)
     };
-    let done = tokio::time::timeout(args.timeout, work).await;
+    let done = work.await;
     if store.data().memory.has_refused() {
         tell(&format!("the plugin wanted more than the {} MiB of memory that it may have", MEMORY >> 20));
     }
-    match done {
-        Ok(done) => done,
-        Err(_) => bail!("the plugin ran for {} and was stopped", humantime::format_duration(args.timeout)),
-    }
+    done
 }

@@ -1,0 +1,115 @@
+//! Compiling a plugin, which is the first thing that its bytes can do harm in.
+
+use std::io;
+use std::thread;
+use wasmparser::{ComponentType, ComponentTypeDeclaration, InstanceTypeDeclaration, Parser, Payload};
+use wasmtime::component::Component;
+use wasmtime::{Engine, bail, format_err};
+
+/// How deep types and components may be nested in each other: a reader of components calls itself for each level.
+const DEEPEST: usize = 100;
+
+/// How large one section of types may be, in bytes. Toolchains write one of some hundred bytes for each import.
+const LARGEST: usize = 128 << 10;
+
+/// Stack to read such a section, whatever it is: a level takes three bytes of it and, in a debug build, some 7 KB of stack.
+const STACK: usize = 512 << 20;
+
+/// Compiles the bytes of a plugin. In place of [`Component::new`], which untrusted bytes can have overflow the stack of the process.
+///
+/// It takes as long and as much memory as the code wants. Compile what nobody has looked at on a thread that may block, and bound its size.
+///
+/// # Errors
+///
+/// Fails if the bytes are no component, or one whose types or parts are nested more than a hundred levels deep.
+pub fn compile(engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
+    // Memory of the stack is taken as it is used.
+    thread::scope(|scope| {
+        let checking = thread::Builder::new().name(String::from("plugin-check")).stack_size(STACK).spawn_scoped(scope, || check(bytes))?;
+        checking.join().map_err(|_| io::Error::other("the check of the plugin panicked"))?
+    })?;
+    Component::new(engine, bytes)
+}
+
+fn check(bytes: &[u8]) -> wasmtime::Result<()> {
+    let mut depth = 0_usize;
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload? {
+            Payload::Version { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ComponentTypeSection(types) => {
+                if types.range().len() > LARGEST {
+                    bail!("a section of types has more than {} KiB", LARGEST >> 10);
+                }
+                for ty in types {
+                    if levels(&ty?) > DEEPEST {
+                        return Err(too_deep());
+                    }
+                }
+            }
+            _ => {}
+        }
+        if depth > DEEPEST {
+            return Err(too_deep());
+        }
+    }
+    Ok(())
+}
+
+fn too_deep() -> wasmtime::Error {
+    format_err!("types or components are nested more than {DEEPEST} levels deep")
+}
+
+/// How many types stand in each other.
+fn levels(ty: &ComponentType<'_>) -> usize {
+    let inner = match ty {
+        ComponentType::Component(declarations) => declarations
+            .iter()
+            .map(|declaration| match declaration {
+                ComponentTypeDeclaration::Type(ty) => levels(ty),
+                _ => 0,
+            })
+            .max(),
+        ComponentType::Instance(declarations) => declarations
+            .iter()
+            .map(|declaration| match declaration {
+                InstanceTypeDeclaration::Type(ty) => levels(ty),
+                _ => 0,
+            })
+            .max(),
+        _ => None,
+    };
+    1 + inner.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A component with types of instances in each other.
+    fn nested(levels: usize) -> Vec<u8> {
+        // An instance type with one declaration, a type; the innermost has none.
+        let ty = [[0x42, 1, 1].repeat(levels - 1), vec![0x42, 0]].concat();
+        let mut component = b"\0asm\x0d\0\x01\0\x07".to_vec();
+        let mut size = ty.len() + 1;
+        while size >= 0x80 {
+            component.push((size & 0x7f) as u8 | 0x80);
+            size >>= 7;
+        }
+        component.extend([size as u8, 1]);
+        component.extend(ty);
+        component
+    }
+
+    #[test]
+    fn types_may_be_nested_so_deep_and_no_deeper() -> wasmtime::Result<()> {
+        let engine = Engine::default();
+        compile(&engine, &nested(1))?;
+        compile(&engine, &nested(DEEPEST))?;
+        for levels in [DEEPEST + 1, 3_000, LARGEST / 3 - 2, 1_000_000] {
+            let refused = compile(&engine, &nested(levels)).err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(refused.contains("nested more than 100") || levels == 1_000_000 && refused.contains("128 KiB"), "{levels}: {refused}");
+        }
+        Ok(())
+    }
+}
