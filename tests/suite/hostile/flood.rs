@@ -138,7 +138,8 @@ async fn answers_that_a_caller_does_not_take_are_bounded() -> anyhow::Result<()>
     let refused = site.beside(timeout(PATIENCE, refused)).await?;
     assert!(matches!(refused, Ok(Error::Timeout | Error::Unavailable(_))), "{refused:?}");
     let made = held.begun() - begun;
-    assert!((40..70).contains(&made), "the store made {made} lists");
+    // Some fifty have room, and each turn is taken again when a call's time is up.
+    assert!((40..120).contains(&made), "the store made {made} lists");
     drop(lists);
     while tenant.messages().list("s", "a", None, 0).await.is_err() {
         yield_now().await;
