@@ -12,8 +12,8 @@ const DEEPEST: usize = 100;
 /// How large one section of types may be, in bytes. Toolchains write one of some hundred bytes for each import.
 const LARGEST: usize = 128 << 10;
 
-/// Stack to read such a section, whatever it is: a level takes three bytes of it and, in a debug build, some 7 KB of stack.
-const STACK: usize = 512 << 20;
+/// Stack to read a byte of such a section, whatever it is: a level takes three bytes and, in a debug build, some 7 KB of stack.
+const STACK: usize = 4 << 10;
 
 /// Compiles the bytes of a plugin. In place of [`Component::new`], which untrusted bytes can have overflow the stack of the process.
 ///
@@ -23,12 +23,26 @@ const STACK: usize = 512 << 20;
 ///
 /// Fails if the bytes are no component, or one whose types or parts are nested more than a hundred levels deep.
 pub fn compile(engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
-    // Memory of the stack is taken as it is used.
+    let stack = (1 << 20) + STACK * largest_section(bytes)?;
     thread::scope(|scope| {
-        let checking = thread::Builder::new().name(String::from("plugin-check")).stack_size(STACK).spawn_scoped(scope, || check(bytes))?;
+        let checking = thread::Builder::new().name(String::from("plugin-check")).stack_size(stack).spawn_scoped(scope, || check(bytes))?;
         checking.join().map_err(|_| io::Error::other("the check of the plugin panicked"))?
     })?;
     Component::new(engine, bytes)
+}
+
+/// The size of the largest section of types, in bytes. None of them is read.
+fn largest_section(bytes: &[u8]) -> wasmtime::Result<usize> {
+    let mut largest = 0;
+    for payload in Parser::new(0).parse_all(bytes) {
+        if let Payload::ComponentTypeSection(types) = payload? {
+            largest = largest.max(types.range().len());
+        }
+    }
+    if largest > LARGEST {
+        bail!("a section of types has more than {} KiB", LARGEST >> 10);
+    }
+    Ok(largest)
 }
 
 fn check(bytes: &[u8]) -> wasmtime::Result<()> {
@@ -38,9 +52,6 @@ fn check(bytes: &[u8]) -> wasmtime::Result<()> {
             Payload::Version { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentTypeSection(types) => {
-                if types.range().len() > LARGEST {
-                    bail!("a section of types has more than {} KiB", LARGEST >> 10);
-                }
                 for ty in types {
                     if levels(&ty?) > DEEPEST {
                         return Err(too_deep());

@@ -56,7 +56,7 @@ The project's README says how to build and run it.";
 pub(crate) struct RunArgs {
     /// The plugin: a component.
     pub(crate) plugin: PathBuf,
-    /// The function to call with its arguments, as WAVE: 'run("x", 1, some([true]))'. One of an exported interface may be named INTERFACE#NAME.
+    /// The function to call with its arguments, as WAVE: 'run("x", 1, some([true]))'. One of an exported interface may be named INTERFACE#NAME, one of none #NAME.
     #[arg(long, value_name = "CALL")]
     pub(crate) invoke: String,
     #[command(flatten)]
@@ -112,6 +112,7 @@ impl FromStr for Sessions {
     }
 }
 
+/// A duration that is more than nothing.
 fn some_time(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(Duration::ZERO) => Err(String::from("must be more than nothing")),

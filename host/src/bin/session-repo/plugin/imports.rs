@@ -1,5 +1,6 @@
 //! What a plugin imports, and who grants it.
 
+use super::text;
 use crate::args::Wasi;
 use session_repository::Interface;
 use wasmtime::component::Component;
@@ -29,8 +30,8 @@ pub(super) fn lacking(component: &Component, wasi: Wasi) -> Option<String> {
         Import::Unknown => Some(format!("{import} is not granted by anything")),
     };
     let (ty, engine) = (component.component_type(), component.engine());
-    let found: Vec<_> = ty.imports(engine).filter_map(|(import, item)| lacking((import, item.ty))).collect();
-    (!found.is_empty()).then(|| found.join(", "))
+    let mut found = ty.imports(engine).filter_map(|(import, item)| lacking((import, item.ty))).peekable();
+    found.peek().is_some().then(|| text::names(found))
 }
 
 pub(super) fn what(import: &str, item: &ComponentItem) -> Import {

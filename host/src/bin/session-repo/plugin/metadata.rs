@@ -39,11 +39,9 @@ pub(super) fn metadata(plugin: &[u8]) -> Vec<(&'static str, String)> {
             _ => {}
         }
     }
-    let texts = ["name"].into_iter().chain(TEXTS).filter_map(|name| Some((name, texts.remove(name)?)));
-    let listed = |names: BTreeSet<String>| names.into_iter().collect::<Vec<_>>().join(", ");
-    let texts =
-        texts.collect::<Vec<_>>().into_iter().chain(PRODUCERS.into_iter().filter_map(|name| Some((name, listed(producers.remove(name)?)))));
-    texts.map(|(name, text)| (name, shortened(&text))).collect()
+    let mut said: Vec<_> = ["name"].into_iter().chain(TEXTS).filter_map(|name| Some((name, texts.remove(name)?))).collect();
+    said.extend(PRODUCERS.into_iter().filter_map(|name| Some((name, producers.remove(name)?.into_iter().collect::<Vec<_>>().join(", ")))));
+    said.into_iter().map(|(name, text)| (name, shortened(&text))).collect()
 }
 
 /// Adds what one module or component was made by.

@@ -95,18 +95,19 @@ fn report(audit: &Audit) {
     }
 }
 
-/// Finds the function that a call names, by its own name or as INTERFACE#NAME, and reads the arguments.
+/// Finds the function that a call names, by its own name or as INTERFACE#NAME, and reads the arguments. One that belongs to no interface is
+/// #NAME where others have the same name.
 fn find(component: &Component, invoke: &str) -> Result<Call, String> {
     let (interface, invoke) = match invoke.split_once('(').and_then(|(name, _)| name.split_once('#')) {
         Some((interface, _)) => (Some(interface), invoke.get(interface.len() + 1..).unwrap_or_default()),
         None => (None, invoke),
     };
     let functions = functions(component);
-    let names = || functions.iter().map(Function::full_name).collect::<Vec<_>>().join(", ");
+    let names = || text::names(functions.iter().map(Function::full_name));
     let call = UntypedFuncCall::parse(invoke);
     let call = call.map_err(|error| format!("--invoke: no call such as name(\"text\", 1): {error}; the plugin exports {}", names()))?;
     let is_meant = |function: &&Function| {
-        let is_there = interface.is_none_or(|interface| function.interface.as_deref() == Some(interface));
+        let is_there = interface.is_none_or(|interface| function.interface.as_deref().unwrap_or_default() == interface);
         is_there && function.name == call.name()
     };
     let found: Vec<_> = functions.iter().filter(is_meant).collect();
@@ -114,7 +115,10 @@ fn find(component: &Component, invoke: &str) -> Result<Call, String> {
         [function] => function,
         [] if functions.is_empty() => return Err(String::from("--invoke: the plugin exports no function")),
         [] => return Err(format!("--invoke: the plugin exports no function {}; it exports {}", call.name(), names())),
-        _ => return Err(format!("--invoke: the plugin exports several functions {}; name one of {}", call.name(), names())),
+        several => {
+            let names = several.iter().map(|function| format!("{}#{}", function.interface.as_deref().unwrap_or_default(), function.name));
+            return Err(format!("--invoke: the plugin exports several functions {}; name one of {}", call.name(), text::names(names)));
+        }
     };
     let types: Vec<_> = function.ty.params().map(|(_, ty)| ty).collect();
     let arguments = call.to_wasm_params::<Val>(&types);

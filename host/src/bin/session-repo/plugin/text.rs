@@ -46,6 +46,17 @@ impl fmt::Write for Text {
     }
 }
 
+/// How many names a list of names has.
+const NAMES: usize = 20;
+
+/// Names that a plugin gave, some at most.
+pub(super) fn names(names: impl IntoIterator<Item = String>) -> String {
+    let mut names = names.into_iter();
+    let mut listed: Vec<_> = names.by_ref().take(NAMES).collect();
+    listed.extend(names.next().map(|_| String::from("…")));
+    listed.join(", ")
+}
+
 /// A value as WAVE.
 pub(super) fn value(value: &Val) -> anyhow::Result<String> {
     if !has_text(value) {
