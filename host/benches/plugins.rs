@@ -8,7 +8,8 @@
 //! - `BENCH_ROUNDS`: how often the neighbour is alone and beside each plugin in turns; 9 unless given
 //! - `BENCH_LINES`: parts of the names of the plugins to measure, as a list; all unless given
 //!
-//! On Linux the table also has by how much the memory of the whole process grew while the plugin was there, at its peak.
+//! On Linux the table also has by how much the memory of the whole process grew while the plugin was there, at its peak: a line
+//! can use again what those above it left free.
 //!
 //! It is a measurement and no test: a line above its target is named, and the exit status is 0.
 

@@ -68,8 +68,8 @@ pub struct Limits {
     /// Default: 60 seconds, twice the time the MongoDB driver looks for a server.
     pub call_deadline: Duration,
     /// Calls that go on in the store after their deadline. While there are so many, every new call is `unavailable`; calls that were under
-    /// way by then may come on top. Each [`Scope`](crate::Scope) is counted by itself; all calls under none count together, whichever
-    /// repository of the store made them. Default: 1,024.
+    /// way by then may come on top. All calls without a [`Scope`](crate::Scope) count together, whichever
+    /// repository of the store made them; each repository with a scope is counted by itself, and its turns mostly end first. Default: 1,024.
     pub overdue_calls: usize,
     /// Text that overdue calls brought and still hold, in bytes. While there is so much, every new call is `unavailable`. Until an overdue
     /// call has ended, its text counts towards `bytes_in_flight` as well. Default: 32 MiB.

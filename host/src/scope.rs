@@ -39,8 +39,10 @@ impl Interface {
 /// Ids are compared byte by byte. A call on any other session ends in [`AccessDenied`](crate::Error::AccessDenied) before the store is asked,
 /// so its answer and its time say nothing of whether there is such a session.
 ///
-/// The store works on eight calls of a scope at once, and on fewer if they bring more than 32 KiB each. More wait their turn within their
-/// deadline, so that those of other scopes need not wait for a flood.
+/// The store works on eight calls of a repository (or context) with a scope at once, and on fewer, two at least, if they bring more than 32 KiB
+/// each. More wait their turn within their deadline, so that those of others need not wait for a flood. A turn lasts until the answer has room
+/// in the instance, or, after a timeout, until the store has ended the call. Turns, quotas and counts belong to the repository, so keep one for
+/// each tenant and do not build one for each request.
 ///
 /// ```
 /// use session_repository::{Interface, Quotas, Scope};

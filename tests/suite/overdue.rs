@@ -179,9 +179,12 @@ async fn calls_that_wait_for_an_overdue_one_leave_their_turns_to_others() -> any
         tokio::spawn(async move { append(&repo, session, 100).await })
     };
     let mut calls: Vec<_> = (0..20).map(|_| spawn("s")).collect();
-    while repo.audit().admitted < 20 {
-        tokio::task::yield_now().await;
-    }
+    let wait = async {
+        while repo.audit().admitted < 20 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(120), wait).await?;
     calls.push(spawn("t"));
     store.has_begun(begun + 2).await?;
     store.release();

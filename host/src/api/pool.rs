@@ -86,10 +86,13 @@ impl Pool {
     {
         let limits = self.limits();
         self.ctx.gate.let_in(kind, size, limits.message_bytes)?;
-        let (begin, begun) = oneshot::channel();
+        let (begin, mut begun) = oneshot::channel();
         let (answer, answered) = oneshot::channel();
         let taken = async {
             let gate = &self.ctx.gate;
+            if self.jobs.is_closed() {
+                return Err(closed());
+            }
             // Held until the call and what it began in the store have ended: it bounds what both hold.
             let brought = Arc::new(gate.take(&self.bytes, u32::try_from(size).unwrap_or(u32::MAX), kind).await?);
             let place = match &self.places {
@@ -110,13 +113,13 @@ impl Pool {
                     Ok(())
                 })
             });
-            self.jobs.send(job).await.map_err(|_| Error::Unavailable(String::from("the repository is closed")))?;
-            tokio::select! {
-                biased;
-                begun = begun => Ok((begun.map_err(|_| lost())?, place)),
-                // A call that is in the queue when the runtime around the instances is shut down.
-                () = self.serving.closed() => Err(lost()),
-            }
+            self.jobs.send(job).await.map_err(|_| closed())?;
+            let alive = tokio::select! {
+                begun = &mut begun => begun.ok(),
+                // The runtime around the instances was shut down while the call was in their queue, or they began it and are closed since.
+                () = self.serving.closed() => begun.try_recv().ok(),
+            };
+            Ok((alive.ok_or_else(lost)?, place))
         };
         // Under a scope, the place and the answer's room are free again when the call has ended and its answer is taken: a caller that
         // takes none would have the host keep any number of them.
@@ -132,6 +135,10 @@ impl Pool {
             Err(_) => Err(Error::Timeout),
         }
     }
+}
+
+fn closed() -> Error {
+    Error::Unavailable(String::from("the repository is closed"))
 }
 
 fn lost() -> Error {

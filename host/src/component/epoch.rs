@@ -12,7 +12,7 @@ const TICK: Duration = Duration::from_millis(50);
 /// takes the code longer on a busy machine.
 const LEAST: Duration = Duration::from_secs(2);
 
-/// The instances of the process, and the one thread that ticks for all of them.
+/// The instances of the process, and the thread that ticks for all of them.
 static INSTANCES: Mutex<Instances> = Mutex::new(Instances { count: 0, ticker: None });
 
 struct Instances {

@@ -68,6 +68,10 @@ const TURNS: usize = 8;
 /// How much text counts as a call more, in bytes.
 const TURN_BYTES: usize = 32 << 10;
 
+/// As how many calls one counts at most. It is fewer than there are turns, or one call that hangs would keep all large ones from the store, and
+/// these all others behind them.
+const HEAVIEST: usize = TURNS / 2;
+
 /// When a caller may try again who has too many calls under way: nobody knows when one of them ends.
 const RETRY_IN_FLIGHT: Duration = Duration::from_millis(50);
 
@@ -152,7 +156,7 @@ impl Gate {
     /// Waits for a turn to ask the store, which is over when this is dropped. Without a scope there is no wait.
     pub(crate) async fn turn(&self, brings: usize) -> Option<OwnedSemaphorePermit> {
         let turns = Arc::clone(&self.guard.as_ref()?.turns);
-        let weight = u32::try_from((1 + brings / TURN_BYTES).min(TURNS)).unwrap_or(1);
+        let weight = u32::try_from((1 + brings / TURN_BYTES).min(HEAVIEST)).unwrap_or(1);
         // Nobody closes it.
         turns.acquire_many_owned(weight).await.ok()
     }

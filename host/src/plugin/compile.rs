@@ -15,20 +15,24 @@ const LARGEST: usize = 128 << 10;
 /// Stack to read a byte of such a section, whatever it is: a level takes three bytes and, in a debug build, some 7 KB of stack.
 const STACK: usize = 4 << 10;
 
-/// Compiles the bytes of a plugin. In place of [`Component::new`], which untrusted bytes can have overflow the stack of the process.
+/// Stack for all else: that of a program's first thread, in bytes.
+const LEAST_STACK: usize = 8 << 20;
+
+/// Compiles the bytes of a plugin. In place of [`Component::new`], which untrusted bytes can have overflow the stack of the process or panic.
 ///
 /// It takes as long and as much memory as the code wants. Compile what nobody has looked at on a thread that may block, and bound its size.
 ///
 /// # Errors
 ///
-/// Fails if the bytes are no component, or one whose types or parts are nested more than a hundred levels deep.
+/// Fails if the bytes are no component, if its types or parts are nested more than a hundred levels deep, if one of its sections of types has more
+/// than 128 KiB, and if the compiler panics on it (in a program that unwinds).
 pub fn compile(engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
-    let stack = (1 << 20) + STACK * largest_section(bytes)?;
+    let stack = LEAST_STACK + STACK * largest_section(bytes)?;
     thread::scope(|scope| {
-        let checking = thread::Builder::new().name(String::from("plugin-check")).stack_size(stack).spawn_scoped(scope, || check(bytes))?;
-        checking.join().map_err(|_| io::Error::other("the check of the plugin panicked"))?
-    })?;
-    Component::new(engine, bytes)
+        let compile = || check(bytes).and_then(|()| Component::new(engine, bytes));
+        let compiling = thread::Builder::new().name(String::from("plugin-compiler")).stack_size(stack).spawn_scoped(scope, compile)?;
+        compiling.join().map_err(|_| io::Error::other("the compiler panicked"))?
+    })
 }
 
 /// The size of the largest section of types, in bytes. None of them is read.
@@ -110,6 +114,34 @@ mod tests {
         component.extend([size as u8, 1]);
         component.extend(ty);
         component
+    }
+
+    /// Types of instances that have each other by their numbers: each has the one before in it, which Wasmtime's
+    /// reader panics on where there are too many.
+    fn chained(levels: usize) -> Vec<u8> {
+        // A type of an instance that exports nothing; then each time one that exports an instance of the one before.
+        let mut section = vec![levels as u8 | 0x80, (levels >> 7) as u8, 0x42, 0];
+        for level in 0..levels - 1 {
+            // Two declarations: an alias of the type outside, and an export of an instance of it.
+            section.extend([0x42, 2, 2, 3, 2, 1, level as u8 | 0x80, (level >> 7) as u8, 4, 0, 1, b'a', 5, 0]);
+        }
+        let mut component = b"\0asm\x0d\0\x01\0\x07".to_vec();
+        component.extend([section.len() as u8 | 0x80, (section.len() >> 7) as u8 | 0x80, (section.len() >> 14) as u8]);
+        component.extend(section);
+        component
+    }
+
+    #[test]
+    fn a_panic_of_the_compiler_is_an_error() -> wasmtime::Result<()> {
+        let engine = Engine::default();
+        compile(&engine, &chained(20))?;
+        for levels in [128, 129, 1_000] {
+            let refused = compile(&engine, &chained(levels)).err().map(|error| error.to_string());
+            assert_eq!(refused.as_deref(), Some("the compiler panicked"), "{levels}");
+        }
+        // The engine is as it was.
+        compile(&engine, &chained(20))?;
+        Ok(())
     }
 
     #[test]

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 /// which share what they know: every [`Repository`](crate::Repository) and every [`SessionCtx`](crate::SessionCtx) on that store then keeps
 /// the order. Two stores that are opened separately on the same data know nothing of each other's calls.
 ///
-/// How many there may be is counted for each [`Scope`](crate::Scope) by itself, so that none can use up what others need.
+/// How many there may be is counted for each repository with a [`Scope`](crate::Scope) by itself, so that none can use up what others need.
 #[derive(Debug, Clone, Default)]
 pub struct Overdue {
     calls: Arc<Mutex<Calls>>,

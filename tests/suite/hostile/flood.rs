@@ -123,7 +123,7 @@ async fn answers_that_a_caller_does_not_take_are_bounded() -> anyhow::Result<()>
     let mut lists: FuturesUnordered<_> = (0..LISTS).map(|_| tenant.messages().list("s", "a", None, 0)).collect();
     tokio::select! {
         ended = lists.next() => bail!("it ended: {ended:?}"),
-        () = async { while tenant.audit().admitted < admitted + LISTS as u64 { yield_now().await } } => {}
+        waited = timeout(PATIENCE, async { while tenant.audit().admitted < admitted + LISTS as u64 { yield_now().await } }) => waited?,
     }
     held.release();
     // From now on nobody looks after the lists.
@@ -141,9 +141,12 @@ async fn answers_that_a_caller_does_not_take_are_bounded() -> anyhow::Result<()>
     // Some fifty have room, and each turn is taken again when a call's time is up.
     assert!((40..120).contains(&made), "the store made {made} lists");
     drop(lists);
-    while tenant.messages().list("s", "a", None, 0).await.is_err() {
-        yield_now().await;
-    }
+    let works_again = async {
+        while tenant.messages().list("s", "a", None, 0).await.is_err() {
+            yield_now().await;
+        }
+    };
+    timeout(PATIENCE, works_again).await?;
     site.works(&tenant).await?;
     site.all.close().await;
     Ok(())

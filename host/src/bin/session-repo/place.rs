@@ -196,7 +196,7 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    /// Closes the store where no repository was built on it.
+    /// Closes the store: where no repository was built on it, or to end what one has under way.
     pub(crate) async fn close(&self) {
         closed(self.store.clone().into_store().close()).await;
     }

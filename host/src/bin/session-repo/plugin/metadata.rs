@@ -24,14 +24,16 @@ pub(super) fn metadata(plugin: &[u8]) -> Vec<(&'static str, String)> {
                 KnownCustom::ComponentName(names) if depth == 1 => {
                     for name in names.into_iter().map_while(Result::ok) {
                         if let ComponentName::Component { name, .. } = name {
-                            texts.insert("name", name.to_owned());
+                            texts.insert("name", shortened(name));
                         }
                     }
                 }
                 KnownCustom::Producers(fields) => add(&mut producers, fields),
                 _ if depth == 1 => {
                     if let Some(name) = TEXTS.into_iter().find(|name| *name == section.name()) {
-                        texts.insert(name, String::from_utf8_lossy(section.data()).into_owned());
+                        // A character has four bytes at most; one that is cut in two is behind the last that is shown.
+                        let data = section.data().get(..4 * (MOST_CHARACTERS + 1)).unwrap_or(section.data());
+                        texts.insert(name, shortened(&String::from_utf8_lossy(data)));
                     }
                 }
                 _ => {}
@@ -53,7 +55,7 @@ fn add(producers: &mut BTreeMap<&'static str, BTreeSet<String>>, fields: Produce
             if names.len() == MOST_NAMES {
                 break;
             }
-            names.insert(format!("{} {}", value.name, value.version).trim().to_owned());
+            names.insert(format!("{} {}", shortened(value.name), shortened(value.version)).trim().to_owned());
         }
     }
 }

@@ -62,7 +62,7 @@ pub(super) async fn run(place: &Place, args: RunArgs) -> anyhow::Result<()> {
         Err(_) => {
             ending.abort();
             // The store itself, which ends what the plugin left under way.
-            place::closed(opened.close()).await;
+            opened.close().await;
         }
     }
     report(&sessions.audit());
@@ -103,6 +103,9 @@ fn find(component: &Component, invoke: &str) -> Result<Call, String> {
         None => (None, invoke),
     };
     let functions = functions(component);
+    if functions.is_empty() {
+        return Err(String::from("--invoke: the plugin exports no function"));
+    }
     let names = || text::names(functions.iter().map(Function::full_name));
     let call = UntypedFuncCall::parse(invoke);
     let call = call.map_err(|error| format!("--invoke: no call such as name(\"text\", 1): {error}; the plugin exports {}", names()))?;
@@ -113,7 +116,6 @@ fn find(component: &Component, invoke: &str) -> Result<Call, String> {
     let found: Vec<_> = functions.iter().filter(is_meant).collect();
     let function = match found.as_slice() {
         [function] => function,
-        [] if functions.is_empty() => return Err(String::from("--invoke: the plugin exports no function")),
         [] => return Err(format!("--invoke: the plugin exports no function {}; it exports {}", call.name(), names())),
         several => {
             let names = several.iter().map(|function| format!("{}#{}", function.interface.as_deref().unwrap_or_default(), function.name));
