@@ -3,15 +3,16 @@
 use anyhow::Context;
 use async_trait::async_trait;
 use session_repository::{
-    Agent, AgentRef, Appended, EmbeddedStore, Error, Feedback, Json, Message, NewMessages, Overdue, Page, Replacement, Result, Session,
-    Store, StoreOptions, Write,
+    Agent, AgentRef, Appended, EmbeddedStore, Error, Feedback, Json, Message, NewMessages, Overdue, Page, Replacement, Repository, Result,
+    Session, Store, StoreOptions, Write,
 };
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
 /// Long enough for everything that comes at all.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A store in memory behind a gate, open at first. Clones share both.
 #[derive(Debug, Clone)]
@@ -95,6 +96,16 @@ impl Held {
         self.gate.send_modify(|gate| gate.answers -= 1);
         answer
     }
+}
+
+/// Returns when a scope has let so many calls through.
+pub(crate) async fn has_admitted(repo: &Repository, calls: u64) -> anyhow::Result<()> {
+    let admitted = async {
+        while repo.audit().admitted < calls {
+            yield_now().await;
+        }
+    };
+    timeout(PATIENCE, admitted).await.with_context(|| format!("{:?}, not {calls}", repo.audit()))
 }
 
 #[async_trait]

@@ -1,6 +1,6 @@
 //! Calls that outlive their deadline in a store that does not answer: later calls come after them, and what they hold is bounded.
 
-use super::held::Held;
+use super::held::{Held, has_admitted};
 use futures_util::future::join_all;
 use session_repository::{COMPONENT, Error, Limits, Repository, Result, Scope, SessionCtx, SessionCtxView, SessionView, add_to_linker};
 use std::sync::Arc;
@@ -179,12 +179,7 @@ async fn calls_that_wait_for_an_overdue_one_leave_their_turns_to_others() -> any
         tokio::spawn(async move { append(&repo, session, 100).await })
     };
     let mut calls: Vec<_> = (0..20).map(|_| spawn("s")).collect();
-    let wait = async {
-        while repo.audit().admitted < 20 {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(120), wait).await?;
+    has_admitted(&repo, 20).await?;
     calls.push(spawn("t"));
     store.has_begun(begun + 2).await?;
     store.release();

@@ -1,6 +1,6 @@
 //! Scopes and quotas: untrusted callers get what a scope allows, and learn nothing of the rest.
 
-use crate::held::Held;
+use crate::held::{Held, has_admitted};
 use crate::overdue::State;
 use crate::samples::{samples, samples_that};
 use futures_util::future::join_all;
@@ -11,14 +11,9 @@ use session_repository::{
 };
 use session_repository_tests::{Database, mongodb_uri};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tokio::task::yield_now;
-use tokio::time::timeout;
+use std::time::Instant;
 use wasmtime::component::{Accessor, Component, Linker};
 use wasmtime::{Config, Engine};
-
-/// Long enough for everything that comes at all.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 fn scoped(store: &Held, scope: Scope) -> Result<Repository> {
     Repository::builder(store.clone()).scope(scope).build()
@@ -307,12 +302,7 @@ async fn calls_of_a_scope_take_turns_at_the_store() -> anyhow::Result<()> {
         };
         let calls: Vec<_> = (0..30).map(|_| call()).collect();
         store.has_begun(begun + at_once).await?;
-        timeout(PATIENCE, async {
-            while repo.audit().admitted < 30 {
-                yield_now().await;
-            }
-        })
-        .await?;
+        has_admitted(&repo, 30).await?;
         // Nobody else waits for them, and meanwhile no more of them have come.
         let neighbour = scoped(&store, Scope::session("other"))?;
         let other = tokio::spawn(async move { neighbour.sessions().read("other").await });

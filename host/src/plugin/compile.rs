@@ -101,34 +101,36 @@ fn levels(ty: &ComponentType<'_>) -> usize {
 mod tests {
     use super::*;
 
+    /// A number as binaries have it.
+    fn leb(mut number: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while number >= 0x80 {
+            bytes.push((number & 0x7f) as u8 | 0x80);
+            number >>= 7;
+        }
+        bytes.push(number as u8);
+        bytes
+    }
+
+    /// A component that has so many types and nothing else.
+    fn component(count: usize, types: Vec<u8>) -> Vec<u8> {
+        let section = [leb(count), types].concat();
+        [b"\0asm\x0d\0\x01\0\x07".to_vec(), leb(section.len()), section].concat()
+    }
+
     /// A component with types of instances in each other.
     fn nested(levels: usize) -> Vec<u8> {
         // An instance type with one declaration, a type; the innermost has none.
-        let ty = [[0x42, 1, 1].repeat(levels - 1), vec![0x42, 0]].concat();
-        let mut component = b"\0asm\x0d\0\x01\0\x07".to_vec();
-        let mut size = ty.len() + 1;
-        while size >= 0x80 {
-            component.push((size & 0x7f) as u8 | 0x80);
-            size >>= 7;
-        }
-        component.extend([size as u8, 1]);
-        component.extend(ty);
-        component
+        component(1, [[0x42, 1, 1].repeat(levels - 1), vec![0x42, 0]].concat())
     }
 
-    /// Types of instances that have each other by their numbers: each has the one before in it, which Wasmtime's
-    /// reader panics on where there are too many.
+    /// Types of instances that have each other by their numbers: each has the one before in it, which Wasmtime's reader panics on where
+    /// there are too many.
     fn chained(levels: usize) -> Vec<u8> {
-        // A type of an instance that exports nothing; then each time one that exports an instance of the one before.
-        let mut section = vec![levels as u8 | 0x80, (levels >> 7) as u8, 0x42, 0];
-        for level in 0..levels - 1 {
-            // Two declarations: an alias of the type outside, and an export of an instance of it.
-            section.extend([0x42, 2, 2, 3, 2, 1, level as u8 | 0x80, (level >> 7) as u8, 4, 0, 1, b'a', 5, 0]);
-        }
-        let mut component = b"\0asm\x0d\0\x01\0\x07".to_vec();
-        component.extend([section.len() as u8 | 0x80, (section.len() >> 7) as u8 | 0x80, (section.len() >> 14) as u8]);
-        component.extend(section);
-        component
+        // A type of an instance that exports nothing; then each time one that exports an instance of the one before: an alias of the type
+        // outside, and an export of an instance of it.
+        let link = |level| [vec![0x42, 2, 2, 3, 2, 1], leb(level), vec![4, 0, 1, b'a', 5, 0]].concat();
+        component(levels, [vec![0x42, 0], (0..levels - 1).flat_map(link).collect()].concat())
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::host::{MEMORY, Plugin};
 use super::site::Site;
+use crate::held::PATIENCE;
 use session_repository::Quotas;
 use std::sync::mpsc;
 use std::thread;
@@ -11,9 +12,6 @@ use tokio::time::timeout;
 use wasmtime::Trap;
 
 const DEADLINE: Duration = Duration::from_secs(1);
-
-/// Long enough for everything that comes at all.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How a plugin ends whose export is called, beside a neighbour.
 async fn trap_of(export: &str) -> anyhow::Result<(Option<Trap>, Plugin)> {

@@ -15,17 +15,10 @@ pub(super) fn run(plugin: &Path, args: &ScopeArgs) -> anyhow::Result<()> {
     let bytes = read(plugin)?;
     let component = compile(plugin, &bytes)?;
     let (ty, engine) = (component.component_type(), component.engine());
-    output::print(&format!("plugin   {}, {} bytes", one_line(&plugin.display().to_string()), bytes.len()))?;
-    let mut heading = "metadata";
-    for (name, text) in metadata(&bytes) {
-        output::print(&format!("{heading:<8} {name}: {}", one_line(&text)))?;
-        heading = "";
-    }
-    if let Some(shown) = args.shown() {
-        output::print(&format!("scope    {}", one_line(&shown)))?;
-    }
-    let mut heading = "imports";
-    for (import, item) in ty.imports(engine) {
+    print("plugin", [format!("{}, {} bytes", plugin.display(), bytes.len())])?;
+    print("metadata", metadata(&bytes).into_iter().map(|(name, text)| format!("{name}: {text}")))?;
+    print("scope", args.shown())?;
+    let imports = ty.imports(engine).map(|(import, item)| {
         let grant = match (what(import, &item.ty), &scope) {
             (Import::Types, _) => String::from("types"),
             (Import::Wasi, _) => String::from("needs --wasi cli"),
@@ -39,12 +32,16 @@ pub(super) fn run(plugin: &Path, args: &ScopeArgs) -> anyhow::Result<()> {
                 })
             }
         };
-        output::print(&format!("{heading:<8} {}: {grant}", one_line(import)))?;
-        heading = "";
-    }
-    let mut heading = "exports";
-    for function in functions(&component) {
-        output::print(&format!("{heading:<8} {}", one_line(&format!("{}: {}", function.full_name(), function.shown()))))?;
+        format!("{import}: {grant}")
+    });
+    print("imports", imports)?;
+    print("exports", functions(&component).iter().map(|function| format!("{}: {}", function.full_name(), function.shown())))
+}
+
+/// Prints a part, with its heading before the first of its lines. What a plugin says begins no lines of its own.
+fn print(mut heading: &str, lines: impl IntoIterator<Item = String>) -> anyhow::Result<()> {
+    for line in lines {
+        output::print(&one_line(&format!("{heading:<8} {line}")))?;
         heading = "";
     }
     Ok(())
