@@ -6,9 +6,9 @@ SHELL := bash
 CARGO := cargo
 
 built     := $(abspath $(or $(CARGO_TARGET_DIR),target))
-committed := host/session-repository.wasm
+committed := host/session-repository.wasm host/session-repository-sync.wasm
 
-.PHONY: help demo demo-mongo bench bench-driver bench-embedded bench-history bench-plugins bench-start test component check-tools check-lints check-mongo
+.PHONY: help demo demo-mongo bench bench-driver bench-embedded bench-history bench-plugins bench-start test component component-sync check-tools check-lints check-mongo
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 24
@@ -53,9 +53,14 @@ bench-start: check-tools ## Measure how long a command takes from its start, bes
 test: check-tools check-lints check-mongo ## Run all that must pass: format, lints, docs, freshness of the component, tests
 	@tests/scripts/test.sh
 
-component: check-tools ## Build the component and put it beside the host crate, which embeds it
-	@cp "$$(tests/scripts/component.sh)" $(committed)
-	@echo "$(committed): $$(wc -c < $(committed)) bytes"
+component: check-tools ## Build the component, in both flavours, and put it beside the host crate, which embeds it
+	@cp "$$(tests/scripts/component.sh async)" host/session-repository.wasm
+	@cp "$$(tests/scripts/component.sh sync)" host/session-repository-sync.wasm
+	@wc -c $(committed)
+
+component-sync: check-tools ## Build the synchronous flavour alone
+	@cp "$$(tests/scripts/component.sh sync)" host/session-repository-sync.wasm
+	@wc -c host/session-repository-sync.wasm
 
 check-tools:
 	@command -v $(CARGO) >/dev/null || { echo "cargo is missing: install Rust 1.95 or newer" >&2; exit 1; }

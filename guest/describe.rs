@@ -1,4 +1,4 @@
-//! Writes into a built component what it is, in the standard custom sections: `describe IN OUT`. They are at the end, behind the code.
+//! Writes into a built component what it is, in the standard custom sections: `describe IN OUT PACKAGE`. They are at the end, behind the code.
 //!
 //! Names and formats are those of <https://github.com/WebAssembly/tool-conventions>. A component has no place for the docs of the interfaces
 //! that it exports, so they are all docs of its world.
@@ -8,18 +8,19 @@ mod digest;
 
 use std::error::Error;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The interfaces whose docs go into the component, in the order of the world.
 const INTERFACES: [&str; 6] = ["types", "sessions", "agents", "messages", "metadata", "feedback"];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
-    let (Some(from), Some(to)) = (arguments.next(), arguments.next()) else { return Err("usage: describe IN OUT".into()) };
+    let mut arguments = std::env::args().skip(1);
+    let (Some(from), Some(to), Some(name)) = (arguments.next(), arguments.next(), arguments.next()) else {
+        return Err("usage: describe IN OUT PACKAGE".into());
+    };
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut component = fs::read(from)?;
-    let name = "session:repository";
-    section(&mut component, "component-name", &[&[0], &*length(sized(name).len()), &*sized(name)].concat());
+    section(&mut component, "component-name", &[&[0], &*length(sized(&name).len()), &*sized(&name)].concat());
     let wit = |interface: &str| fs::read_to_string(root.join("wit").join(format!("{interface}.wit")));
     let mut docs = docs(&wit("world")?, |item| item == "world repository").ok_or("the world has no docs")?;
     for interface in INTERFACES {

@@ -7,7 +7,16 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 /// Files and folders that decide, below the workspace's root; folders count as a whole.
-pub(crate) const INPUTS: [&str; 6] = ["guest/Cargo.toml", "guest/describe.rs", "guest/digest.rs", "guest/src", "wit", ".cargo/config.toml"];
+pub(crate) const INPUTS: [&str; 8] = [
+    "guest/Cargo.toml",
+    "guest/build.rs",
+    "guest/describe.rs",
+    "guest/digest.rs",
+    "guest/flavour.rs",
+    "guest/src",
+    "wit",
+    ".cargo/config.toml",
+];
 
 /// The digest of the guest's sources, the WIT package, the build profile and the guest's part of the lock file.
 pub(crate) fn digest(root: &Path) -> io::Result<String> {

@@ -10,4 +10,8 @@ pub mod stamp;
 pub mod validate;
 
 #[cfg(target_arch = "wasm32")]
+mod bindings;
+#[cfg(target_arch = "wasm32")]
 mod exports;
+#[cfg(all(target_arch = "wasm32", feature = "sync"))]
+mod lend;

@@ -32,8 +32,10 @@ mod store;
 mod types;
 
 pub use api::{Agents, Feedbacks, Messages, Metadata, Repository, RepositoryBuilder, Sessions};
-pub use component::ctx::{SessionCtx, SessionCtxView, SessionHost, SessionView, add_only_storage_to_linker, add_to_linker};
+pub use component::ctx::{SessionCtx, SessionCtxView, SessionHost, SessionView};
+pub use component::flavour::Flavour;
 pub use component::gate::Audit;
+pub use component::linker::{add_only_storage_to_linker, add_to_linker};
 pub use error::{Entity, Error, Result};
 pub use limits::Limits;
 #[cfg(feature = "embedded")]
@@ -58,3 +60,6 @@ pub use types::{Agent, Feedback, Json, Message, Session, Timestamp};
 
 /// The built component's bytes, for those who run it in an engine of their own.
 pub const COMPONENT: &[u8] = component::instance::COMPONENT;
+
+/// The same in the synchronous flavour, for engines without async functions.
+pub const COMPONENT_SYNC: &[u8] = component::instance::COMPONENT_SYNC;

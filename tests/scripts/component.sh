@@ -1,7 +1,13 @@
 #!/usr/bin/env bash
-# Builds the component afresh and prints where it is.
+# Builds the component afresh and prints where it is; with `sync`, that of the synchronous flavour.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+
+case ${1:-async} in
+    async) features="" package=session:repository name=session-repository ;;
+    sync) features=sync package=session:repository-sync name=session-repository-sync ;;
+    *) echo "usage: component.sh [async|sync]" >&2; exit 2 ;;
+esac
 
 cargo=${CARGO:-cargo}
 target=wasm32-unknown-unknown
@@ -18,8 +24,9 @@ library=$(rustc --print sysroot)/lib/rustlib/src/rust
 remap+=" --remap-path-prefix=$library=rust --remap-path-prefix=$PWD=."
 
 CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="$remap" \
-    $cargo build --locked --package session-repository-component --lib --profile component --target $target >&2
+    $cargo build --locked --package session-repository-component --lib --features "$features" --profile component \
+        --target $target >&2
 built=${CARGO_TARGET_DIR:-$PWD/target}/$target/component
 $cargo run --quiet --locked --package session-repository-component --bin describe -- \
-    "$built/session_repository_component.wasm" "$built/session-repository.wasm" >&2
-echo "$built/session-repository.wasm"
+    "$built/session_repository_component.wasm" "$built/$name.wasm" $package >&2
+echo "$built/$name.wasm"

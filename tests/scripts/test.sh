@@ -6,17 +6,20 @@ cd "$(dirname "$0")/../.."
 step() { printf '\n== %s\n' "$*"; }
 cargo=${CARGO:-cargo}
 target=wasm32-unknown-unknown
-committed=host/session-repository.wasm
 
 step "format"
 $cargo fmt --all --check
 
-step "a fresh build of the component"
-fresh=$(tests/scripts/component.sh)
+step "a fresh build of the component, in both flavours"
+fresh=$(tests/scripts/component.sh async)
+fresh_sync=$(tests/scripts/component.sh sync)
 
 step "lints"
 $cargo clippy --locked --workspace --all-targets -- --deny warnings
-$cargo clippy --locked --package session-repository-component --lib --profile component --target $target -- --deny warnings
+for flavour in "" sync; do
+    $cargo clippy --locked --package session-repository-component --lib --features "$flavour" --profile component --target $target \
+        -- --deny warnings
+done
 
 for stores in embedded mongodb ""; do
     step "lints, with ${stores:-no} store alone"
@@ -37,11 +40,11 @@ for stores in embedded mongodb; do
     $cargo test --locked --package session-repository --lib --examples --no-default-features --features "$stores"
 done
 
-if cmp --silent "$fresh" "$committed"; then
-    step "the fresh build is the committed component, byte for byte: tested already"
+if cmp --silent "$fresh" host/session-repository.wasm && cmp --silent "$fresh_sync" host/session-repository-sync.wasm; then
+    step "the fresh builds are the committed components, byte for byte: tested already"
 else
-    step "tests, with the fresh build of the component"
-    SESSION_REPOSITORY_COMPONENT=$fresh $cargo test --locked --package session-repository-tests
+    step "tests, with the fresh builds of the component"
+    SESSION_REPOSITORY_COMPONENT=$fresh SESSION_REPOSITORY_COMPONENT_SYNC=$fresh_sync $cargo test --locked --package session-repository-tests
 fi
 
 work=$(mktemp -d)

@@ -17,6 +17,7 @@ mod driver;
 mod embedded;
 mod errors;
 mod exec;
+mod flavours;
 mod held;
 mod hostile;
 mod json;

@@ -70,7 +70,7 @@ fn every_exported_function_is_called_by_the_repository_and_by_the_model_and_stan
     for function in exported()? {
         let (interface, name) = function.split_once('.').context("no interface")?;
         let method = name.replace('-', "_");
-        assert!(api.contains(&format!("session_repository_{interface}.func_{method}(")), "{function} has no method of `Repository`");
+        assert!(api.contains(&format!(" {interface}.func_{method}(")), "{function} has no method of `Repository`");
         assert!(model.contains(&format!("{interface}.{method}(")), "{function} is not in the model");
         let listed = page.split('`').filter_map(|code| code.strip_prefix(&format!("{interface}.")));
         assert!(listed.flat_map(|names| names.split('|')).any(|listed| listed == name), "{function} is not in host/docs/exec.md");

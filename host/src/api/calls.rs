@@ -3,6 +3,7 @@
 //! The calls name the errors that are their own; any of them can also end in one that [`Error`] describes for all.
 
 use super::pool::Pool;
+use crate::component::flavour::exported;
 use crate::component::gate::Kind;
 use crate::component::instance;
 use crate::error::{Error, Result};
@@ -12,13 +13,13 @@ use crate::types::{Agent, Feedback, Json, Message, Session};
 
 /// Has an instance run an exported function with arguments that move into it, and turns its answer into our types.
 macro_rules! call {
-    ($calls:ident, $kind:ident $accessor:ident.$function:ident($($argument:expr),*), $answer:expr) => {{
+    ($calls:ident, $kind:ident $interface:ident.$function:ident($($argument:expr),*), $answer:expr) => {{
         let size = 0 $(+ $argument.weigh())*;
         $calls
             .pool
             .call(Kind::$kind(Self::INTERFACE), size, move |accessor, instance, brought| {
                 Box::pin(async move {
-                    let function = instance.$accessor().$function();
+                    let function = exported!(instance, $interface.$function);
                     let (answer, room) = instance::call(accessor, function, ($($argument,)*), brought).await?;
                     Ok((answer.map($answer).map_err(Error::from), room))
                 })
@@ -77,7 +78,7 @@ impl Sessions<'_> {
     /// `already-exists` for an id that is taken, `stale`, `invalid-argument`.
     pub async fn create(self, session_id: impl Into<String>, session_type: Option<&str>) -> Result<Session> {
         let (session_id, session_type) = (session_id.into(), session_type.map(str::to_owned));
-        call!(self, write session_repository_sessions.func_create(session_id, session_type, self.expected), Session::from)
+        call!(self, write sessions.func_create(session_id, session_type, self.expected), Session::from)
     }
 
     /// Reads a session.
@@ -87,7 +88,7 @@ impl Sessions<'_> {
     /// `invalid-argument`.
     pub async fn read(self, session_id: impl Into<String>) -> Result<Option<Session>> {
         let session_id = session_id.into();
-        call!(self, read session_repository_sessions.func_read(session_id), |session| session.map(Session::from))
+        call!(self, read sessions.func_read(session_id), |session| session.map(Session::from))
     }
 }
 
@@ -99,7 +100,7 @@ impl Agents<'_> {
     /// `not-found(session)`, `already-exists(agent)`, `stale`, `invalid-argument`.
     pub async fn create(self, session_id: impl Into<String>, agent_id: impl Into<String>, agent: impl Into<Json>) -> Result<()> {
         let (session_id, agent_id, agent) = (session_id.into(), agent_id.into(), agent.into().into_string());
-        call!(self, write session_repository_agents.func_create(session_id, agent_id, agent, self.expected), |()| ())
+        call!(self, write agents.func_create(session_id, agent_id, agent, self.expected), |()| ())
     }
 
     /// Reads an agent without its messages.
@@ -109,7 +110,7 @@ impl Agents<'_> {
     /// `invalid-argument`.
     pub async fn read(self, session_id: impl Into<String>, agent_id: impl Into<String>) -> Result<Option<Agent>> {
         let (session_id, agent_id) = (session_id.into(), agent_id.into());
-        call!(self, read session_repository_agents.func_read(session_id, agent_id), |agent| agent.map(Agent::from))
+        call!(self, read agents.func_read(session_id, agent_id), |agent| agent.map(Agent::from))
     }
 
     /// Replaces an agent's own fields; `model`, `system_prompt` and `prompt_metadata` stay unless the update brings them.
@@ -119,7 +120,7 @@ impl Agents<'_> {
     /// `not-found`, `stale`, `invalid-argument`.
     pub async fn update(self, session_id: impl Into<String>, agent_id: impl Into<String>, agent: impl Into<Json>) -> Result<()> {
         let (session_id, agent_id, agent) = (session_id.into(), agent_id.into(), agent.into().into_string());
-        call!(self, write session_repository_agents.func_update(session_id, agent_id, agent, self.expected), |()| ())
+        call!(self, write agents.func_update(session_id, agent_id, agent, self.expected), |()| ())
     }
 }
 
@@ -137,7 +138,7 @@ impl Messages<'_> {
         message: impl Into<Json>,
     ) -> Result<()> {
         let (session_id, agent_id, message) = (session_id.into(), agent_id.into(), message.into().into_string());
-        call!(self, write session_repository_messages.func_create(session_id, agent_id, message_id, message, self.expected), |()| ())
+        call!(self, write messages.func_create(session_id, agent_id, message_id, message, self.expected), |()| ())
     }
 
     /// Appends a message under the next id and returns that. With an idempotency key a retry is safe: it stores nothing and returns the same
@@ -156,7 +157,7 @@ impl Messages<'_> {
     ) -> Result<i64> {
         let (session_id, agent_id, message) = (session_id.into(), agent_id.into(), message.into().into_string());
         let key = idempotency_key.map(str::to_owned);
-        call!(self, write session_repository_messages.func_append(session_id, agent_id, message, key, self.expected), |message_id| {
+        call!(self, write messages.func_append(session_id, agent_id, message, key, self.expected), |message_id| {
             message_id
         })
     }
@@ -176,7 +177,7 @@ impl Messages<'_> {
     ) -> Result<i64> {
         let (session_id, agent_id, key) = (session_id.into(), agent_id.into(), idempotency_key.map(str::to_owned));
         let messages: Vec<String> = messages.into_iter().map(|message| message.into().into_string()).collect();
-        call!(self, write session_repository_messages.func_append_many(session_id, agent_id, messages, key, self.expected), |first| {
+        call!(self, write messages.func_append_many(session_id, agent_id, messages, key, self.expected), |first| {
             first
         })
     }
@@ -188,7 +189,7 @@ impl Messages<'_> {
     /// `invalid-argument`.
     pub async fn read(self, session_id: impl Into<String>, agent_id: impl Into<String>, message_id: i64) -> Result<Option<Message>> {
         let (session_id, agent_id) = (session_id.into(), agent_id.into());
-        call!(self, read session_repository_messages.func_read(session_id, agent_id, message_id), |message| message.map(Message::from))
+        call!(self, read messages.func_read(session_id, agent_id, message_id), |message| message.map(Message::from))
     }
 
     /// Replaces a message's own fields, for example to redact it. Stored metric fields stay unless the update brings its own.
@@ -204,7 +205,7 @@ impl Messages<'_> {
         message: impl Into<Json>,
     ) -> Result<()> {
         let (session_id, agent_id, message) = (session_id.into(), agent_id.into(), message.into().into_string());
-        call!(self, write session_repository_messages.func_update(session_id, agent_id, message_id, message, self.expected), |()| ())
+        call!(self, write messages.func_update(session_id, agent_id, message_id, message, self.expected), |()| ())
     }
 
     /// Lists messages, oldest first: at most `limit` (all, if none) after skipping `offset`.
@@ -220,7 +221,7 @@ impl Messages<'_> {
         offset: i64,
     ) -> Result<Vec<Message>> {
         let (session_id, agent_id) = (session_id.into(), agent_id.into());
-        call!(self, read session_repository_messages.func_list(session_id, agent_id, limit, offset), |page| page
+        call!(self, read messages.func_list(session_id, agent_id, limit, offset), |page| page
             .into_iter()
             .map(Message::from)
             .collect())
@@ -235,7 +236,7 @@ impl Metadata<'_> {
     /// `not-found(session)`, `stale`, `invalid-argument`.
     pub async fn update(self, session_id: impl Into<String>, metadata: impl Into<Json>) -> Result<()> {
         let (session_id, metadata) = (session_id.into(), metadata.into().into_string());
-        call!(self, write session_repository_metadata.func_update(session_id, metadata, self.expected), |()| ())
+        call!(self, write metadata.func_update(session_id, metadata, self.expected), |()| ())
     }
 
     /// Reads all metadata of a session.
@@ -245,7 +246,7 @@ impl Metadata<'_> {
     /// `invalid-argument`.
     pub async fn get(self, session_id: impl Into<String>) -> Result<Option<Json>> {
         let session_id = session_id.into();
-        call!(self, read session_repository_metadata.func_get(session_id), |metadata| metadata.map(Json::from))
+        call!(self, read metadata.func_get(session_id), |metadata| metadata.map(Json::from))
     }
 
     /// Removes fields, by the same paths as in [`Metadata::update`].
@@ -255,7 +256,7 @@ impl Metadata<'_> {
     /// `not-found(session)`, `stale`, `invalid-argument`.
     pub async fn delete(self, session_id: impl Into<String>, keys: impl IntoIterator<Item = impl Into<String>>) -> Result<()> {
         let (session_id, keys): (String, Vec<String>) = (session_id.into(), keys.into_iter().map(Into::into).collect());
-        call!(self, write session_repository_metadata.func_delete(session_id, keys, self.expected), |()| ())
+        call!(self, write metadata.func_delete(session_id, keys, self.expected), |()| ())
     }
 }
 
@@ -267,7 +268,7 @@ impl Feedbacks<'_> {
     /// `not-found(session)`, `stale`, `invalid-argument`.
     pub async fn add(self, session_id: impl Into<String>, feedback: impl Into<Json>) -> Result<()> {
         let (session_id, feedback) = (session_id.into(), feedback.into().into_string());
-        call!(self, write session_repository_feedback.func_add(session_id, feedback, self.expected), |()| ())
+        call!(self, write feedback.func_add(session_id, feedback, self.expected), |()| ())
     }
 
     /// Lists all entries, oldest first.
@@ -277,6 +278,6 @@ impl Feedbacks<'_> {
     /// `invalid-argument`.
     pub async fn list(self, session_id: impl Into<String>) -> Result<Vec<Feedback>> {
         let session_id = session_id.into();
-        call!(self, read session_repository_feedback.func_list(session_id), |entries| entries.into_iter().map(Feedback::from).collect())
+        call!(self, read feedback.func_list(session_id), |entries| entries.into_iter().map(Feedback::from).collect())
     }
 }

@@ -1,8 +1,8 @@
 //! The instances that share the calls of a repository, and the store behind them.
 
-use crate::component::bindings::Instance;
 use crate::component::calls::{Answers, Brought};
 use crate::component::ctx::SessionCtx;
+use crate::component::flavour::Instance;
 use crate::component::gate::{Audit, Kind};
 use crate::component::instance::{Job, Runner, State};
 use crate::error::{Error, Result};

@@ -3,6 +3,7 @@
 use super::calls::{Agents, Feedbacks, Messages, Metadata, Sessions};
 use super::pool::Pool;
 use crate::component::ctx::SessionCtx;
+use crate::component::flavour::Flavour;
 use crate::component::gate::Audit;
 use crate::component::instance;
 use crate::error::Result;
@@ -48,13 +49,19 @@ pub struct RepositoryBuilder {
     store: Arc<dyn Store>,
     limits: Limits,
     scope: Option<Scope>,
-    instances: usize,
+    instances: Option<usize>,
+    flavour: Flavour,
+    component: Option<Vec<u8>>,
 }
+
+/// Instances of the synchronous flavour that share the calls, unless the builder is told otherwise. Each serves one call at a time.
+const SYNC_INSTANCES: usize = 32;
 
 impl fmt::Debug for RepositoryBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut f = f.debug_struct("RepositoryBuilder");
-        f.field("limits", &self.limits).field("scope", &self.scope).field("instances", &self.instances).finish_non_exhaustive()
+        f.field("limits", &self.limits).field("scope", &self.scope).field("instances", &self.instances);
+        f.field("flavour", &self.flavour).finish_non_exhaustive()
     }
 }
 
@@ -72,31 +79,58 @@ impl RepositoryBuilder {
         Self { scope: Some(scope), ..self }
     }
 
-    /// Sets how many instances of the component share the calls, at least 1. Default: one for each core, at most 4.
+    /// Sets how many instances of the component share the calls, at least 1. Default: one for each core, at most 4; of the synchronous flavour,
+    /// whose instances serve one call at a time, 32. An instance is made when the first call needs it.
     #[must_use]
     pub fn instances(self, instances: usize) -> Self {
-        Self { instances: instances.max(1), ..self }
+        Self { instances: Some(instances.max(1)), ..self }
+    }
+
+    /// Chooses the flavour of the component. Default: the asynchronous one.
+    #[must_use]
+    pub fn flavour(self, flavour: Flavour) -> Self {
+        Self { flavour, ..self }
+    }
+
+    /// Runs a component of your own in place of the one that comes with this crate: one of the world `repository`, in either flavour. It is
+    /// compiled each time that a repository is built on it, in the process, so its bytes have to be trusted as code of this crate has.
+    #[must_use]
+    pub fn component(self, bytes: impl Into<Vec<u8>>) -> Self {
+        Self { component: Some(bytes.into()), ..self }
     }
 
     /// Compiles the component, if no repository of this process has done so, and starts to serve calls in the current Tokio runtime.
     ///
     /// # Errors
     ///
-    /// `invalid-argument` for instances that have too little memory; `internal` outside a Tokio runtime, or if the component does not fit
-    /// this host.
+    /// `invalid-argument` for instances that have too little memory, and for bytes that are no component; `internal` outside a Tokio runtime,
+    /// or if the component does not fit this host.
     pub fn build(self) -> Result<Repository> {
-        self.build_on(instance::component()?)
+        match &self.component {
+            Some(bytes) => {
+                let component = instance::foreign(bytes)?;
+                self.build_on(&component)
+            }
+            None => {
+                let component = instance::component(self.flavour)?;
+                self.build_on(component)
+            }
+        }
     }
 
-    /// Builds a repository on a component, for tests: one that has the imports and exports of ours.
+    /// Builds a repository on a compiled component, which has the imports and exports of ours.
     pub(crate) fn build_on(self, component: &Component) -> Result<Repository> {
-        let limits = self.limits.within_memory()?;
+        let (instances, limits) = match Flavour::of(component, component.engine()) {
+            Flavour::Async => (std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4)), self.limits),
+            Flavour::Sync => (SYNC_INSTANCES, self.limits.calls_per_instance(1)),
+        };
+        let limits = limits.within_memory()?;
         let ctx = SessionCtx::new(self.store).with_limits(limits);
         let ctx = match self.scope {
             Some(scope) => ctx.with_scope(scope),
             None => ctx,
         };
-        let pool = Pool::start(component, ctx, self.instances)?;
+        let pool = Pool::start(component, ctx, self.instances.unwrap_or(instances))?;
         Ok(Repository { pool: Arc::new(pool) })
     }
 }
@@ -109,8 +143,7 @@ impl Repository {
 
     /// Starts to build a repository on a store that others hold as well. Closing the repository closes it.
     pub fn builder_on(store: Arc<dyn Store>) -> RepositoryBuilder {
-        let instances = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4));
-        RepositoryBuilder { store, limits: Limits::default(), scope: None, instances }
+        RepositoryBuilder { store, limits: Limits::default(), scope: None, instances: None, flavour: Flavour::default(), component: None }
     }
 
     /// Compiles the component now, which takes some tenths of a second, so that building a repository does not have to: before a store is
@@ -120,7 +153,7 @@ impl Repository {
     ///
     /// `internal` if the component does not fit this host.
     pub fn prepare() -> Result<()> {
-        instance::component().map(drop)
+        instance::component(Flavour::Async).map(drop)
     }
 
     /// The same, in some milliseconds if an earlier process of this version has done it with this folder: what is compiled is kept there.

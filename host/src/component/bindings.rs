@@ -4,7 +4,8 @@ pub(crate) use generated::session::repository::storage;
 #[allow(unreachable_pub, reason = "generated code of another world re-exports it")]
 pub use generated::session::repository::types as wit;
 pub(crate) use generated::wasi::clocks::wall_clock;
-pub(crate) use generated::{Repository as Instance, RepositoryPre as InstancePre};
+pub(crate) use generated::{Repository as AsyncInstance, RepositoryPre as AsyncInstancePre};
+pub(crate) use synchronous::{Repository as SyncInstance, RepositoryPre as SyncInstancePre};
 
 use crate::error::{Entity, Error};
 use crate::types::{Agent, Feedback, Json, Message, Session, Timestamp};
@@ -13,6 +14,12 @@ mod generated {
     #![allow(clippy::all, missing_docs, unreachable_pub, reason = "generated from the WIT package, which has the docs")]
 
     wasmtime::component::bindgen!({ path: "wit", world: "repository" });
+}
+
+mod synchronous {
+    #![allow(clippy::all, dead_code, missing_docs, unreachable_pub, reason = "generated from the WIT package, which has the docs")]
+
+    include!(concat!(env!("OUT_DIR"), "/synchronous.rs"));
 }
 
 macro_rules! convert {

@@ -1,6 +1,6 @@
 //! The host interface, in the shape of Wasmtime's own: a context, a view on it, a marker and `add_to_linker`.
 
-use crate::component::bindings::{storage, wall_clock, wit};
+use crate::component::bindings::{wall_clock, wit};
 use crate::component::calls::Calls;
 use crate::component::clock;
 use crate::component::gate::{Audit, Gate};
@@ -10,7 +10,7 @@ use crate::store::Store;
 use crate::store::overdue::Overdue;
 use std::fmt;
 use std::sync::Arc;
-use wasmtime::component::{HasData, Linker};
+use wasmtime::component::HasData;
 
 /// What the repository's imports need of a Wasmtime store: which [`Store`] keeps the data, and the bounds. Contexts on one [`Store`] share
 /// its [`Overdue`] calls.
@@ -73,37 +73,6 @@ pub struct SessionHost;
 
 impl HasData for SessionHost {
     type Data<'a> = SessionCtxView<'a>;
-}
-
-/// Adds all that the component imports: `session:repository/storage` and `wasi:clocks/wall-clock`.
-///
-/// The storage takes its guest's word that ids and JSON are checked. Link it to the repository's component only, and give plugins the five
-/// interfaces that the component exports.
-///
-/// The component's functions are async in the sense of the component model, so call them within
-/// [`wasmtime::Store::run_concurrent`], inside a Tokio runtime. With a linker that has WASI in it already, use
-/// [`add_only_storage_to_linker`] and give WASI a wall clock that never steps back.
-///
-/// The wall clock of this function never steps back within a process. A reading of the machine's clock that is more than a minute off from
-/// the monotonic clock is believed once it has kept that distance for five minutes. Until then a jump forward is ignored, and after a jump
-/// back the latest time is repeated.
-///
-/// # Errors
-///
-/// Fails if the linker has one of the interfaces already.
-pub fn add_to_linker<T: SessionView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
-    wall_clock::add_to_linker::<T, SessionHost>(linker, T::session)?;
-    add_only_storage_to_linker(linker)
-}
-
-/// Adds `session:repository/storage` and nothing else.
-///
-/// # Errors
-///
-/// Fails if the linker has the interface already.
-pub fn add_only_storage_to_linker<T: SessionView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
-    wit::add_to_linker::<T, SessionHost>(linker, T::session)?;
-    storage::add_to_linker::<T, SessionHost>(linker, T::session)
 }
 
 impl wall_clock::Host for SessionCtxView<'_> {

@@ -1,9 +1,11 @@
 //! Runs the component: instances that each serve many calls at once, and that are replaced when they trap or make no progress.
 
-use crate::component::bindings::{Instance, InstancePre, wit};
+use crate::component::bindings::wit;
 use crate::component::calls::{Answers, Brought, Calls};
-use crate::component::ctx::{self, SessionCtx, SessionCtxView, SessionView};
+use crate::component::ctx::{SessionCtx, SessionCtxView, SessionView};
 use crate::component::epoch::{self, Stall};
+use crate::component::flavour::{Flavour, Instance, InstancePre};
+use crate::component::linker::add_to_linker;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use futures_util::StreamExt;
@@ -13,17 +15,42 @@ use std::pin::{Pin, pin};
 use std::sync::OnceLock;
 use tokio::sync::watch;
 use wasmtime::component::{Accessor, Component, ComponentNamedList, Lift, Linker, Lower, TypedFunc};
-use wasmtime::{Config, Engine, Store, StoreLimits, StoreLimitsBuilder};
+use wasmtime::{Config, Engine, ResourceLimiter, Store, StoreLimits, StoreLimitsBuilder};
 
 /// The component that is built from this version of `guest/`. `SESSION_REPOSITORY_COMPONENT`, set when this crate is built, names another.
 pub(crate) const COMPONENT: &[u8] = include_bytes!(env!("SESSION_REPOSITORY_COMPONENT"));
+
+/// The same in the synchronous flavour; `SESSION_REPOSITORY_COMPONENT_SYNC` names another.
+pub(crate) const COMPONENT_SYNC: &[u8] = include_bytes!(env!("SESSION_REPOSITORY_COMPONENT_SYNC"));
 
 /// What each instance's Wasmtime store holds.
 pub(crate) struct State {
     session: SessionCtx,
     calls: Calls,
+    /// Whether a call began since the loop of calls was last polled.
+    has_begun: bool,
     stall: Stall,
+    memory: Memory,
+}
+
+/// The bound of an instance's memory, and how much it has.
+struct Memory {
     limits: StoreLimits,
+    bytes: usize,
+}
+
+impl ResourceLimiter for Memory {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let grows = self.limits.memory_growing(current, desired, maximum)?;
+        if grows {
+            self.bytes += desired.saturating_sub(current);
+        }
+        Ok(grows)
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        self.limits.table_growing(current, desired, maximum)
+    }
 }
 
 impl SessionView for State {
@@ -50,7 +77,11 @@ where
 {
     let call = accessor.with(|access| function.start_call_concurrent(access, arguments))?;
     // Nothing of the component runs before the next await.
-    let export = accessor.with(|mut access| access.data_mut().calls.begin(call.task(), brought));
+    let export = accessor.with(|mut access| {
+        let state = access.data_mut();
+        state.has_begun = true;
+        state.calls.begin(call.task(), brought)
+    });
     let (answer,) = function.finish_call_concurrent(accessor, call).await?;
     Ok((answer, export.end()))
 }
@@ -71,24 +102,41 @@ pub(crate) struct Runner {
 }
 
 /// The component, compiled once for all of the process.
-pub(crate) fn component() -> Result<&'static Component> {
-    compiled(Config::new()).map_err(unfit)
+pub(crate) fn component(flavour: Flavour) -> Result<&'static Component> {
+    compiled(flavour, engine(Config::new)).map_err(unfit)
 }
 
 /// The same, if there is none yet, as an earlier process compiled it and left it in a folder; else it is left there for the next.
 #[cfg(feature = "cache")]
 pub(crate) fn cached_component(folder: &std::path::Path) -> Result<&'static Component> {
-    if let Some(component) = COMPILED.get() {
-        return Ok(component);
-    }
-    let cache = super::cache::open(folder, super::cache::BYTES);
-    let mut config = Config::new();
-    config.cache(cache.clone());
-    let component = compiled(config).map_err(unfit)?;
+    let mut cache = None;
+    let engine = engine(|| {
+        cache = super::cache::open(folder, super::cache::BYTES);
+        let mut config = Config::new();
+        config.cache(cache.clone());
+        config
+    });
+    let component = compiled(Flavour::Async, engine).map_err(unfit)?;
     if let Some(cache) = cache {
         tracing::debug!(folder = %folder.display(), was_there = cache.cache_hits() > 0, "compiled code is kept");
     }
     Ok(component)
+}
+
+/// Somebody's component, compiled for the same engine, if it is one of the world `repository`.
+pub(crate) fn foreign(bytes: &[u8]) -> Result<Component> {
+    let prepare = || -> wasmtime::Result<Component> {
+        let component = Component::new(engine(Config::new)?, bytes)?;
+        link(&component)?;
+        Ok(component)
+    };
+    prepare().map_err(|error| Error::InvalidArgument(format!("component: it is none of the world `repository`: {}", error.root_cause())))
+}
+
+fn link(component: &Component) -> wasmtime::Result<InstancePre<State>> {
+    let mut linker = Linker::new(component.engine());
+    add_to_linker(&mut linker)?;
+    InstancePre::new(component, linker.instantiate_pre(component)?)
 }
 
 /// Mostly the component and the host are of two versions of the WIT.
@@ -100,28 +148,36 @@ fn unfit(error: wasmtime::Error) -> Error {
     ))
 }
 
-static COMPILED: OnceLock<Component> = OnceLock::new();
+/// The engine of the process: one ticker serves all instances on it.
+fn engine(config: impl FnOnce() -> Config) -> wasmtime::Result<&'static Engine> {
+    static ENGINE: OnceLock<Engine> = OnceLock::new();
+    if let Some(engine) = ENGINE.get() {
+        return Ok(engine);
+    }
+    let engine = Engine::new(config().wasm_component_model_async(true).epoch_interruption(true))?;
+    // Another thread may have been faster.
+    Ok(ENGINE.get_or_init(|| engine))
+}
 
-fn compiled(mut config: Config) -> wasmtime::Result<&'static Component> {
-    if let Some(component) = COMPILED.get() {
+fn compiled(flavour: Flavour, engine: wasmtime::Result<&Engine>) -> wasmtime::Result<&'static Component> {
+    static ASYNC: OnceLock<Component> = OnceLock::new();
+    static SYNC: OnceLock<Component> = OnceLock::new();
+    let (compiled, bytes) = match flavour {
+        Flavour::Async => (&ASYNC, COMPONENT),
+        Flavour::Sync => (&SYNC, COMPONENT_SYNC),
+    };
+    if let Some(component) = compiled.get() {
         return Ok(component);
     }
-    config.wasm_component_model_async(true).epoch_interruption(true);
-    let component = Component::new(&Engine::new(&config)?, COMPONENT)?;
-    // Another thread may have been faster.
-    Ok(COMPILED.get_or_init(|| component))
+    let component = Component::new(engine?, bytes)?;
+    Ok(compiled.get_or_init(|| component))
 }
 
 impl Runner {
     /// Links a component.
     pub(crate) fn new(component: &Component, ctx: SessionCtx) -> Result<Self> {
-        let prepare = || -> wasmtime::Result<Self> {
-            let engine = component.engine().clone();
-            let mut linker = Linker::new(&engine);
-            ctx::add_to_linker(&mut linker)?;
-            Ok(Self { pre: InstancePre::new(linker.instantiate_pre(component)?)?, engine, ctx })
-        };
-        prepare().map_err(unfit)
+        let pre = link(component).map_err(unfit)?;
+        Ok(Self { engine: component.engine().clone(), pre, ctx })
     }
 
     /// Serves calls until the queue is closed and empty, through one instance at a time.
@@ -129,20 +185,22 @@ impl Runner {
         // An instance is made for the first call that wants it, so that a trap is not followed by another one at once.
         while let Ok(first) = jobs.recv().await {
             match self.serve_one_instance(first, &jobs).await {
-                Ok(()) => return,
+                Ok(Ended::Closed) => return,
+                Ok(Ended::Grown) => {}
                 Err(error) => tracing::error!(?error, "an instance of the component was stopped and is replaced"),
             }
         }
     }
 
-    async fn serve_one_instance(&self, first: Job, jobs: &async_channel::Receiver<Job>) -> wasmtime::Result<()> {
+    async fn serve_one_instance(&self, first: Job, jobs: &async_channel::Receiver<Job>) -> wasmtime::Result<Ended> {
         // Declared before the store, so that it goes after it.
         let alive = watch::Sender::new(());
         let limits = StoreLimitsBuilder::new().memory_size(self.ctx.limits.instance_memory_bytes).build();
+        let memory = Memory { limits, bytes: 0 };
         let calls = Calls::new(self.ctx.limits.answer_bytes());
         let session = SessionCtx { calls: Some(calls.clone()), ..self.ctx.clone() };
-        let mut store = Store::new(&self.engine, State { session, calls, stall: Stall::default(), limits });
-        store.limiter(|state| &mut state.limits);
+        let mut store = Store::new(&self.engine, State { session, calls, has_begun: false, stall: Stall::default(), memory });
+        store.limiter(|state| &mut state.memory);
         let _ticking = epoch::tick(&self.engine)?;
         epoch::interrupt(&mut store, self.ctx.limits.call_deadline, |state| &mut state.stall);
         // What a guest may hand over in one call, in bytes; our own limits answer first, with an error in place of a trap.
@@ -157,13 +215,30 @@ impl Runner {
                 // Polled each time that the component's code has given way to the host.
                 poll_fn(|cx| {
                     accessor.with(|mut access| access.data_mut().stall.end());
-                    serving.as_mut().poll(cx)
+                    let polled = serving.as_mut().poll(cx);
+                    // An instance that has nothing to do is polled twice before it sleeps, and sleeps even if the second time brought a call
+                    // whose caller woke another instance for it.
+                    if accessor.with(|mut access| std::mem::take(&mut access.data_mut().has_begun)) {
+                        cx.waker().wake_by_ref();
+                    }
+                    polled
                 })
                 .await
             })
             .await?
     }
 }
+
+/// Why an instance serves no more calls.
+enum Ended {
+    /// The repository is closed.
+    Closed,
+    /// A call had its memory grow, which never shrinks, and there is a pool of such instances.
+    Grown,
+}
+
+/// An instance that serves one call at a time goes when it has more memory than this, which no ordinary call takes.
+const KEPT_MEMORY: usize = 16 << 20;
 
 async fn serve_calls(
     accessor: &Accessor<State>,
@@ -172,7 +247,10 @@ async fn serve_calls(
     first: Job,
     jobs: &async_channel::Receiver<Job>,
     most: usize,
-) -> wasmtime::Result<()> {
+) -> wasmtime::Result<Ended> {
+    if let Instance::Sync(_) = instance {
+        return serve_in_turn(accessor, instance, alive, first, jobs).await;
+    }
     let mut calls = FuturesUnordered::new();
     calls.push(first(accessor, instance, alive.subscribe()));
     loop {
@@ -187,5 +265,24 @@ async fn serve_calls(
     while let Some(ended) = calls.next().await {
         ended?;
     }
-    Ok(())
+    Ok(Ended::Closed)
+}
+
+/// As `serve_calls`, one call after the other.
+async fn serve_in_turn(
+    accessor: &Accessor<State>,
+    instance: &Instance,
+    alive: &watch::Sender<()>,
+    first: Job,
+    jobs: &async_channel::Receiver<Job>,
+) -> wasmtime::Result<Ended> {
+    let mut next = Some(first);
+    while let Some(job) = next {
+        job(accessor, instance, alive.subscribe()).await?;
+        if accessor.with(|mut access| access.data_mut().memory.bytes > KEPT_MEMORY) {
+            return Ok(Ended::Grown);
+        }
+        next = jobs.recv().await.ok();
+    }
+    Ok(Ended::Closed)
 }

@@ -2,7 +2,7 @@
 
 use crate::component::bindings::storage::{AppendKey, AppendOutcome, Host, HostWithStore, MetadataField};
 use crate::component::bindings::wit;
-use crate::component::ctx::{SessionCtx, SessionCtxView, SessionHost};
+use crate::component::ctx::{SessionCtx, SessionCtxView, SessionHost, SessionView};
 use crate::component::gate::{Admitted, Call, Gate, SessionIds};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
@@ -15,26 +15,42 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
-use wasmtime::component::{Accessor, GuestTaskId};
+use wasmtime::component::{Accessor, GuestTaskId, Linker};
 use wasmtime::{AsContextMut as _, StoreContextMut};
 
 impl Host for SessionCtxView<'_> {}
 
+/// The interfaces of the synchronous flavour that have no bindings of their own.
+const SYNCHRONOUS_TYPES: &str = "session:repository-sync/types@0.1.0";
+const SYNCHRONOUS_STORAGE: &str = "session:repository-sync/storage@0.1.0";
+
+/// Who calls the storage: the context of its instance, and the task of the component that calls.
+///
+/// Both are taken before the first await: other calls of the instance need the store meanwhile, and only then is the task that calls the
+/// current one.
+struct Caller {
+    ctx: SessionCtx,
+    task: Option<GuestTaskId>,
+}
+
+impl Caller {
+    fn through<T: Send + 'static>(accessor: &Accessor<T, SessionHost>) -> Self {
+        accessor.with(|mut access| Self { ctx: access.get().ctx.clone(), task: calling_task(access.as_context_mut()) })
+    }
+
+    fn of<T: SessionView + 'static>(mut store: StoreContextMut<'_, T>) -> Self {
+        Self { ctx: store.data_mut().session().ctx.clone(), task: calling_task(store) }
+    }
+}
+
 /// Runs one store call to its end in a task of its own: a caller that goes away, or a deadline that passes, never stops a write halfway.
 /// Later calls on the same session wait for a call that outlived its deadline, so that it never takes effect after them.
-async fn run<T, R, F>(
-    accessor: &Accessor<T, SessionHost>,
-    call: Call,
-    work: impl FnOnce(Arc<dyn Store>, String) -> F,
-) -> Result<R, wit::Error>
+async fn run<R, F>(caller: Caller, call: Call, work: impl FnOnce(Arc<dyn Store>, String) -> F) -> Result<R, wit::Error>
 where
     R: Weigh + SessionIds + Send + 'static,
     F: Future<Output = Result<R>> + Send + 'static,
 {
-    // Taken and put back before the first await: other calls of the instance need the store meanwhile, and only now is the task that calls
-    // the current one.
-    let (ctx, caller) = accessor.with(|mut access| (access.get().ctx.clone(), calling_task(access.as_context_mut())));
-    let SessionCtx { gate, limits, overdue, calls } = ctx;
+    let Caller { ctx: SessionCtx { gate, limits, overdue, calls }, task: caller } = caller;
     let Limits { message_bytes, page_bytes, call_deadline, .. } = limits;
     let brings = calls.as_ref().map(|calls| calls.brought(caller)).transpose()?;
     let brought = call.brings();
@@ -93,45 +109,81 @@ fn bound(size: usize, limit: usize) -> Result<()> {
     Ok(())
 }
 
-/// How much an answer may have, for stores that can stop there.
-fn max_bytes<T>(accessor: &Accessor<T, SessionHost>) -> usize {
-    accessor.with(|mut access| access.get().ctx.limits.page_bytes)
-}
-
 type Answer<R> = Result<R, wit::Error>;
 
-impl<T: Send + 'static> HostWithStore<T> for SessionHost {
-    async fn insert_session(accessor: &Accessor<T, Self>, mut session: wit::Session) -> Answer<()> {
+/// Offers the functions of [`Caller`] to components: those of the asynchronous flavour wait for many of them at once, those of the synchronous
+/// one for each in turn.
+macro_rules! offer {
+    ($($name:ident as $wit:literal: ($($argument:ident: $type:ty),*) -> $answer:ty;)+) => {
+        impl<T: Send + 'static> HostWithStore<T> for SessionHost {
+            $(async fn $name(accessor: &Accessor<T, Self>, $($argument: $type),*) -> Answer<$answer> {
+                Caller::through(accessor).$name($($argument),*).await
+            })+
+        }
+
+        /// Adds the storage of the synchronous flavour.
+        pub(super) fn add_synchronous_to_linker<T: SessionView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+            linker.instance(SYNCHRONOUS_TYPES)?;
+            let mut storage = linker.instance(SYNCHRONOUS_STORAGE)?;
+            $(storage.func_wrap_async($wit, |store: StoreContextMut<'_, T>, ($($argument,)*): ($($type,)*)| {
+                let caller = Caller::of(store);
+                Box::new(async move { Ok((caller.$name($($argument),*).await,)) })
+            })?;)+
+            Ok(())
+        }
+    };
+}
+
+offer! {
+    insert_session as "insert-session": (session: wit::Session) -> ();
+    find_session as "find-session": (session_id: String) -> Option<wit::Session>;
+    insert_agent as "insert-agent": (session_id: String, agent: wit::Agent, expected: Option<u64>) -> ();
+    find_agent as "find-agent": (session_id: String, agent_id: String) -> Option<wit::Agent>;
+    replace_agent as "replace-agent": (session_id: String, agent_id: String, data: String, updated_at: i64, keep: Vec<String>, expected: Option<u64>) -> ();
+    append_message as "append-message": (session_id: String, agent_id: String, message: wit::Message, omit: Vec<String>, expected: Option<u64>) -> AppendOutcome;
+    append_messages as "append-messages": (session_id: String, agent_id: String, bodies: Vec<String>, created_at: i64, key: Option<AppendKey>, expected: Option<u64>) -> i64;
+    find_message as "find-message": (session_id: String, agent_id: String, message_id: i64, omit: Vec<String>) -> Option<wit::Message>;
+    replace_message as "replace-message": (session_id: String, agent_id: String, message_id: i64, body: String, updated_at: i64, keep: Vec<String>, expected: Option<u64>) -> ();
+    list_messages as "list-messages": (session_id: String, agent_id: String, offset: u64, limit: Option<u64>, omit: Vec<String>) -> Vec<wit::Message>;
+    set_metadata as "set-metadata": (session_id: String, fields: Vec<MetadataField>, updated_at: i64, expected: Option<u64>) -> ();
+    get_metadata as "get-metadata": (session_id: String) -> Option<String>;
+    unset_metadata as "unset-metadata": (session_id: String, paths: Vec<String>, updated_at: i64, expected: Option<u64>) -> ();
+    append_feedback as "append-feedback": (session_id: String, feedback: wit::FeedbackEntry, expected: Option<u64>) -> ();
+    list_feedback as "list-feedback": (session_id: String) -> Vec<wit::FeedbackEntry>;
+}
+
+impl Caller {
+    async fn insert_session(self, mut session: wit::Session) -> Answer<()> {
         let call = Call::write(Interface::Sessions, session.session_id.clone(), 0);
         let work = async move |store: Arc<dyn Store>, session_id: String| {
             session.session_id = session_id;
             store.insert_session(session.into()).await
         };
-        run(accessor, call, work).await
+        run(self, call, work).await
     }
 
-    async fn find_session(accessor: &Accessor<T, Self>, session_id: String) -> Answer<Option<wit::Session>> {
+    async fn find_session(self, session_id: String) -> Answer<Option<wit::Session>> {
         let call = Call::read(Interface::Sessions, session_id);
         let work = async move |store: Arc<dyn Store>, session_id: String| store.find_session(&session_id).await;
-        Ok(run(accessor, call, work).await?.map(Into::into))
+        Ok(run(self, call, work).await?.map(Into::into))
     }
 
-    async fn insert_agent(accessor: &Accessor<T, Self>, session_id: String, agent: wit::Agent, expected: Option<u64>) -> Answer<()> {
+    async fn insert_agent(self, session_id: String, agent: wit::Agent, expected: Option<u64>) -> Answer<()> {
         let brought = agent.data.len();
         let write = Write::at(Timestamp(agent.created_at)).expecting(expected);
         let call = Call::write(Interface::Agents, session_id, brought);
         let work = async move |store: Arc<dyn Store>, session_id: String| store.insert_agent(&session_id, agent.into(), write).await;
-        run(accessor, call, work).await
+        run(self, call, work).await
     }
 
-    async fn find_agent(accessor: &Accessor<T, Self>, session_id: String, agent_id: String) -> Answer<Option<wit::Agent>> {
+    async fn find_agent(self, session_id: String, agent_id: String) -> Answer<Option<wit::Agent>> {
         let call = Call::read(Interface::Agents, session_id);
         let work = async move |store: Arc<dyn Store>, session_id: String| store.find_agent(&AgentRef::new(session_id, agent_id)).await;
-        Ok(run(accessor, call, work).await?.map(Into::into))
+        Ok(run(self, call, work).await?.map(Into::into))
     }
 
     async fn replace_agent(
-        accessor: &Accessor<T, Self>,
+        self,
         session_id: String,
         agent_id: String,
         data: String,
@@ -146,11 +198,11 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
         let work = async move |store: Arc<dyn Store>, session_id: String| {
             store.replace_agent(&AgentRef::new(session_id, agent_id), data, write).await
         };
-        run(accessor, call, work).await
+        run(self, call, work).await
     }
 
     async fn append_message(
-        accessor: &Accessor<T, Self>,
+        self,
         session_id: String,
         agent_id: String,
         message: wit::Message,
@@ -163,14 +215,14 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
         let work = async move |store: Arc<dyn Store>, session_id: String| {
             store.append_message(&AgentRef::new(session_id, agent_id), message.into(), &omit, write).await
         };
-        Ok(match run(accessor, call, work).await? {
+        Ok(match run(self, call, work).await? {
             Appended::New => AppendOutcome::Appended,
             Appended::Taken(message) => AppendOutcome::Taken(message.into()),
         })
     }
 
     async fn append_messages(
-        accessor: &Accessor<T, Self>,
+        self,
         session_id: String,
         agent_id: String,
         bodies: Vec<String>,
@@ -187,25 +239,19 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
         let work = async move |store: Arc<dyn Store>, session_id: String| {
             store.append_messages(&AgentRef::new(session_id, agent_id), new, write).await
         };
-        run(accessor, call, work).await
+        run(self, call, work).await
     }
 
-    async fn find_message(
-        accessor: &Accessor<T, Self>,
-        session_id: String,
-        agent_id: String,
-        message_id: i64,
-        omit: Vec<String>,
-    ) -> Answer<Option<wit::Message>> {
+    async fn find_message(self, session_id: String, agent_id: String, message_id: i64, omit: Vec<String>) -> Answer<Option<wit::Message>> {
         let call = Call::read(Interface::Messages, session_id);
         let work = async move |store: Arc<dyn Store>, session_id: String| {
             store.find_message(&AgentRef::new(session_id, agent_id), message_id, &omit).await
         };
-        Ok(run(accessor, call, work).await?.map(Into::into))
+        Ok(run(self, call, work).await?.map(Into::into))
     }
 
     async fn replace_message(
-        accessor: &Accessor<T, Self>,
+        self,
         session_id: String,
         agent_id: String,
         message_id: i64,
@@ -221,77 +267,60 @@ impl<T: Send + 'static> HostWithStore<T> for SessionHost {
         let work = async move |store: Arc<dyn Store>, session_id: String| {
             store.replace_message(&AgentRef::new(session_id, agent_id), message_id, body, write).await
         };
-        run(accessor, call, work).await
+        run(self, call, work).await
     }
 
     async fn list_messages(
-        accessor: &Accessor<T, Self>,
+        self,
         session_id: String,
         agent_id: String,
         offset: u64,
         limit: Option<u64>,
         omit: Vec<String>,
     ) -> Answer<Vec<wit::Message>> {
-        let page = Page { offset, limit, max_bytes: max_bytes(accessor) };
+        let page = Page { offset, limit, max_bytes: self.ctx.limits.page_bytes };
         let call = Call::read(Interface::Messages, session_id);
         let work = async move |store: Arc<dyn Store>, session_id: String| {
             store.list_messages(&AgentRef::new(session_id, agent_id), page, &omit).await
         };
-        Ok(run(accessor, call, work).await?.into_iter().map(Into::into).collect())
+        Ok(run(self, call, work).await?.into_iter().map(Into::into).collect())
     }
 
-    async fn set_metadata(
-        accessor: &Accessor<T, Self>,
-        session_id: String,
-        fields: Vec<MetadataField>,
-        updated_at: i64,
-        expected: Option<u64>,
-    ) -> Answer<()> {
+    async fn set_metadata(self, session_id: String, fields: Vec<MetadataField>, updated_at: i64, expected: Option<u64>) -> Answer<()> {
         let brought = fields.iter().map(|field| field.path.len() + field.value.len()).sum();
         let fields = fields.into_iter().map(|field| (field.path, Json::from(field.value))).collect();
         let write = Write::at(Timestamp(updated_at)).expecting(expected);
         let call = Call::write(Interface::Metadata, session_id, brought);
         let work = async move |store: Arc<dyn Store>, session_id: String| store.set_metadata(&session_id, fields, write).await;
-        run(accessor, call, work).await
+        run(self, call, work).await
     }
 
-    async fn get_metadata(accessor: &Accessor<T, Self>, session_id: String) -> Answer<Option<String>> {
+    async fn get_metadata(self, session_id: String) -> Answer<Option<String>> {
         let call = Call::read(Interface::Metadata, session_id);
         let work = async move |store: Arc<dyn Store>, session_id: String| store.get_metadata(&session_id).await;
-        Ok(run(accessor, call, work).await?.map(Json::into_string))
+        Ok(run(self, call, work).await?.map(Json::into_string))
     }
 
-    async fn unset_metadata(
-        accessor: &Accessor<T, Self>,
-        session_id: String,
-        paths: Vec<String>,
-        updated_at: i64,
-        expected: Option<u64>,
-    ) -> Answer<()> {
+    async fn unset_metadata(self, session_id: String, paths: Vec<String>, updated_at: i64, expected: Option<u64>) -> Answer<()> {
         let brought = paths.iter().map(String::len).sum();
         let write = Write::at(Timestamp(updated_at)).expecting(expected);
         let call = Call::write(Interface::Metadata, session_id, brought);
         let work = async move |store: Arc<dyn Store>, session_id: String| store.unset_metadata(&session_id, paths, write).await;
-        run(accessor, call, work).await
+        run(self, call, work).await
     }
 
-    async fn append_feedback(
-        accessor: &Accessor<T, Self>,
-        session_id: String,
-        feedback: wit::FeedbackEntry,
-        expected: Option<u64>,
-    ) -> Answer<()> {
+    async fn append_feedback(self, session_id: String, feedback: wit::FeedbackEntry, expected: Option<u64>) -> Answer<()> {
         let brought = feedback.body.len();
         let write = Write::at(Timestamp(feedback.created_at)).expecting(expected);
         let call = Call::write(Interface::Feedback, session_id, brought);
         let work = async move |store: Arc<dyn Store>, session_id: String| store.append_feedback(&session_id, feedback.into(), write).await;
-        run(accessor, call, work).await
+        run(self, call, work).await
     }
 
-    async fn list_feedback(accessor: &Accessor<T, Self>, session_id: String) -> Answer<Vec<wit::FeedbackEntry>> {
-        let max_bytes = max_bytes(accessor);
+    async fn list_feedback(self, session_id: String) -> Answer<Vec<wit::FeedbackEntry>> {
+        let max_bytes = self.ctx.limits.page_bytes;
         let call = Call::read(Interface::Feedback, session_id);
         let work = async move |store: Arc<dyn Store>, session_id: String| store.list_feedback(&session_id, max_bytes).await;
-        Ok(run(accessor, call, work).await?.into_iter().map(Into::into).collect())
+        Ok(run(self, call, work).await?.into_iter().map(Into::into).collect())
     }
 }

@@ -53,6 +53,18 @@ macro_rules! contract {
                 Ok(())
             })+
         }
+
+        /// The synchronous flavour of the component.
+        mod sync {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() -> anyhow::Result<()> {
+                let store = session_repository::EmbeddedStore::in_memory(Default::default()).await?;
+                let repo = session_repository::Repository::builder(store).flavour(session_repository::Flavour::Sync).build()?;
+                super::$name(&repo).await?;
+                repo.close().await;
+                Ok(())
+            })+
+        }
     };
 }
 

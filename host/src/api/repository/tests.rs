@@ -1,8 +1,8 @@
 //! Components that misbehave: ours, with the code of `messages.list` replaced.
 
 use super::Repository;
-use crate::component::instance::{COMPONENT, component};
-use crate::{EmbeddedStore, Error, Limits, StoreOptions};
+use crate::component::instance::{self, COMPONENT};
+use crate::{EmbeddedStore, Error, Flavour, Limits, Result, StoreOptions};
 use anyhow::Context as _;
 use std::time::Duration;
 use tokio::task::yield_now;
@@ -14,6 +14,10 @@ const SPIN: &[u8] = &[0x03, 0x40, 0x0c, 0x00, 0x0b];
 
 /// No code: what follows is `unreachable`.
 const TRAP: &[u8] = &[];
+
+fn component() -> Result<&'static Component> {
+    instance::component(Flavour::Async)
+}
 
 /// The component with other code in `messages.list`.
 fn component_with(code: &[u8]) -> anyhow::Result<Component> {

@@ -1,0 +1,73 @@
+//! Both flavours of the component in our host, and components that others bring. `contract` runs on the synchronous one, too.
+
+use super::held::Held;
+use futures_util::future::join_all;
+use session_repository::{COMPONENT, COMPONENT_SYNC, EmbeddedStore, Error, Flavour, Repository, StoreOptions};
+
+async fn store() -> session_repository::Result<EmbeddedStore> {
+    EmbeddedStore::in_memory(StoreOptions::default()).await
+}
+
+/// They end before anything sleeps, so instances that look for work and those that are woken for it race for each.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refused_calls_one_after_the_other_are_answered_by_any_number_of_instances() -> anyhow::Result<()> {
+    for flavour in [Flavour::Async, Flavour::Sync] {
+        let repo = Repository::builder(store().await?).flavour(flavour).instances(4).build()?;
+        for call in 0..2_000 {
+            let answer = repo.messages().list("s", "a", Some(-1), 0).await;
+            assert!(matches!(answer, Err(Error::InvalidArgument(_))), "{flavour:?}, call {call}: {answer:?}");
+        }
+        repo.close().await;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn synchronous_instances_serve_a_call_each() -> anyhow::Result<()> {
+    let store = Held::new().await?;
+    let repo = Repository::builder(store.clone()).flavour(Flavour::Sync).instances(3).build()?;
+    store.hold();
+    let calls = join_all((0..12).map(|n| repo.sessions().create(n.to_string(), None)));
+    let released = async {
+        store.has_begun(3).await?;
+        let begun = store.begun();
+        store.release();
+        anyhow::Ok(begun)
+    };
+    let (answers, begun) = tokio::join!(calls, released);
+    assert_eq!(begun?, 3);
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    repo.close().await;
+    Ok(())
+}
+
+/// Each has more memory afterwards than such an instance keeps.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn synchronous_instances_go_on_after_large_messages() -> anyhow::Result<()> {
+    let repo = Repository::builder(store().await?).flavour(Flavour::Sync).instances(1).build()?;
+    repo.sessions().create("s", None).await?;
+    repo.agents().create("s", "a", "{}").await?;
+    for id in 0..3 {
+        let body = format!(r#"{{"text":"{}"}}"#, "x".repeat(12 << 20));
+        assert_eq!(repo.messages().append("s", "a", body.clone(), None).await?, id);
+        assert_eq!(repo.messages().read("s", "a", id).await?.map(|message| message.body.to_string()), Some(body));
+    }
+    repo.close().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_component_of_ones_own_is_run_in_the_flavour_that_it_has() -> anyhow::Result<()> {
+    for component in [COMPONENT, COMPONENT_SYNC] {
+        let repo = Repository::builder(store().await?).component(component).build()?;
+        assert_eq!(repo.sessions().create("s", None).await?.session_type, "default");
+        repo.close().await;
+    }
+    let build = async |component: &[u8]| anyhow::Ok(Repository::builder(store().await?).component(component).build().err());
+    let refused = build(&COMPONENT[..1000]).await?;
+    assert!(matches!(&refused, Some(Error::InvalidArgument(text)) if text.starts_with("component: ")), "{refused:?}");
+    // One that exports nothing.
+    let refused = build(b"\0asm\x0d\0\x01\0").await?;
+    assert!(matches!(&refused, Some(Error::InvalidArgument(text)) if text.contains("session:repository")), "{refused:?}");
+    Ok(())
+}
