@@ -11,5 +11,6 @@ pub(crate) mod flavour;
 pub(crate) mod gate;
 pub(crate) mod instance;
 pub(crate) mod linker;
+pub(crate) mod provider;
 mod storage;
 pub(crate) mod ticker;

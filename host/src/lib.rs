@@ -36,6 +36,7 @@ pub use component::ctx::{SessionCtx, SessionCtxView, SessionHost, SessionView};
 pub use component::flavour::Flavour;
 pub use component::gate::Audit;
 pub use component::linker::{add_only_storage_to_linker, add_to_linker};
+pub use component::provider::ComponentStore;
 pub use error::{Entity, Error, Result};
 pub use limits::Limits;
 #[cfg(feature = "embedded")]

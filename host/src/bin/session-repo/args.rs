@@ -1,10 +1,12 @@
 //! The command line.
 
 mod archive;
+mod conformance;
 mod exec;
 mod plugin;
 
 pub(crate) use archive::{ArchiveAfter, ArchiveCommand};
+pub(crate) use conformance::ConformanceArgs;
 pub(crate) use exec::ExecArgs;
 pub(crate) use plugin::{Language, PluginCommand, RunArgs, ScopeArgs, Wasi};
 
@@ -142,6 +144,9 @@ pub(crate) enum Command {
     /// Run plugins (components that import the session interfaces) under a scope, look into them, or begin one.
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// Test whether a component, a storage or a program keeps the promises of a session repository.
+    #[command(after_help = conformance::EXAMPLES)]
+    Conformance(ConformanceArgs),
     /// Print a completion script for a shell.
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions {

@@ -7,6 +7,7 @@ mod args;
 mod calls;
 mod check;
 mod compact;
+mod conformance;
 mod exec;
 mod failure;
 mod input;
@@ -77,7 +78,9 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Operation(operation) => return operate(&place, operation).await,
         command => command,
     };
-    let uses_no_store = matches!(command, Command::Plugin(PluginCommand::Inspect { .. } | PluginCommand::New { .. }));
+    // `conformance` takes none that is not named.
+    let uses_no_store =
+        matches!(command, Command::Conformance(_) | Command::Plugin(PluginCommand::Inspect { .. } | PluginCommand::New { .. }));
     if !uses_no_store {
         place.announce(matches!(command, Command::Show { .. } | Command::Export { .. }));
     }
@@ -91,6 +94,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Compact { output } => compact::run(&place, output.json).await,
         Command::Archive(command) => archive::run(&place, command).await,
         Command::Plugin(command) => plugin::run(&place, command).await,
+        Command::Conformance(args) => conformance::run(&place, args).await,
         Command::Check { repair, dry_run, output } => check::run(&place, repair.then_some(dry_run), output.json).await,
         Command::Operation(_) | Command::Completions { .. } => Ok(()),
     }

@@ -62,6 +62,12 @@ impl Place {
         }
     }
 
+    /// The same place, or memory where nobody named one.
+    pub(crate) fn or_in_memory(&self) -> Self {
+        let url = if self.is_default { StoreUrl::Memory } else { self.url.clone() };
+        Self { url, ..self.clone() }
+    }
+
     /// Opens the store for reading and writing.
     pub(crate) async fn open(&self) -> anyhow::Result<Opened> {
         self.try_open().await.map_err(|error| failed(&error)).context("cannot open the store")
@@ -212,7 +218,7 @@ impl Opened {
         self.builder().scope(scope).instances(1).build().map_err(|error| failed(&error))
     }
 
-    fn builder(&self) -> RepositoryBuilder {
+    pub(crate) fn builder(&self) -> RepositoryBuilder {
         Repository::builder_on(self.store.clone().into_store()).limits(self.limits)
     }
 }

@@ -3,7 +3,7 @@
 mod functions;
 mod imports;
 mod inspect;
-mod load;
+pub(crate) mod load;
 mod metadata;
 mod new;
 mod run;

@@ -1,4 +1,4 @@
-//! Reading and compiling a plugin.
+//! Reading and compiling a plugin, or another component that somebody brings.
 
 use crate::output::progress;
 use crate::prepare;
@@ -15,7 +15,7 @@ use wasmtime::{Config, Engine};
 const LARGEST: u64 = 256 << 20;
 
 /// The file of a plugin.
-pub(super) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     let named = || path.display().to_string();
     // Before it is opened, which a pipe would not return from.
     if !std::fs::metadata(path).with_context(named)?.is_file() {
@@ -30,7 +30,7 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
 }
 
 /// A plugin, compiled for an engine of its own, or taken from where an earlier command left it compiled.
-pub(super) fn compile(path: &Path, bytes: &[u8]) -> anyhow::Result<Component> {
+pub(crate) fn compile(path: &Path, bytes: &[u8]) -> anyhow::Result<Component> {
     if !bytes.starts_with(b"\0asm") {
         bail!("{}: is no WebAssembly file", path.display());
     }
@@ -45,7 +45,7 @@ pub(super) fn compile(path: &Path, bytes: &[u8]) -> anyhow::Result<Component> {
     config.cache(prepare::cache_folder("plugins").and_then(plugin::cache));
     let engine = Engine::new(&config).map_err(|error| failed("the engine cannot be made", &error))?;
     // Of a plugin in an interpreted language, this takes seconds the first time.
-    let bar = progress("{spinner} compiling the plugin");
+    let bar = progress("{spinner} compiling the component");
     bar.enable_steady_tick(Duration::from_millis(100));
     let component = plugin::compile(&engine, bytes);
     bar.finish_and_clear();

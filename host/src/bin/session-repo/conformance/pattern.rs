@@ -1,0 +1,134 @@
+//! Whether an answer is the one that a case expects.
+
+use super::values::{Scope, placeholder};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// Where an answer is not as it must be.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(super) enum Mismatch {
+    #[error("{place}expected {}, got {}", short(.expected), short(.got))]
+    Value { place: String, expected: Value, got: Value },
+    #[error("{place}there is no member `{member}`")]
+    Missing { place: String, member: String },
+    #[error("{place}there is a member `{member}`")]
+    Extra { place: String, member: String },
+    #[error("the case itself is wrong: {0}")]
+    Case(String),
+}
+
+/// Integers that must be distinct: for each name the first and how many, in the order of the answers of one writer.
+pub(super) type Distinct = BTreeMap<String, Vec<(i64, i64)>>;
+
+/// A value in a message.
+fn short(value: &Value) -> String {
+    const LONGEST: usize = 300;
+    let text = value.to_string();
+    if text.chars().count() <= LONGEST { text } else { text.chars().take(LONGEST).chain(" …".chars()).collect() }
+}
+
+/// Compares an answer with a pattern. What the pattern binds is in the scope afterwards.
+pub(super) struct Matcher<'a> {
+    pub(super) scope: &'a mut Scope,
+    pub(super) distinct: &'a mut Distinct,
+}
+
+impl Matcher<'_> {
+    /// The answer as a whole, whose session id has the suffix of the case.
+    pub(super) fn fits(&mut self, pattern: &Value, got: &Value) -> Result<(), Mismatch> {
+        let members = match placeholder(pattern) {
+            Some(("object", members)) => members.as_object(),
+            Some(_) => None,
+            None => pattern.as_object(),
+        };
+        let mut pattern = pattern.clone();
+        if members.is_some_and(|members| members.contains_key("session_id")) {
+            let object = if placeholder(&pattern).is_some() { pattern.get_mut("%object") } else { Some(&mut pattern) };
+            if let Some(id) = object.and_then(|object| object.get_mut("session_id")) {
+                *id = self.scope.session_id(id).map_err(wrong)?;
+            }
+        }
+        self.value(&pattern, got, "")
+    }
+
+    fn value(&mut self, pattern: &Value, got: &Value, place: &str) -> Result<(), Mismatch> {
+        let differs = |expected: &Value| {
+            let place = if place.is_empty() { String::new() } else { format!("at {}: ", place.trim_start_matches('.')) };
+            Mismatch::Value { place, expected: expected.clone(), got: got.clone() }
+        };
+        let check = |is_right: bool| if is_right { Ok(()) } else { Err(differs(pattern)) };
+        let Some((name, about)) = placeholder(pattern) else {
+            return match (pattern, got) {
+                (Value::Object(expected), Value::Object(members)) => self.object(expected, members, place, true),
+                (Value::Array(expected), Value::Array(items)) if expected.len() == items.len() => {
+                    let mut pairs = expected.iter().zip(items).enumerate();
+                    pairs.try_for_each(|(index, (expected, item))| self.value(expected, item, &format!("{place}[{index}]")))
+                }
+                _ => check(pattern == got),
+            };
+        };
+        match name {
+            "any" => Ok(()),
+            "starts" => check(got.as_str().zip(about.as_str()).is_some_and(|(got, text)| got.starts_with(text))),
+            "contains" => check(got.as_str().zip(about.as_str()).is_some_and(|(got, text)| got.contains(text))),
+            "time" => {
+                check(got.as_str().is_some_and(is_time))?;
+                self.bind(about, got).map_err(|expected| differs(&expected))
+            }
+            "bind" => self.bind(about, got).map_err(|expected| differs(&expected)),
+            "distinct" => {
+                let (name, count) = match about {
+                    Value::Array(both) => (both.first().and_then(Value::as_str), both.get(1).and_then(Value::as_i64).unwrap_or(1)),
+                    name => (name.as_str(), 1),
+                };
+                let first = got.as_i64().ok_or_else(|| differs(pattern))?;
+                self.distinct.entry(name.unwrap_or_default().to_owned()).or_default().push((first, count));
+                Ok(())
+            }
+            "object" => match (about.as_object(), got.as_object()) {
+                (Some(expected), Some(members)) => self.object(expected, members, place, false),
+                _ => Err(differs(pattern)),
+            },
+            _ => {
+                let expected = self.scope.value(pattern).map_err(wrong)?;
+                if expected == *got { Ok(()) } else { Err(differs(&expected)) }
+            }
+        }
+    }
+
+    fn object(&mut self, expected: &Map<String, Value>, got: &Map<String, Value>, place: &str, is_all: bool) -> Result<(), Mismatch> {
+        let here = || if place.is_empty() { String::new() } else { format!("at {}: ", place.trim_start_matches('.')) };
+        for (key, pattern) in expected {
+            let value = got.get(key).ok_or_else(|| Mismatch::Missing { place: here(), member: key.clone() })?;
+            self.value(pattern, value, &format!("{place}.{key}"))?;
+        }
+        match got.keys().find(|key| is_all && !expected.contains_key(*key)) {
+            Some(extra) => Err(Mismatch::Extra { place: here(), member: extra.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Binds a name to a value, or says what else it is bound to.
+    fn bind(&mut self, name: &Value, got: &Value) -> Result<(), Value> {
+        let name = name.as_str().unwrap_or_default().to_owned();
+        match self.scope.bound.get(&name) {
+            Some(bound) if bound == got => Ok(()),
+            Some(bound) => Err(bound.clone()),
+            None => {
+                self.scope.bound.insert(name, got.clone());
+                Ok(())
+            }
+        }
+    }
+}
+
+fn wrong(error: anyhow::Error) -> Mismatch {
+    Mismatch::Case(format!("{error:#}"))
+}
+
+/// Whether a text is a time as the protocol writes it: `2024-01-26T10:30:45.123Z`. Such times are in order as texts are.
+fn is_time(text: &str) -> bool {
+    const SHAPE: &str = "0000-00-00T00:00:00.000Z";
+    text.len() == SHAPE.len()
+        && text.bytes().zip(SHAPE.bytes()).all(|(byte, shape)| if shape == b'0' { byte.is_ascii_digit() } else { byte == shape })
+}

@@ -1,0 +1,159 @@
+//! What is tested: a repository in this process, or a program that speaks the `exec` protocol.
+
+use crate::calls::Call;
+use crate::wire;
+use anyhow::Context;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use session_repository::plugin::Ticker;
+use session_repository::{Error, Repository};
+use std::collections::HashMap;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, ChildStdin, Command};
+use tokio::sync::{Mutex as AsyncMutex, oneshot};
+use tokio::time::timeout;
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The result of a call or its error, as the protocol writes them.
+pub(super) type Answer = Result<Value, Value>;
+
+pub(super) enum Subject {
+    Repository {
+        repository: Repository,
+        /// For the storage below it, if that is a component.
+        ticker: Option<Ticker>,
+    },
+    Program(Program),
+}
+
+impl Subject {
+    /// Makes a call, or says why there is no answer.
+    pub(super) async fn call(&self, name: &str, args: &str) -> Result<Answer, String> {
+        let answer = async {
+            match self {
+                Self::Repository { repository, .. } => of_repository(repository, name, args).await,
+                Self::Program(program) => program.call(name, args).await,
+            }
+        };
+        timeout(PATIENCE, answer).await.unwrap_or_else(|_| Err(format!("no answer within {} seconds", PATIENCE.as_secs())))
+    }
+
+    pub(super) async fn close(self) -> anyhow::Result<()> {
+        match self {
+            Self::Repository { repository, ticker } => {
+                crate::place::closed(repository.close()).await;
+                drop(ticker);
+            }
+            Self::Program(program) => program.close().await?,
+        }
+        Ok(())
+    }
+}
+
+async fn of_repository(repository: &Repository, name: &str, args: &str) -> Result<Answer, String> {
+    let args = RawValue::from_string(args.to_owned()).map_err(|error| format!("the case itself is wrong: {error}"))?;
+    let reader = Call::reader(name).ok_or_else(|| format!("the case itself is wrong: there is no call {name}"))?;
+    let call = match reader(&args) {
+        Ok(call) => call,
+        Err(why) => return Ok(Err(wire::error(&Error::InvalidArgument(why), &wire::Subject::default()))),
+    };
+    let subject = call.subject();
+    match call.execute(repository).await {
+        Ok(answer) => serde_json::from_str(&answer.json()).map(Ok).map_err(|error| format!("the answer is no JSON: {error}")),
+        Err(error) => Ok(Err(wire::error(&error, &subject))),
+    }
+}
+
+/// Calls that wait for their answers, by their ids.
+type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<Result<Answer, String>>>>>;
+
+/// A program that was started for the suite.
+pub(super) struct Program {
+    child: Child,
+    stdin: AsyncMutex<ChildStdin>,
+    next: AtomicU64,
+    waiting: Waiting,
+}
+
+impl Program {
+    /// Starts a command line as the shell reads it.
+    pub(super) fn start(command: &str) -> anyhow::Result<Self> {
+        let (shell, flag) = if cfg!(windows) { ("cmd", "/C") } else { ("sh", "-c") };
+        let mut started = Command::new(shell);
+        started.args([flag, command]).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut child = started.spawn().with_context(|| format!("cannot start {command}"))?;
+        let stdin = child.stdin.take().context("the program has no stdin")?;
+        let stdout = child.stdout.take().context("the program has no stdout")?;
+        let waiting = Waiting::default();
+        let answers = Arc::clone(&waiting);
+        tokio::spawn(async move {
+            let mut lines = BufReader::new(stdout).lines();
+            let why = loop {
+                match lines.next_line().await {
+                    Ok(Some(line)) => match read(&line) {
+                        Ok((id, answer)) => {
+                            if let Some(waits) = lock(&answers).remove(&id) {
+                                waits.send(Ok(answer)).ok();
+                            }
+                        }
+                        Err(why) => break format!("{why}: {}", line.chars().take(200).collect::<String>()),
+                    },
+                    Ok(None) => break String::from("the program ended its output"),
+                    Err(error) => break format!("the program's output cannot be read: {error}"),
+                }
+            };
+            for (_, waits) in lock(&answers).drain() {
+                waits.send(Err(why.clone())).ok();
+            }
+        });
+        Ok(Self { child, stdin: AsyncMutex::new(stdin), next: AtomicU64::new(1), waiting })
+    }
+
+    async fn call(&self, name: &str, args: &str) -> Result<Answer, String> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let (answer, answered) = oneshot::channel();
+        lock(&self.waiting).insert(id, answer);
+        let line = format!("{{\"id\":{id},\"call\":{},\"args\":{args}}}\n", json!(name));
+        {
+            let mut stdin = self.stdin.lock().await;
+            let written = async {
+                stdin.write_all(line.as_bytes()).await?;
+                stdin.flush().await
+            };
+            written.await.map_err(|error| format!("the program takes no input: {error}"))?;
+        }
+        answered.await.unwrap_or_else(|_| Err(String::from("the program ended")))
+    }
+
+    /// Ends its input and waits for its end.
+    async fn close(self) -> anyhow::Result<()> {
+        let Self { mut child, stdin, .. } = self;
+        drop(stdin);
+        if timeout(PATIENCE, child.wait()).await.is_err() {
+            child.kill().await.context("the program does not end")?;
+        }
+        Ok(())
+    }
+}
+
+/// The id and the answer in a line.
+fn read(line: &str) -> Result<(u64, Answer), &'static str> {
+    let response: Value = serde_json::from_str(line).map_err(|_| "the program's answer is no JSON")?;
+    let id = response.get("id").and_then(Value::as_u64).ok_or("the program's answer has no id of ours")?;
+    match (response.get("result"), response.get("error")) {
+        (Some(result), None) => Ok((id, Ok(result.clone()))),
+        (None, Some(error)) => Ok((id, Err(error.clone()))),
+        _ => Err("the program's answer has neither a result nor an error, or both"),
+    }
+}
+
+fn lock(waiting: &Waiting) -> std::sync::MutexGuard<'_, HashMap<u64, oneshot::Sender<Result<Answer, String>>>> {
+    // What is under the lock is whole at every step.
+    waiting.lock().unwrap_or_else(PoisonError::into_inner)
+}
