@@ -11,6 +11,7 @@ mod completions;
 mod component;
 mod concern;
 mod configuration;
+mod conformance;
 mod contract;
 mod damage;
 mod driver;
