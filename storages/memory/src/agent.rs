@@ -14,11 +14,11 @@ pub(crate) struct Agent {
     pub(crate) created_at: i64,
     pub(crate) updated_at: i64,
     /// In the order of their appends.
-    messages: Vec<Message>,
+    pub(crate) messages: Vec<Message>,
     /// The messages' positions in the order of their times.
     order: Vec<usize>,
     /// The messages' positions by their ids.
-    ids: BTreeMap<i64, usize>,
+    pub(crate) ids: BTreeMap<i64, usize>,
     /// Oldest first.
     appends: VecDeque<Remembered>,
 }

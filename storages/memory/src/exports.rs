@@ -2,7 +2,10 @@
 
 use crate::bindings::exported as wit;
 use crate::bindings::types as shared;
+#[cfg(feature = "faults")]
+use crate::faults::Faulty as Sessions;
 use crate::object::Object;
+#[cfg(not(feature = "faults"))]
 use crate::sessions::Sessions;
 use crate::types::{Agent, AppendKey, Appended, Entity, Error, Feedback, Field, Message, Page, Replacement, Session, Write};
 use std::cell::RefCell;

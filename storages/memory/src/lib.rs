@@ -5,6 +5,9 @@
 #![deny(unsafe_code)]
 
 mod agent;
+// Natively it is there to be tested.
+#[cfg(any(feature = "faults", not(target_arch = "wasm32")))]
+pub mod faults;
 pub mod object;
 pub mod paths;
 pub mod sessions;

@@ -8,26 +8,27 @@ use std::collections::HashMap;
 
 /// The sessions by their ids.
 #[derive(Debug, Default)]
-pub struct Sessions(HashMap<String, State>);
+pub struct Sessions(pub(crate) HashMap<String, State>);
 
+/// A session and all that is in it.
 #[derive(Debug)]
-struct State {
-    session: Session,
-    agents: HashMap<String, Agent>,
-    metadata: Object,
+pub(crate) struct State {
+    pub(crate) session: Session,
+    pub(crate) agents: HashMap<String, Agent>,
+    pub(crate) metadata: Object,
     /// Oldest first.
     feedback: Vec<Feedback>,
 }
 
 impl State {
     /// Refuses a write that expects another revision.
-    fn check(&self, write: Write) -> Result<()> {
+    pub(crate) fn check(&self, write: Write) -> Result<()> {
         let current = self.session.revision;
         if write.expected.is_some_and(|expected| expected != current) { Err(Error::Stale(current)) } else { Ok(()) }
     }
 
     /// Advances the session by a write.
-    fn advance(&mut self, at: i64) {
+    pub(crate) fn advance(&mut self, at: i64) {
         self.session.revision += 1;
         self.session.updated_at = self.session.updated_at.max(at);
     }
@@ -47,7 +48,7 @@ impl State {
 }
 
 impl Sessions {
-    fn state(&mut self, session_id: &str) -> Result<&mut State> {
+    pub(crate) fn state(&mut self, session_id: &str) -> Result<&mut State> {
         self.0.get_mut(session_id).ok_or(Error::NotFound(Entity::Session))
     }
 
