@@ -1,0 +1,106 @@
+//! An agent with its messages: their order, their ids, and the keyed appends that the agent remembers.
+
+use crate::object::Object;
+use crate::types::{AppendKey, Entity, Error, Message, Page, Result};
+use std::collections::{BTreeMap, VecDeque};
+
+/// Keyed appends that an agent remembers: its last ones.
+const REMEMBERED_APPENDS: usize = 256;
+
+/// An agent and its messages.
+#[derive(Debug)]
+pub(crate) struct Agent {
+    pub(crate) data: Object,
+    pub(crate) created_at: i64,
+    pub(crate) updated_at: i64,
+    /// In the order of their appends.
+    pub(crate) messages: Vec<Message>,
+    /// The messages' positions in the order of their times.
+    order: Vec<usize>,
+    /// The messages' positions by their ids.
+    pub(crate) ids: BTreeMap<i64, usize>,
+    /// Oldest first.
+    appends: VecDeque<Remembered>,
+}
+
+/// A keyed append.
+#[derive(Debug)]
+struct Remembered {
+    key: AppendKey,
+    /// The first id that the append gave.
+    first: i64,
+}
+
+impl Agent {
+    pub(crate) fn new(data: Object, created_at: i64, updated_at: i64) -> Self {
+        let (messages, order, ids, appends) = Default::default();
+        Self { data, created_at, updated_at, messages, order, ids, appends }
+    }
+
+    pub(crate) fn message(&self, message_id: i64) -> Option<&Message> {
+        self.ids.get(&message_id).and_then(|position| self.messages.get(*position))
+    }
+
+    /// The messages of a page, oldest first, equal times in the order of their appends.
+    pub(crate) fn page(&self, Page { offset, limit }: Page) -> impl Iterator<Item = &Message> {
+        let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let positions = self.order.get(count(offset)..).unwrap_or_default();
+        positions.iter().take(limit.map_or(usize::MAX, count)).filter_map(|position| self.messages.get(*position))
+    }
+
+    /// The time of the newest message.
+    pub(crate) fn newest(&self) -> Option<i64> {
+        self.order.last().and_then(|position| self.messages.get(*position)).map(|message| message.created_at)
+    }
+
+    /// The ids that so many messages get, from the first to the last.
+    pub(crate) fn following(&self, count: usize) -> Result<(i64, i64)> {
+        let highest = self.ids.last_key_value().map_or(-1, |(id, _)| (*id).max(-1));
+        let first = highest.checked_add(1);
+        let last = i64::try_from(count).ok().and_then(|count| highest.checked_add(count));
+        first.zip(last).ok_or_else(no_next_id)
+    }
+
+    /// Adds a message behind all that are not newer.
+    pub(crate) fn add(&mut self, message: Message) {
+        let position = self.messages.len();
+        let is_not_newer = |other: &usize| self.messages.get(*other).is_none_or(|other| other.created_at <= message.created_at);
+        let place = if self.newest().is_none_or(|newest| newest <= message.created_at) {
+            position
+        } else {
+            self.order.partition_point(is_not_newer)
+        };
+        self.order.insert(place, position);
+        self.ids.insert(message.message_id, position);
+        self.messages.push(message);
+    }
+
+    /// Replaces the own fields of a message, once it is known what they become.
+    pub(crate) fn replace(&mut self, message_id: i64, body: Object, at: i64) {
+        if let Some(message) = self.ids.get(&message_id).and_then(|position| self.messages.get_mut(*position)) {
+            message.body = body;
+            message.updated_at = message.updated_at.max(at);
+        }
+    }
+
+    /// The first id that an append with this key gave. Refuses a key that stands for other content.
+    pub(crate) fn remembered(&self, AppendKey { key, digest }: &AppendKey) -> Result<Option<i64>> {
+        match self.appends.iter().find(|append| append.key.key == *key) {
+            Some(append) if append.key.digest != *digest => Err(Error::AlreadyExists(Entity::Message)),
+            append => Ok(append.map(|append| append.first)),
+        }
+    }
+
+    /// Remembers a keyed append, and forgets the oldest beyond the limit.
+    pub(crate) fn remember(&mut self, key: AppendKey, first: i64) {
+        if self.appends.len() == REMEMBERED_APPENDS {
+            self.appends.pop_front();
+        }
+        self.appends.push_back(Remembered { key, first });
+    }
+}
+
+/// Why an append gets no ids.
+fn no_next_id() -> Error {
+    Error::InvalidArgument(format!("message_id: there is no next id, the highest of the agent's messages is too near to {}", i64::MAX))
+}
