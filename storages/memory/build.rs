@@ -8,8 +8,6 @@ use std::error::Error;
 use std::fs;
 use std::path::Path;
 
-const WORLD: &str = "package session:storage-memory; world storage-memory { export session:repository/storage@0.1.0; }";
-
 fn main() -> Result<(), Box<dyn Error>> {
     let wit = Path::new(&std::env::var("CARGO_MANIFEST_DIR")?).join("../../wit");
     println!("cargo::rerun-if-changed={}", wit.display());
@@ -17,11 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = std::env::var("OUT_DIR")?;
     let to = Path::new(&out).join("wit");
     let is_sync = std::env::var_os("CARGO_FEATURE_SYNC").is_some();
-    let flavoured = if is_sync { flavour::synchronous } else { str::to_owned };
-    flavour::write(&wit, &to, flavoured)?;
-    let world = flavoured(WORLD);
-    let call = format!(
-        "wit_bindgen::generate!({{ path: {to:?}, inline: {world:?}, world: \"session:storage-memory/storage-memory\", generate_all }});\n"
-    );
+    flavour::write(&wit, &to, if is_sync { flavour::synchronous } else { str::to_owned })?;
+    let call = format!("wit_bindgen::generate!({{ path: {to:?}, world: \"storage-provider\", generate_all }});\n");
     Ok(fs::write(Path::new(&out).join("bindings.rs"), call)?)
 }

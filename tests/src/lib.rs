@@ -146,15 +146,53 @@ pub async fn test_plugins() -> anyhow::Result<PathBuf> {
 }
 
 async fn build_test_plugins() -> anyhow::Result<PathBuf> {
+    build_wasm("session-repository-test-plugins", "").await
+}
+
+/// A storage component, built when a test needs it first.
+#[derive(Debug, Clone, Copy)]
+pub enum Storage {
+    /// `storages/memory`.
+    Memory,
+    /// The same with a marker for a fault.
+    Faulty,
+}
+
+/// Where a storage component is.
+///
+/// # Errors
+///
+/// Fails if it cannot be built.
+pub async fn storage(storage: Storage) -> anyhow::Result<PathBuf> {
+    static BUILT: OnceCell<[PathBuf; 2]> = OnceCell::const_new();
+    // One after the other: both are built under one name.
+    let build = async || {
+        let build = async |features| {
+            let built = build_wasm("session-repository-storage-memory", features).await?;
+            let kept = built.with_extension(format!("{features}.wasm"));
+            std::fs::copy(built, &kept)?;
+            Ok::<_, anyhow::Error>(kept)
+        };
+        Ok::<_, anyhow::Error>([build("").await?, build("faults").await?])
+    };
+    let [memory, faulty] = BUILT.get_or_try_init(build).await?;
+    Ok(match storage {
+        Storage::Memory => memory.clone(),
+        Storage::Faulty => faulty.clone(),
+    })
+}
+
+/// Builds a package of this workspace as a component.
+async fn build_wasm(package: &str, features: &str) -> anyhow::Result<PathBuf> {
     const TARGET: &str = "wasm32-unknown-unknown";
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/wasm-target.sh");
     anyhow::ensure!(tokio::process::Command::new(script).status().await?.success(), "there is no standard library for {TARGET}");
     let mut cargo = cargo();
-    cargo.args(["build", "--quiet", "--locked", "--package", "session-repository-test-plugins", "--lib", "--profile", "component"]);
-    cargo.args(["--target", TARGET]);
-    anyhow::ensure!(cargo.status().await?.success(), "the plugin for tests cannot be built");
+    cargo.args(["build", "--quiet", "--locked", "--package", package, "--lib", "--features", features]);
+    cargo.args(["--profile", "component", "--target", TARGET]);
+    anyhow::ensure!(cargo.status().await?.success(), "{package} cannot be built as a component");
     let folder = target_folder()?.parent().context("no target folder")?.to_owned();
-    Ok(folder.join(TARGET).join("component").join("session_repository_test_plugins.wasm"))
+    Ok(folder.join(TARGET).join("component").join(package.replace('-', "_")).with_extension("wasm"))
 }
 
 /// Where cargo puts the programs of this profile.

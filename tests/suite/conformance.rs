@@ -1,6 +1,7 @@
 //! The conformance suite: our repository passes it on each store and in each flavour, it covers what is promised, and it finds who breaks it.
 
 mod program;
+mod wrong;
 
 use crate::run::{Desk, Ran, Site, finish};
 use anyhow::{Context, ensure};

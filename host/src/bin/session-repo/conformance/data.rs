@@ -12,8 +12,10 @@ macro_rules! files {
     };
 }
 
-const FILES: &[(&str, &str)] =
-    files!["sessions" "agents" "messages" "metadata" "feedback" "values" "arguments" "appends" "revisions" "rules"];
+const FILES: &[(&str, &str)] = files![
+    "sessions" "agents" "messages" "pages" "metadata" "feedback" "values" "arguments" "bodies" "appends" "keys" "revisions" "expectations"
+    "rules"
+];
 
 /// A set of promises that a repository keeps as a whole. Each is above those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, clap::ValueEnum)]
