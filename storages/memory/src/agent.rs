@@ -65,11 +65,7 @@ impl Agent {
     pub(crate) fn add(&mut self, message: Message) {
         let position = self.messages.len();
         let is_not_newer = |other: &usize| self.messages.get(*other).is_none_or(|other| other.created_at <= message.created_at);
-        let place = if self.newest().is_none_or(|newest| newest <= message.created_at) {
-            position
-        } else {
-            self.order.partition_point(is_not_newer)
-        };
+        let place = self.order.partition_point(is_not_newer);
         self.order.insert(place, position);
         self.ids.insert(message.message_id, position);
         self.messages.push(message);

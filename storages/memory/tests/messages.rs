@@ -53,6 +53,9 @@ fn messages_are_listed_by_time_and_equal_times_in_the_order_of_their_appends() -
     }
     let expected = [(4, 10), (9, 20), (1, 20), (7, 30), (2, 30), (3, 40), (8, 40)];
     assert_eq!(listed(&sessions)?, expected);
+    for (id, time) in expected {
+        assert_eq!(sessions.find_message("s", "a", id, &[])?, Some(message(id, "{}", time)?));
+    }
     for offset in 0..=8u64 {
         for limit in [None, Some(0), Some(1), Some(3), Some(u64::MAX)] {
             let page = sessions.list_messages("s", "a", Page { offset, limit }, &[])?;

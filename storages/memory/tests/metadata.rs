@@ -82,10 +82,14 @@ fn positions_far_away_are_limited_by_the_size_of_the_metadata() -> Result<()> {
 #[test]
 fn removed_items_of_arrays_become_null() -> Result<()> {
     let mut sessions = with_agent()?;
-    sessions.set_metadata("s", &fields(&[("a", r#"{"b": 1, "c": 2.0}"#), ("l", r#"[1, {"x": 1, "y": 2}, 3]"#), ("d", "4")]), at(20))?;
+    sessions.set_metadata(
+        "s",
+        &fields(&[("a", r#"{"b": 1, "c": 2.0}"#), ("l", r#"[1, {"x": 1, "y": 2}, 3]"#), ("d", "4"), ("e", "5"), ("f", "6")]),
+        at(20),
+    )?;
     let paths = ["a.b", "d", "absent", "absent.too", "l.00", "l.1.x", "l.9", "l.name", "a.c.e"];
     sessions.unset_metadata("s", &texts(&paths), at(30))?;
-    assert_eq!(stored(&sessions).as_deref(), Some(r#"{"a":{"c":2.0},"l":[null,{"y":2},3]}"#));
+    assert_eq!(stored(&sessions).as_deref(), Some(r#"{"a":{"c":2.0},"e":5,"f":6,"l":[null,{"y":2},3]}"#));
     sessions.unset_metadata("s", &texts(&["absent"]), at(40))?;
     assert_eq!(state(&sessions), Some((4, 40, 10)));
     Ok(())
