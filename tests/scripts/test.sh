@@ -20,6 +20,10 @@ for flavour in "" sync; do
     $cargo clippy --locked --package session-repository-component --lib --features "$flavour" --profile component --target $target \
         -- --deny warnings
 done
+for flavour in "" sync; do
+    $cargo clippy --locked --package session-repository-storage-memory --lib --features "$flavour" --profile component --target $target \
+        -- --deny warnings
+done
 
 for stores in embedded mongodb ""; do
     step "lints, with ${stores:-no} store alone"

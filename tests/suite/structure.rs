@@ -21,7 +21,7 @@ fn files(root: &str) -> anyhow::Result<Files> {
 #[test]
 fn no_file_depends_on_one_that_depends_on_it() -> anyhow::Result<()> {
     let mut cycles = Vec::new();
-    for root in ["host/src/lib.rs", "host/src/bin/session-repo/main.rs", "guest/src/lib.rs"] {
+    for root in ["host/src/lib.rs", "host/src/bin/session-repo/main.rs", "guest/src/lib.rs", "storages/memory/src/lib.rs"] {
         cycles.extend(files(root)?.cycles());
     }
     ensure!(cycles.is_empty(), "these files depend on each other:\n{}", cycles.join("\n"));

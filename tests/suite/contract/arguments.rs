@@ -1,6 +1,8 @@
-//! Bad arguments: a typed error that names the argument, and nothing is written. Bad ids are `exec::arguments`.
+//! Bad arguments that the conformance suite cannot say, because its requests are JSON: a typed error that names the argument, and nothing is
+//! written.
 
-use super::{invalid, with_agent};
+use super::{ids, invalid, with_agent};
+use serde_json::json;
 use session_repository::{Error, Repository};
 
 /// Every call with a body, as its error; an append last, which succeeds each time.
@@ -18,19 +20,6 @@ async fn with_body(repo: &Repository, body: &str) -> Vec<Result<(), Error>> {
 }
 
 contract! {
-    async fn session_ids_have_1_to_512_bytes(repo) {
-        for good in ["x", " ", "$where", "a.b", "../..", &"x".repeat(512), &"é".repeat(256)] {
-            repo.sessions().create(good, None).await?;
-            assert!(repo.sessions().read(good).await?.is_some(), "{good}");
-        }
-    }
-
-    async fn limits_and_offsets_are_not_negative(repo) {
-        assert!(invalid(repo.messages().list("nobody", "a", Some(-1), 0).await).starts_with("limit: "));
-        assert!(invalid(repo.messages().list("nobody", "a", None, -1).await).starts_with("offset: "));
-        assert!(invalid(repo.messages().list("nobody", "a", Some(0), i64::MIN).await).starts_with("offset: "));
-    }
-
     async fn ids_in_bodies_agree_with_the_call(repo) {
         with_agent(repo).await?;
         assert!(invalid(repo.agents().create("s", "b", r#"{"agent_id": "a"}"#).await).starts_with("agent.agent_id: "));
@@ -39,11 +28,6 @@ contract! {
         assert!(invalid(repo.messages().create("s", "a", 1, r#"{"message_id": "1"}"#).await).starts_with("message.message_id: "));
         repo.agents().update("s", "a", r#"{"agent_id": "\u0061"}"#).await?;
         repo.messages().create("s", "a", 1, r#"{"message_id": 1}"#).await?;
-    }
-
-    async fn a_session_type_has_at_most_512_bytes(repo) {
-        assert!(invalid(repo.sessions().create("s", Some(&"x".repeat(513))).await).starts_with("session_type: "));
-        repo.sessions().create("s", Some(&"x".repeat(512))).await?;
     }
 
     async fn bad_bodies_are_refused_with_their_place_and_write_nothing(repo) {
@@ -81,13 +65,25 @@ contract! {
         assert_eq!(repo.messages().read("s", "a", 2).await?.map(|m| m.body.to_string()), Some(deep(90).replace(' ', "")));
     }
 
-    async fn the_segments_of_a_path_count_as_levels(repo) {
+    async fn feedback_is_an_object(repo) {
         repo.sessions().create("s", None).await?;
-        let path = |segments: usize| vec!["a"; segments].join(".");
-        repo.metadata().update("s", format!(r#"{{"{}": 1}}"#, path(90))).await?;
-        invalid(repo.metadata().update("s", format!(r#"{{"{}": 1}}"#, path(91))).await);
-        invalid(repo.metadata().update("s", format!(r#"{{"{}": {{}}}}"#, path(90))).await);
-        repo.metadata().delete("s", [path(90)]).await?;
-        invalid(repo.metadata().delete("s", [path(91)]).await);
+        for bad in ["[]", "1", "\"up\"", "null", "", "{", "{}{}"] {
+            let message = invalid(repo.feedback().add("s", bad).await);
+            assert!(message.starts_with("feedback: "), "{bad}: {message}");
+        }
+        assert_eq!(repo.feedback().list("s").await?, []);
+    }
+
+    async fn an_append_with_a_wrong_message_stores_none(repo) {
+        with_agent(repo).await?;
+        let before = repo.sessions().read("s").await?;
+        for wrong in [r#"{"message_id": 0}"#, r#"{"message_id": null}"#, "[]", "{", r#"{"k": 1, "k": 2}"#] {
+            assert!(invalid(repo.messages().append("s", "a", wrong, Some("k")).await).starts_with("message"), "{wrong}");
+            let place = invalid(repo.messages().append_many("s", "a", ["{}", wrong], Some("k")).await);
+            assert!(place.starts_with("messages[1]"), "{wrong}: {place}");
+        }
+        assert_eq!(repo.sessions().read("s").await?, before);
+        assert_eq!(ids(repo, None, 0).await?, [0i64; 0]);
+        assert_eq!(repo.messages().append("s", "a", json!({"n": 1}), Some("k")).await?, 0);
     }
 }

@@ -1,4 +1,5 @@
-//! The contract: what every store must do behind the component. Each test is stated once and runs on every store.
+//! The contract: what every store must do behind the component. Each test is stated once and runs on every store. `tests/conformance` states
+//! most of it as data, which `conformance` runs; here is what cannot be said there, and the model.
 
 /// States contract tests. Each gets a repository on an empty store.
 macro_rules! contract {
@@ -68,20 +69,14 @@ macro_rules! contract {
     };
 }
 
-mod agents;
-mod appends;
 mod arguments;
-mod feedback;
-mod messages;
-mod metadata;
+mod calls;
+mod limits;
 mod model;
-mod revisions;
-mod sessions;
-mod values;
 
 use anyhow::Context;
 use serde_json::Value;
-use session_repository::{Error, Json, Message, Repository};
+use session_repository::{Error, Json, Repository};
 
 /// A repository with a session `s` and an agent `a` in it.
 async fn with_agent(repo: &Repository) -> anyhow::Result<&Repository> {
@@ -94,12 +89,9 @@ fn value(json: &Json) -> anyhow::Result<Value> {
     Ok(json.parse()?)
 }
 
-async fn message(repo: &Repository, id: i64) -> anyhow::Result<Message> {
-    repo.messages().read("s", "a", id).await?.with_context(|| format!("no message {id}"))
-}
-
 async fn body(repo: &Repository, id: i64) -> anyhow::Result<Value> {
-    value(&message(repo, id).await?.body)
+    let message = repo.messages().read("s", "a", id).await?.with_context(|| format!("no message {id}"))?;
+    value(&message.body)
 }
 
 async fn ids(repo: &Repository, limit: Option<i64>, offset: i64) -> anyhow::Result<Vec<i64>> {

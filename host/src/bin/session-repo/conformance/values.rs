@@ -50,9 +50,8 @@ impl Scope {
             Some(("exact", id)) => self.value(id)?,
             Some(("sized", about)) => {
                 let (text, bytes) = text_and_number(about)?;
-                let times = bytes.checked_sub(self.suffix.len()).context("a suffix does not fit into %sized")? / text.len().max(1);
-                let id = text.repeat(times) + &self.suffix;
-                Value::from(format!("{}{id}", text.get(..bytes - id.len()).unwrap_or_default()))
+                let times = bytes.checked_sub(self.suffix.len()).context("a suffix does not fit into %sized")?;
+                Value::from(text.repeat(times) + &self.suffix)
             }
             _ => match self.value(id)? {
                 Value::String(id) => Value::from(id + &self.suffix),
