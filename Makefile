@@ -8,7 +8,7 @@ CARGO := cargo
 built     := $(abspath $(or $(CARGO_TARGET_DIR),target))
 committed := host/session-repository.wasm host/session-repository-sync.wasm
 
-.PHONY: help demo demo-mongo bench bench-driver bench-embedded bench-history bench-plugins bench-start test component component-sync check-tools check-lints check-mongo
+.PHONY: help demo demo-mongo bench bench-driver bench-embedded bench-history bench-plugins bench-start test component component-sync standalone check-tools check-lints check-mongo
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 24
@@ -61,6 +61,9 @@ component: check-tools ## Build the component, in both flavours, and put it besi
 component-sync: check-tools ## Build the synchronous flavour alone
 	@cp "$$(tests/scripts/component.sh sync)" host/session-repository-sync.wasm
 	@wc -c host/session-repository-sync.wasm
+
+standalone: check-tools ## Build a storage in memory as a component, and one component of it and the repository, into target/components
+	@ls -l "$$(tests/scripts/standalone.sh)" $(built)/components/storage-memory.wasm | awk '{ print $$NF ": " $$5 " bytes" }'
 
 check-tools:
 	@command -v $(CARGO) >/dev/null || { echo "cargo is missing: install Rust 1.95 or newer" >&2; exit 1; }

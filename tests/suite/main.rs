@@ -40,6 +40,7 @@ mod scope;
 mod seeded;
 mod sharing;
 mod show;
+mod standalone;
 mod start;
 mod structure;
 mod terminal;
