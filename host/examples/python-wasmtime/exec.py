@@ -1,4 +1,4 @@
-"""Speak the `exec` protocol (`host/docs/exec.md`): JSON requests on stdin, JSON responses on stdout.
+"""Speak the `exec` protocol (`host/docs/exec.md`) on stdin and stdout.
 
 Calls run one after the other, so responses come in the order of their lines.
 """
@@ -32,10 +32,15 @@ def main() -> None:
         size = len(line)
         while not line.endswith(b"\n") and (more := sys.stdin.buffer.readline(MAX_LINE)):
             line, size = more, size + len(more)
-        if line.strip() or size > MAX_LINE + 1:
-            answer = too_long(size) if size > MAX_LINE + 1 else respond(repository, line)
-            sys.stdout.buffer.write(f"{answer}\n".encode())
-            sys.stdout.buffer.flush()
+        size -= line.endswith(b"\n")
+        if size > MAX_LINE:
+            answer = failed("null", SessionError("too-large", size=size, limit=MAX_LINE))
+        elif line.strip():
+            answer = respond(repository, line)
+        else:
+            continue
+        sys.stdout.buffer.write(f"{answer}\n".encode())
+        sys.stdout.buffer.flush()
 
 
 def respond(repository: Repository, line: bytes) -> str:
@@ -48,12 +53,7 @@ def respond(repository: Repository, line: bytes) -> str:
             raise SessionError("invalid-argument", fault)
         return f'{{"id":{request_id},"result":{call(repository, request)}}}'
     except SessionError as error:
-        return f'{{"id":{request_id},"error":{error_text(error)}}}'
-
-
-def too_long(size: int) -> str:
-    error = SessionError("too-large", size=size, limit=MAX_LINE)
-    return f'{{"id":null,"error":{error_text(error)}}}'
+        return failed(request_id, error)
 
 
 def envelope(line: bytes) -> tuple[dict[str, str], str | None]:
@@ -250,10 +250,11 @@ def or_null(write: Callable[[Any], str], found: object) -> str:
     return "null" if found is None else write(found)
 
 
-def error_text(error: SessionError) -> str:
+def failed(request_id: str, error: SessionError) -> str:
+    """Write a response that has an error."""
     details = ("code", "entity", "current", "size", "limit", "retry_after_ms")
     told = {name: getattr(error, name) for name in details if getattr(error, name) is not None}
-    return json.dumps(told | {"message": str(error)})
+    return f'{{"id":{request_id},"error":{json.dumps(told | {"message": str(error)})}}}'
 
 
 IDS: dict[str, Read] = {"session_id": json_text.string, "agent_id": json_text.string}

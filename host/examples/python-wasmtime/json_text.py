@@ -1,6 +1,7 @@
 """JSON text, cut into parts that stay as they are written.
 
-A Python float would turn `1e22` into `1e+22`. Text keeps every number. All functions raise `ValueError` for text that is not JSON.
+A Python float would turn `1e22` into `1e+22`. Text keeps every number. All functions raise
+`ValueError` for text that is not JSON.
 """
 
 import json

@@ -1,17 +1,20 @@
 """Metadata: one JSON object, changed by paths with dots.
 
-A `Tree` is JSON text, or an object or array that a path has led into. Text stays as it is written until then.
+A `Tree` is JSON text, or an object or array that a path has led into. Text stays as it is written
+until then.
 """
+
+from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Mapping
-from typing import Union
+from typing import TypeAlias
 
 import json_text
 from model import SessionError
 
-Tree = Union[str, dict[str, "Tree"], list["Tree"]]
-Changes = dict[str, Union[str, "Changes", None]]
+Tree: TypeAlias = "str | dict[str, Tree] | list[Tree]"
+Changes: TypeAlias = "dict[str, str | Changes | None]"
 
 MAX_PADDING = 1_500_000
 """The largest number of nulls that one position beyond the end of an array may add."""
@@ -23,13 +26,12 @@ NULL_BYTES = len("null,")
 
 
 def update(tree: Tree, fields: Iterable[tuple[str, str]]) -> Tree:
-    """Return the tree with a value at each path. Raises `SessionError` if one does not fit. Leaves `tree` as it is."""
-    room = _Room()
-    return _set(tree, _by_segment(fields), room)
+    """Return a copy with a value at each path. Raises `SessionError` if one does not fit."""
+    return _set(tree, _by_segment(fields), _Room())
 
 
 def delete(tree: Tree, paths: Iterable[str]) -> Tree:
-    """Return the tree without what is at each path; an array item becomes null. Leaves `tree` as it is."""
+    """Return a copy without the value at each path. An array item becomes null."""
     return _unset(tree, _by_segment((path, None) for path in paths))
 
 
@@ -63,7 +65,7 @@ def _unfit() -> SessionError:
 
 
 def _by_segment(changes: Iterable[tuple[str, str | None]]) -> Changes:
-    """Arrange changes by the segments of their paths, so that each container on the way is copied once."""
+    """Arrange changes by segments, so that each container on a path is copied once."""
     root: Changes = {}
     for path, change in changes:
         *parents, last = path.split(".")
@@ -71,7 +73,7 @@ def _by_segment(changes: Iterable[tuple[str, str | None]]) -> Changes:
         for segment in parents:
             below = here.setdefault(segment, {})
             if not isinstance(below, dict):
-                raise ValueError("a path contains another")
+                raise _unfit()
             here = below
         here[last] = change
     return root
@@ -129,7 +131,7 @@ def _opened(tree: Tree) -> Tree:
 
 
 def _is_bytes(parts: Mapping[str, str]) -> bool:
-    """Tell whether an object is the marker that stands for bytes (`json` in `wit/types.wit`): it has no fields to set."""
+    """Tell whether an object is the marker for bytes (`wit/types.wit`), which has no fields to set."""
     if len(parts) != 2 or parts.get("__bytes_encoded__") != "true":
         return False
     try:
@@ -151,7 +153,7 @@ def _positions(changes: Changes) -> list[tuple[int, str | Changes | None]]:
 
 
 def _position(segment: str) -> int | None:
-    """Return the position in an array that a segment names: digits up to 32 bits, leading zeros aside."""
+    """Return the array position that a segment names: digits up to 32 bits after leading zeros."""
     digits = segment.lstrip("0") or segment[-1:]
     if not (segment.isascii() and segment.isdigit() and len(digits) <= 10):
         return None

@@ -1,7 +1,7 @@
 """The records and the error of the WIT package, as the repository and a storage exchange them.
 
-Field names are those of `wit/types.wit` with underscores. Times are milliseconds since 1970, in UTC. `data` and `body` are the text of a
-JSON object.
+Field names are those of `wit/types.wit` with underscores. Times are milliseconds since 1970, in
+UTC. `data` and `body` are the text of a JSON object.
 """
 
 from dataclasses import dataclass
@@ -67,8 +67,9 @@ class MetadataField:
 class SessionError(Exception):
     """Why a call failed. `code` is the name of a case of `error` in `wit/types.wit`.
 
-    `entity` comes with `not-found` and `already-exists`, `current` with `stale`, `size` and `limit` with `too-large`, `retry_after_ms` with
-    `quota-exceeded`. The text is fit for callers. An `internal` error may have a `__cause__`, which is for the host alone.
+    `entity` comes with `not-found` and `already-exists`, `current` with `stale`, `size` and `limit`
+    with `too-large`, `retry_after_ms` with `quota-exceeded`. The text is fit for callers. An
+    `internal` error may have a `__cause__`, which is for the host alone.
     """
 
     def __init__(

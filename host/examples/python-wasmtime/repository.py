@@ -38,9 +38,10 @@ _running = threading.local()
 def _tag_every_variant() -> None:
     """Work around a defect of `wasmtime`, seen in 40.0.0 and 50.0.1.
 
-    The package leaves out the tag of an option, a result or a variant if the Python classes of its cases look disjoint. A case without a
-    payload counts as `object`, which matches any value. So the `err` of a `result<option<T>, error>` is taken for its `ok` and cannot be
-    returned. With the tag there is no guess. Other components in this process keep the package's own rule.
+    The package leaves out the tag of an option, a result or a variant if the Python classes of its
+    cases look disjoint. A case without a payload counts as `object`, which matches any value. So
+    the `err` of a `result<option<T>, error>` is taken for its `ok` and cannot be returned. With the
+    tag there is no guess. Other components in this process keep the package's own rule.
     """
     guessed = VariantLikeType._tagged
 
@@ -65,8 +66,9 @@ _compiling = threading.Lock()
 class Repository:
     """A session repository on a storage.
 
-    Calls may come from any thread; one runs at a time. All JSON is text, so that numbers stay as they are written. Every method raises
-    `SessionError`. A write that gets an `expected_revision` is refused as `stale` if the session is at another one.
+    Calls may come from any thread; one runs at a time. All JSON is text, so that numbers stay as
+    they are written. Every method raises `SessionError`. A write that gets an `expected_revision`
+    is refused as `stale` if the session is at another one.
     """
 
     def __init__(self, storage: DictStorage, component_path: str | Path) -> None:
@@ -312,8 +314,9 @@ class Repository:
                 return Variant("ok", answer(_lowered(method(*map(_lifted, arguments)))))
             except SessionError as refusal:
                 return Variant("err", _error_to(refusal))
-            except BaseException as fault:
-                # Its text may hold anything. The component gets a text of ours, the host gets the exception as a cause.
+            except BaseException as fault:  # noqa: BLE001
+                # Its text may hold anything. The component gets a text of ours, the host gets the
+                # exception as a cause.
                 self._fault = fault
                 return Variant("err", Variant("internal", "the storage failed"))
 
@@ -388,7 +391,7 @@ STORAGE_FUNCTIONS: dict[str, Callable[[object], object]] = {
     "append-feedback": _as_it_is,
     "list-feedback": _as_it_is,
 }
-"""The functions of `storage`, and how the value that a method returns becomes the `ok` of its result."""
+"""The functions of `storage`. Each has what turns its method's value into the `ok` of a result."""
 
 RECORDS = {
     frozenset(field.name for field in fields(record)): record

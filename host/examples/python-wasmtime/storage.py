@@ -1,6 +1,7 @@
 """A storage in a dict: the functions of `wit/storage.wit` with underscores, in plain Python.
 
-It keeps every promise of that file but one: it is gone when the process ends, so nothing in it is durable.
+It keeps every promise of that file but one: it is gone when the process ends, so nothing in it is
+durable.
 """
 
 import bisect

@@ -1,7 +1,7 @@
 """What the conformance suite cannot see from outside: `python -m unittest`."""
 
-import threading
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from wasmtime import Engine, Store
@@ -134,6 +134,11 @@ class RepositoryTest(unittest.TestCase):
         self.assertEqual(error.code, "invalid-argument")
         self.assertEqual(self.repository.get_metadata("s"), before)
 
+    def test_a_path_beyond_the_end_of_an_array_makes_objects(self) -> None:
+        self.repository.update_metadata("s", '{"l": []}')
+        self.repository.update_metadata("s", '{"l.1.a.b": 1, "l.00000000000002.c": 2}')
+        self.assertEqual(self.repository.get_metadata("s"), '{"l":[null,{"a":{"b":1}},{"c":2}]}')
+
     def test_messages_are_listed_by_time_and_then_in_the_order_of_their_appends(self) -> None:
         for message_id, at in ((5, 30), (4, 10), (3, 20), (2, 20), (1, 10)):
             message = Message(message_id, "{}", at, at)
@@ -141,27 +146,19 @@ class RepositoryTest(unittest.TestCase):
         listed = self.repository.list_messages("s", "a")
         self.assertEqual([message.message_id for message in listed], [4, 1, 3, 2, 5])
         self.assertEqual(self.storage.append_messages("s", "a", ["{}"], 7, None, None), 6)
-        self.assertEqual(self.repository.list_messages("s", "a", offset=5)[0].created_at, 30)
+        last = self.repository.list_messages("s", "a", offset=5)
+        self.assertEqual([(message.message_id, message.created_at) for message in last], [(6, 30)])
 
     def test_repositories_on_threads_share_a_storage(self) -> None:
-        failures: list[BaseException] = []
-
         def write(repository: Repository) -> None:
-            try:
-                for _ in range(100):
-                    repository.append_message("s", "a", "{}")
-            except BaseException as failure:
-                failures.append(failure)
+            for _ in range(100):
+                repository.append_message("s", "a", "{}")
 
         others = [Repository(self.storage, COMPONENT) for _ in range(3)]
-        threads = [threading.Thread(target=write, args=[one]) for one in (*others, self.repository)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        self.assertEqual(failures, [])
+        with ThreadPoolExecutor() as threads:
+            list(threads.map(write, [*others, self.repository, self.repository]))
         ids = [message.message_id for message in self.repository.list_messages("s", "a")]
-        self.assertEqual(ids, list(range(400)))
+        self.assertEqual(ids, list(range(500)))
 
     def test_other_components_of_the_process_keep_their_tags(self) -> None:
         engine = Engine()
