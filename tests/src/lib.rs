@@ -167,13 +167,13 @@ pub async fn storage(storage: Storage) -> anyhow::Result<PathBuf> {
     static BUILT: OnceCell<[PathBuf; 2]> = OnceCell::const_new();
     // One after the other: both are built under one name.
     let build = async || {
-        let build = async |features| {
+        let build = async |features, name| {
             let built = build_wasm("session-repository-storage-memory", features).await?;
-            let kept = built.with_extension(format!("{features}.wasm"));
+            let kept = built.with_file_name(name);
             std::fs::copy(built, &kept)?;
             Ok::<_, anyhow::Error>(kept)
         };
-        Ok::<_, anyhow::Error>([build("").await?, build("faults").await?])
+        Ok::<_, anyhow::Error>([build("", "storage-memory.wasm").await?, build("faults", "storage-faulty.wasm").await?])
     };
     let [memory, faulty] = BUILT.get_or_try_init(build).await?;
     Ok(match storage {

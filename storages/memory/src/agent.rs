@@ -1,7 +1,8 @@
 //! An agent with its messages: their order, their ids, and the keyed appends that the agent remembers.
 
+use crate::error::{Entity, Error, Result};
 use crate::object::Object;
-use crate::types::{AppendKey, Entity, Error, Message, Page, Result};
+use crate::types::{AppendKey, Message, Page};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Keyed appends that an agent remembers: its last ones.

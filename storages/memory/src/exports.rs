@@ -2,12 +2,13 @@
 
 use crate::bindings::exported as wit;
 use crate::bindings::types as shared;
+use crate::error::{Entity, Error};
 #[cfg(feature = "faults")]
 use crate::faults::Faulty as Sessions;
 use crate::object::Object;
 #[cfg(not(feature = "faults"))]
 use crate::sessions::Sessions;
-use crate::types::{Agent, AppendKey, Appended, Entity, Error, Feedback, Field, Message, Page, Replacement, Session, Write};
+use crate::types::{Agent, AppendKey, Appended, Feedback, Field, Message, Page, Replacement, Session, Write};
 use std::cell::RefCell;
 
 #[allow(unsafe_code, reason = "what is generated around the exports speaks the canonical ABI")]

@@ -1,9 +1,10 @@
 //! A storage that misbehaves in one way, to show that the conformance suite notices.
 
 use crate::agent::Agent;
+use crate::error::{Error, Result};
 use crate::object::{self, Object};
 use crate::sessions::Sessions;
-use crate::types::{self, AppendKey, Appended, Error, Feedback, Field, Message, Page, Replacement, Result, Session, Write};
+use crate::types::{self, AppendKey, Appended, Feedback, Field, Message, Page, Replacement, Session, Write};
 use serde_json::value::RawValue;
 use std::hint::black_box;
 use std::ops::{Deref, DerefMut};

@@ -5,6 +5,7 @@
 #![deny(unsafe_code)]
 
 mod agent;
+pub mod error;
 // Natively it is there to be tested.
 #[cfg(any(feature = "faults", not(target_arch = "wasm32")))]
 pub mod faults;

@@ -1,6 +1,6 @@
 //! JSON objects as text. Values stay as they are written, so that numbers keep their spelling.
 
-use crate::types::{Error, Result};
+use crate::error::{Error, Result};
 use indexmap::IndexMap;
 use serde_json::value::RawValue;
 

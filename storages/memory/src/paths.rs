@@ -1,7 +1,8 @@
 //! Paths into metadata: segments joined by dots, numbers are positions in arrays.
 
+use crate::error::{Error, Result};
 use crate::object::{self, MAX_TEXT, Members, Object, too_large, unreadable};
-use crate::types::{Error, Field, Result};
+use crate::types::Field;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::cmp::Ordering;

@@ -1,9 +1,10 @@
 //! All sessions of the storage. Each write decides first and then changes everything at once.
 
 use crate::agent::Agent;
+use crate::error::{Entity, Error, Result};
 use crate::object::Object;
 use crate::paths;
-use crate::types::{self, AppendKey, Appended, Entity, Error, Feedback, Field, Message, Page, Replacement, Result, Session, Write};
+use crate::types::{self, AppendKey, Appended, Feedback, Field, Message, Page, Replacement, Session, Write};
 use std::collections::HashMap;
 
 /// The sessions by their ids.

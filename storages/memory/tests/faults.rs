@@ -3,8 +3,9 @@
 mod common;
 
 use common::*;
+use session_repository_storage_memory::error::{Error, Result};
 use session_repository_storage_memory::faults::{Fault, Faulty, named};
-use session_repository_storage_memory::types::{Error, Page, Result};
+use session_repository_storage_memory::types::Page;
 
 /// What a storage answers to a series of calls, each answer by a name.
 fn observations(mut storage: Faulty) -> Result<Vec<(&'static str, String)>> {

@@ -3,9 +3,9 @@
 mod common;
 
 use common::*;
+use session_repository_storage_memory::error::{Error, Result};
 use session_repository_storage_memory::object::{MAX_TEXT, Object};
 use session_repository_storage_memory::sessions::Sessions;
-use session_repository_storage_memory::types::{Error, Result};
 
 fn stored(sessions: &Sessions) -> Option<String> {
     sessions.get_metadata("s").map(Object::into_string)

@@ -3,9 +3,10 @@
 mod common;
 
 use common::*;
+use session_repository_storage_memory::error::{Entity, Error, Result};
 use session_repository_storage_memory::object::MAX_TEXT;
 use session_repository_storage_memory::sessions::Sessions;
-use session_repository_storage_memory::types::{Entity, Error, Result, Session};
+use session_repository_storage_memory::types::Session;
 
 #[test]
 fn a_session_is_stored_once_at_revision_0() -> Result<()> {

@@ -2,9 +2,10 @@
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
+use session_repository_storage_memory::error::Result;
 use session_repository_storage_memory::object::Object;
 use session_repository_storage_memory::sessions::Sessions;
-use session_repository_storage_memory::types::{Agent, AppendKey, Feedback, Field, Message, Page, Replacement, Result, Session, Write};
+use session_repository_storage_memory::types::{Agent, AppendKey, Feedback, Field, Message, Page, Replacement, Session, Write};
 
 /// All of a list.
 pub(crate) const ALL: Page = Page { offset: 0, limit: None };
