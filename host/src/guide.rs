@@ -4,8 +4,8 @@
 macro_rules! pages {
     ($($name:ident: $file:literal)+) => {
         $(
-            #[doc = "[architecture]: crate::guide::architecture\n[archive]: crate::guide::archive\n[exec]: crate::guide::exec"]
-            #[doc = "[file-format]: crate::guide::file_format\n[operations]: crate::guide::operations\n[plugins]: crate::guide::plugins\n"]
+            #[doc = "[architecture]: crate::guide::architecture\n[archive]: crate::guide::archive\n[exec]: crate::guide::exec\n[conformance]: crate::guide::conformance"]
+            #[doc = "[file-format]: crate::guide::file_format\n[operations]: crate::guide::operations\n[plugins]: crate::guide::plugins\n[runtimes]: crate::guide::runtimes\n"]
             #[doc = include_str!(concat!("../docs/", $file, ".md"))]
             pub mod $name {}
         )+
@@ -15,8 +15,10 @@ macro_rules! pages {
 pages! {
     architecture: "architecture"
     archive: "archive"
+    conformance: "conformance"
     exec: "exec"
     file_format: "file-format"
     operations: "operations"
     plugins: "plugins"
+    runtimes: "runtimes"
 }

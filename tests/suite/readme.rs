@@ -7,7 +7,8 @@ use std::process::{Output, Stdio};
 use tokio::process::Command;
 
 /// The pages whose commands stand on each other.
-const PAGES: [&str; 4] = ["README.md", "host/docs/exec.md", "host/docs/operations.md", "host/docs/plugins.md"];
+const PAGES: [&str; 5] =
+    ["README.md", "host/docs/exec.md", "host/docs/operations.md", "host/docs/plugins.md", "host/docs/conformance.md"];
 
 /// A command of a page and the output that it shows, where `…` stands for anything.
 struct Shown {
@@ -101,7 +102,8 @@ fn commands_that_build_are_run_with_the_tests() -> anyhow::Result<()> {
 
 /// All pages.
 fn pages() -> impl Iterator<Item = String> {
-    let docs = ["architecture", "archive", "exec", "file-format", "operations", "plugins"].map(|name| format!("host/docs/{name}.md"));
+    let docs = ["architecture", "archive", "conformance", "exec", "file-format", "operations", "plugins", "runtimes"];
+    let docs = docs.map(|name| format!("host/docs/{name}.md"));
     ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "host/README.md"].into_iter().map(str::to_owned).chain(docs)
 }
 
