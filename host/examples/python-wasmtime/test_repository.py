@@ -1,5 +1,6 @@
 """What the conformance suite cannot see from outside: `python -m unittest`."""
 
+import sys
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -154,11 +155,27 @@ class RepositoryTest(unittest.TestCase):
             for _ in range(100):
                 repository.append_message("s", "a", "{}")
 
-        others = [Repository(self.storage, COMPONENT) for _ in range(3)]
-        with ThreadPoolExecutor() as threads:
-            list(threads.map(write, [*others, self.repository, self.repository]))
+        repositories = [Repository(self.storage, COMPONENT) for _ in range(3)]
+        self.at_once(write, [*repositories, *repositories])
         ids = [message.message_id for message in self.repository.list_messages("s", "a")]
-        self.assertEqual(ids, list(range(500)))
+        self.assertEqual(ids, list(range(600)))
+
+    def test_writes_of_a_storage_from_threads_do_not_mix(self) -> None:
+        def write(created_at: int) -> None:
+            for _ in range(50):
+                self.storage.append_messages("s", "a", ["{}"] * 50, created_at, None, None)
+
+        self.at_once(write, list(range(4)))
+        ids = [message.message_id for message in self.repository.list_messages("s", "a")]
+        self.assertEqual(ids, list(range(10_000)))
+        self.assertEqual(self.repository.read_session("s").revision, 201)
+
+    def at_once(self, write: object, arguments: list[object]) -> None:
+        """Call a function on a thread for each argument. Threads switch as often as they can."""
+        self.addCleanup(sys.setswitchinterval, sys.getswitchinterval())
+        sys.setswitchinterval(1e-6)
+        with ThreadPoolExecutor(len(arguments)) as threads:
+            list(threads.map(write, arguments))
 
     def test_other_components_of_the_process_keep_their_tags(self) -> None:
         engine = Engine()
