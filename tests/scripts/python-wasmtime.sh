@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the conformance suite against the example host in Python: python-wasmtime.sh [SESSION-REPO]. The packages are kept in a virtual
+# Runs the tests of the example host in Python, and the conformance suite against it: python-wasmtime.sh [SESSION-REPO]. The packages are kept in a virtual
 # environment in the target folder, which is made anew when requirements.txt changes. The exit status is that of the suite.
 set -euo pipefail
 
@@ -26,4 +26,6 @@ if ! cmp --silent "$example/requirements.txt" "$venv/requirements.txt" || ! "$py
     cp "$example/requirements.txt" "$venv/requirements.txt"
 fi
 
-PYTHONDONTWRITEBYTECODE=1 exec "$program" conformance --exec "$(printf '%q %q' "$python" "$example/exec.py")"
+export PYTHONDONTWRITEBYTECODE=1
+(cd "$example" && "$python" -m unittest --quiet) >&2
+exec "$program" conformance --exec "$(printf '%q %q' "$python" "$example/exec.py")"

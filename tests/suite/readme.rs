@@ -7,8 +7,7 @@ use std::process::{Output, Stdio};
 use tokio::process::Command;
 
 /// The pages whose commands stand on each other.
-const PAGES: [&str; 5] =
-    ["README.md", "host/docs/exec.md", "host/docs/operations.md", "host/docs/plugins.md", "host/docs/conformance.md"];
+const PAGES: [&str; 5] = ["README.md", "host/docs/exec.md", "host/docs/operations.md", "host/docs/plugins.md", "host/docs/conformance.md"];
 
 /// A command of a page and the output that it shows, where `…` stands for anything.
 struct Shown {

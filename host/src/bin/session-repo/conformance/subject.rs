@@ -10,7 +10,7 @@ use session_repository::{Error, Repository};
 use std::collections::HashMap;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
@@ -70,15 +70,21 @@ async fn of_repository(repository: &Repository, name: &str, args: &str) -> Resul
     }
 }
 
-/// Calls that wait for their answers, by their ids.
-type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<Result<Answer, String>>>>>;
+/// The calls of a program that are under way.
+#[derive(Default)]
+struct Waiting {
+    /// Who waits for an answer, by the id of the request.
+    answers: HashMap<u64, oneshot::Sender<Result<Answer, String>>>,
+    /// Why there will be no more answers.
+    ended: Option<String>,
+}
 
 /// A program that was started for the suite.
 pub(super) struct Program {
     child: Child,
     stdin: AsyncMutex<ChildStdin>,
     next: AtomicU64,
-    waiting: Waiting,
+    waiting: Arc<Mutex<Waiting>>,
 }
 
 impl Program {
@@ -90,7 +96,7 @@ impl Program {
         let mut child = started.spawn().with_context(|| format!("cannot start {command}"))?;
         let stdin = child.stdin.take().context("the program has no stdin")?;
         let stdout = child.stdout.take().context("the program has no stdout")?;
-        let waiting = Waiting::default();
+        let waiting = Arc::new(Mutex::new(Waiting::default()));
         let answers = Arc::clone(&waiting);
         tokio::spawn(async move {
             let mut lines = BufReader::new(stdout).lines();
@@ -98,7 +104,7 @@ impl Program {
                 match lines.next_line().await {
                     Ok(Some(line)) => match read(&line) {
                         Ok((id, answer)) => {
-                            if let Some(waits) = lock(&answers).remove(&id) {
+                            if let Some(waits) = lock(&answers).answers.remove(&id) {
                                 waits.send(Ok(answer)).ok();
                             }
                         }
@@ -108,9 +114,11 @@ impl Program {
                     Err(error) => break format!("the program's output cannot be read: {error}"),
                 }
             };
-            for (_, waits) in lock(&answers).drain() {
+            let mut waiting = lock(&answers);
+            for (_, waits) in waiting.answers.drain() {
                 waits.send(Err(why.clone())).ok();
             }
+            waiting.ended = Some(why);
         });
         Ok(Self { child, stdin: AsyncMutex::new(stdin), next: AtomicU64::new(1), waiting })
     }
@@ -118,7 +126,13 @@ impl Program {
     async fn call(&self, name: &str, args: &str) -> Result<Answer, String> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (answer, answered) = oneshot::channel();
-        lock(&self.waiting).insert(id, answer);
+        {
+            let mut waiting = lock(&self.waiting);
+            if let Some(why) = &waiting.ended {
+                return Err(why.clone());
+            }
+            waiting.answers.insert(id, answer);
+        }
         let line = format!("{{\"id\":{id},\"call\":{},\"args\":{args}}}\n", json!(name));
         {
             let mut stdin = self.stdin.lock().await;
@@ -153,7 +167,7 @@ fn read(line: &str) -> Result<(u64, Answer), &'static str> {
     }
 }
 
-fn lock(waiting: &Waiting) -> std::sync::MutexGuard<'_, HashMap<u64, oneshot::Sender<Result<Answer, String>>>> {
+fn lock(waiting: &Mutex<Waiting>) -> MutexGuard<'_, Waiting> {
     // What is under the lock is whole at every step.
     waiting.lock().unwrap_or_else(PoisonError::into_inner)
 }
