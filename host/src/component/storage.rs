@@ -152,6 +152,7 @@ offer! {
     list_feedback as "list-feedback": (session_id: String) -> Vec<wit::FeedbackEntry>;
 }
 
+#[allow(clippy::too_many_arguments, reason = "the WIT package declares them")]
 impl Caller {
     async fn insert_session(self, mut session: wit::Session) -> Answer<()> {
         let call = Call::write(Interface::Sessions, session.session_id.clone(), 0);

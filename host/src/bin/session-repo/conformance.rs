@@ -74,7 +74,7 @@ pub(crate) async fn run(place: &Place, args: ConformanceArgs) -> anyhow::Result<
 /// What is tested: the component of this program unless something else is named.
 async fn subject(place: &Place, args: &ConformanceArgs) -> anyhow::Result<Subject> {
     if let Some(command) = &args.exec {
-        return Ok(Subject::Program(Program::start(command)?));
+        return Ok(Subject::Program(Box::new(Program::start(command)?)));
     }
     prepare::component()?;
     if let Some(file) = &args.storage {

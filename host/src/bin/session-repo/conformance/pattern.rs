@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 /// Where an answer is not as it must be.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(super) enum Mismatch {
-    #[error("{place}expected {}, got {}", short(.expected), short(.got))]
-    Value { place: String, expected: Value, got: Value },
+    #[error("{place}expected {expected}, got {got}")]
+    Value { place: String, expected: String, got: String },
     #[error("{place}there is no member `{member}`")]
     Missing { place: String, member: String },
     #[error("{place}there is a member `{member}`")]
@@ -54,7 +54,7 @@ impl Matcher<'_> {
     fn value(&mut self, pattern: &Value, got: &Value, place: &str) -> Result<(), Mismatch> {
         let differs = |expected: &Value| {
             let place = if place.is_empty() { String::new() } else { format!("at {}: ", place.trim_start_matches('.')) };
-            Mismatch::Value { place, expected: expected.clone(), got: got.clone() }
+            Mismatch::Value { place, expected: short(expected), got: short(got) }
         };
         let check = |is_right: bool| if is_right { Ok(()) } else { Err(differs(pattern)) };
         let Some((name, about)) = placeholder(pattern) else {

@@ -29,7 +29,7 @@ pub(super) enum Subject {
         /// For the storage below it, if that is a component.
         ticker: Option<Ticker>,
     },
-    Program(Program),
+    Program(Box<Program>),
 }
 
 impl Subject {
