@@ -22,7 +22,7 @@ const stamp = join(here, 'dist/built-from');
 if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== wanted) {
   rmSync(join(here, 'dist'), { recursive: true, force: true });
   for (const { mode, component } of flavours) {
-    const options = ['-o', join(here, 'dist', mode), '--name', 'component', '--instantiation', mode, '--no-typescript', '--quiet'];
+    const options = ['-o', join(here, 'dist', mode), '--name', 'component', '--instantiation', mode, '--quiet'];
     const { status, error } = spawnSync(process.execPath, [jco, 'transpile', component, ...options], { stdio: ['ignore', 2, 2] });
     if (error) throw error;
     if (status !== 0) process.exit(status ?? 1);
