@@ -1,0 +1,67 @@
+// The repository for Node. Types and documentation: index.d.ts.
+
+import { setImmediate } from 'node:timers/promises';
+import { CALLS } from './lib/calls.js';
+import { asyncInstance, syncInstance } from './lib/component.js';
+import { SessionError, fromVariant } from './lib/errors.js';
+import { Causes, asyncImport, syncImport } from './lib/storage.js';
+
+export { SessionError };
+
+/** What a caller gets for what a call threw. */
+function thrownBy(error, causes) {
+  if (error instanceof SessionError) return error;
+  if (error !== null && typeof error === 'object' && Object.hasOwn(error, 'payload')) return causes.attach(fromVariant(error.payload));
+  return new SessionError('internal', { message: 'the component failed', cause: error });
+}
+
+/** The repository's interfaces, each function made by `make`. */
+function interfaces(make) {
+  const functions = (name, calls) => Object.fromEntries(Object.entries(calls).map(([call, shape]) => [call, make(name, call, shape)]));
+  return Object.fromEntries(Object.entries(CALLS).map(([name, calls]) => [name, Object.freeze(functions(name, calls))]));
+}
+
+export async function createRepository({ storage, flavour = 'async' } = {}) {
+  if (flavour === 'sync') return promising(createSyncRepository({ storage }));
+  if (flavour !== 'async') throw new TypeError(`flavour: must be 'async' or 'sync', not ${JSON.stringify(flavour)}`);
+  const causes = new Causes();
+  const component = await asyncInstance(asyncImport(storage, causes));
+  return Object.freeze(
+    interfaces((name, call, { take, give }) => async (...args) => {
+      try {
+        const taken = take(...args);
+        // A call that begins within a microtask can take the instance's lock while jco hands it to another call. Then jco 1.35 spins in
+        // microtasks for ever. Between two tasks of the event loop no hand-over is under way.
+        await setImmediate();
+        return give(await component[name][call](...taken));
+      } catch (error) {
+        throw thrownBy(error, causes);
+      }
+    }),
+  );
+}
+
+export function createSyncRepository({ storage } = {}) {
+  const causes = new Causes();
+  const component = syncInstance(syncImport(storage, causes));
+  let busy = false;
+  return Object.freeze(
+    interfaces((name, call, { take, give }) => (...args) => {
+      if (busy) throw new SessionError('unavailable', { message: 'the repository serves another call: its storage called it' });
+      try {
+        const taken = take(...args);
+        busy = true;
+        return give(component[name][call](...taken));
+      } catch (error) {
+        throw thrownBy(error, causes);
+      } finally {
+        busy = false;
+      }
+    }),
+  );
+}
+
+/** The same repository with calls that return promises. */
+function promising(repository) {
+  return Object.freeze(interfaces((name, call) => async (...args) => repository[name][call](...args)));
+}
