@@ -1,7 +1,7 @@
 // Transpiles both flavours of the component into dist/, unless dist/ is from the same components and the same jco.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 
@@ -29,3 +29,6 @@ if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== wanted) {
   }
   writeFileSync(stamp, wanted);
 }
+
+// npm packs no links.
+copyFileSync(join(here, '../../LICENSE'), join(here, 'LICENSE'));

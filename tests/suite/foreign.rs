@@ -1,4 +1,4 @@
-//! The repository and a storage in one component, run by other runtimes as their users would.
+//! The component in other runtimes, run as their users would.
 
 use session_repository_tests::{Storage, storage};
 use std::path::{Path, PathBuf};
@@ -34,13 +34,23 @@ async fn a_stock_wasmtime_runs_it() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A host in Python, without async functions: `host/examples/python-wasmtime`.
-#[tokio::test]
-async fn the_example_in_python_passes_the_conformance_suite() -> anyhow::Result<()> {
-    let program = session_repository_tests::program().await?;
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/python-wasmtime.sh");
-    let ran = Command::new(path).arg(program).output().await?;
-    let printed = String::from_utf8_lossy(&ran.stdout);
-    assert!(ran.status.success() && printed.contains(" cases passed"), "{printed}{}", String::from_utf8_lossy(&ran.stderr));
+/// What hosts the component in another language, with tests of its own.
+async fn passes(name: &str, arguments: &[&Path]) -> anyhow::Result<()> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts").join(name);
+    let ran = Command::new(path).args(arguments).output().await?;
+    let printed = [ran.stdout, ran.stderr].map(|output| String::from_utf8_lossy(&output).into_owned()).concat();
+    anyhow::ensure!(ran.status.success(), "{name}: {} {printed}", ran.status);
     Ok(())
+}
+
+/// The synchronous flavour in PyPI's `wasmtime`: `host/examples/python-wasmtime`.
+#[tokio::test]
+async fn the_example_in_python_passes_its_tests_and_the_conformance_suite() -> anyhow::Result<()> {
+    passes("python-wasmtime.sh", &[&session_repository_tests::program().await?]).await
+}
+
+/// Both flavours in Node: `guest/node`, which runs the conformance suite by itself.
+#[tokio::test]
+async fn the_package_for_node_passes_its_tests() -> anyhow::Result<()> {
+    passes("node-package.sh", &[]).await
 }
