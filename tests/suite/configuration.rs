@@ -1,5 +1,6 @@
 //! Configuration has the effect that it names, or is an error, or is named in one warning.
 
+use crate::logged::Logged;
 use crate::run::{Desk, Ran, Site, finish};
 use anyhow::Context;
 use mongodb::bson::{Document, doc};
@@ -7,14 +8,9 @@ use mongodb::options::ClientOptions;
 use mongodb::{Client, Namespace};
 use session_repository::{AnyStore, Error, MongoStore, Store, StoreOptions, StoreUrl};
 use session_repository_tests::{Database, Mongod, mongodb_uri};
-use std::fmt::Debug;
 use std::net::TcpListener;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tracing::field::Field;
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
+use tracing::Level;
 
 /// Runs a command on a connection string, without options of its own.
 async fn on(desk: &Desk, uri: &str, arguments: &[&str]) -> anyhow::Result<Ran> {
@@ -325,47 +321,18 @@ async fn a_command_says_that_it_waited_too_long_at_once_and_ends_though_the_serv
     Ok(())
 }
 
-/// Counts warnings whose text holds a part.
-struct Warnings(&'static str, Arc<AtomicUsize>);
-
-impl Subscriber for Warnings {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() == Level::WARN
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn event(&self, event: &Event<'_>) {
-        event.record(&mut |_: &Field, value: &dyn Debug| {
-            if format!("{value:?}").contains(self.0) {
-                self.1.fetch_add(1, Ordering::Relaxed);
-            }
-        });
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
-}
-
 #[tokio::test]
 async fn a_store_that_does_not_keep_to_timeouts_warns_of_that() -> anyhow::Result<()> {
     let server = Mongod::start()?;
-    let count = Arc::<AtomicUsize>::default();
-    // If there is only one, threads without it decide that nobody is interested.
-    let _another = Dispatch::new(Warnings("", Arc::default()));
-    let _guard = tracing::subscriber::set_default(Warnings("`socketTimeoutMS` and `timeoutMS`", Arc::clone(&count)));
+    let logged = Logged::count(Level::WARN, "`socketTimeoutMS` and `timeoutMS`");
     for (options, warnings) in [("", 0), ("?socketTimeoutMS=0", 0), ("?socketTimeoutMS=5000", 1), ("?timeoutMS=5000", 1)] {
         let uri = format!("{}{options}", server.uri());
         MongoStore::connect(&uri, StoreOptions::default()).await?.close().await;
-        assert_eq!(count.swap(0, Ordering::Relaxed), warnings, "{options}");
+        assert_eq!(logged.take(), warnings, "{options}");
         MongoStore::connect_read_only(&uri, StoreOptions::default()).await?.close().await;
-        assert_eq!(count.swap(0, Ordering::Relaxed), warnings, "{options}");
+        assert_eq!(logged.take(), warnings, "{options}");
         AnyStore::open(&uri.parse()?, StoreOptions::default()).await?.into_store().close().await;
-        assert_eq!(count.swap(0, Ordering::Relaxed), 0, "{options}: its URL has limits");
+        assert_eq!(logged.take(), 0, "{options}: its URL has limits");
     }
     Ok(())
 }

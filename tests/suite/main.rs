@@ -23,6 +23,7 @@ mod foreign;
 mod held;
 mod hostile;
 mod json;
+mod logged;
 mod marks;
 mod mongo;
 mod notices;

@@ -186,7 +186,7 @@ impl Runner {
         while let Ok(first) = jobs.recv().await {
             match self.serve_one_instance(first, &jobs).await {
                 Ok(Ended::Closed) => return,
-                Ok(Ended::Grown) => {}
+                Ok(Ended::Grown) => tracing::debug!("an instance of the component has grown and is replaced"),
                 Err(error) => tracing::error!(?error, "an instance of the component was stopped and is replaced"),
             }
         }
