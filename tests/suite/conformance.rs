@@ -7,7 +7,7 @@ use crate::run::{Desk, Ran, Site, finish};
 use anyhow::{Context, ensure};
 use serde_json::Value;
 use session_repository::COMPONENT_SYNC;
-use session_repository_tests::{Database, program};
+use session_repository_tests::{COLLECTION, Database, program};
 use std::collections::BTreeSet;
 
 /// What a run says as JSON, whether it succeeded or not.
@@ -23,11 +23,10 @@ pub(crate) fn failed(report: &Value) -> BTreeSet<String> {
 
 /// Runs all cases, each of which must pass.
 async fn passes(desk: &Desk, site: Option<&Site>, arguments: &[&str]) -> anyhow::Result<()> {
-    let command = [&["conformance", "--json"], arguments].concat();
-    let mut command = match site {
-        Some(site) => desk.command(site, &command).await?,
-        None => desk.bare(&command).await?,
-    };
+    let mut command = desk.bare(&[&["conformance", "--json"], arguments].concat()).await?;
+    if let Some(site) = site {
+        command.args(["--store", &site.url, "--database", &site.database, "--collection", COLLECTION]);
+    }
     let ran = finish(&mut command, None).await?;
     let report = report(&ran)?;
     ensure!(ran.status == Some(0) && report["failed"] == 0, "{report:#}");
@@ -53,6 +52,18 @@ async fn it_passes_on_a_file() -> anyhow::Result<()> {
     passes(&desk, Some(&site), &[]).await?;
     // Cases have sessions of their own, so that it passes again.
     passes(&desk, Some(&site), &[]).await
+}
+
+/// It is there for other commands, and may hold what is in use.
+#[tokio::test]
+async fn the_store_of_the_environment_is_left_alone() -> anyhow::Result<()> {
+    let desk = Desk::new()?;
+    let site = desk.file_site("store");
+    desk.run(&site, &["session", "create", "mine"]).await?.ok()?;
+    let before = desk.dump(&site).await?;
+    desk.run(&site, &["conformance", "--only", "an-unknown-session-reads"]).await?.ok()?;
+    assert_eq!(desk.dump(&site).await?, before);
+    Ok(())
 }
 
 #[tokio::test]

@@ -12,14 +12,14 @@ pub enum Flavour {
     #[default]
     Async,
     /// Plain functions, package `session:repository-sync`, for hosts whose runtime has no async functions: an instance serves one call at a
-    /// time, so that it takes a pool of them.
+    /// time, so that it takes a pool of them. A call that waits for an overdue one on its session keeps its instance meanwhile.
     Sync,
 }
 
 impl Flavour {
-    /// The flavour of a component, by what it imports.
+    /// The flavour of a component, by what it exports: one that has its storage in it imports none.
     pub(crate) fn of(component: &Component, engine: &Engine) -> Self {
-        let is_sync = component.component_type().imports(engine).any(|(name, _)| name.starts_with("session:repository-sync/"));
+        let is_sync = component.component_type().exports(engine).any(|(name, _)| name.starts_with("session:repository-sync/"));
         if is_sync { Self::Sync } else { Self::Async }
     }
 }

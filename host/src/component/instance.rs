@@ -37,6 +37,8 @@ pub(crate) struct State {
 struct Memory {
     limits: StoreLimits,
     bytes: usize,
+    /// What it had before the first call.
+    at_first: usize,
 }
 
 impl ResourceLimiter for Memory {
@@ -196,7 +198,7 @@ impl Runner {
         // Declared before the store, so that it goes after it.
         let alive = watch::Sender::new(());
         let limits = StoreLimitsBuilder::new().memory_size(self.ctx.limits.instance_memory_bytes).build();
-        let memory = Memory { limits, bytes: 0 };
+        let memory = Memory { limits, bytes: 0, at_first: 0 };
         let calls = Calls::new(self.ctx.limits.answer_bytes());
         let session = SessionCtx { calls: Some(calls.clone()), ..self.ctx.clone() };
         let mut store = Store::new(&self.engine, State { session, calls, has_begun: false, stall: Stall::default(), memory });
@@ -208,6 +210,8 @@ impl Runner {
         let handed_over = message_bytes.max(page_bytes).saturating_mul(2);
         store.set_hostcall_fuel(store.hostcall_fuel().max(handed_over));
         let instance = self.pre.instantiate_async(&mut store).await?;
+        let memory = &mut store.data_mut().memory;
+        memory.at_first = memory.bytes;
         let most = self.ctx.limits.calls_per_instance;
         store
             .run_concurrent(async |accessor| {
@@ -237,8 +241,8 @@ enum Ended {
     Grown,
 }
 
-/// An instance that serves one call at a time goes when it has more memory than this, which no ordinary call takes.
-const KEPT_MEMORY: usize = 16 << 20;
+/// An instance that serves one call at a time goes when its memory has grown by more than this. Ordinary calls need less.
+const KEPT_MEMORY: usize = 8 << 20;
 
 async fn serve_calls(
     accessor: &Accessor<State>,
@@ -279,7 +283,8 @@ async fn serve_in_turn(
     let mut next = Some(first);
     while let Some(job) = next {
         job(accessor, instance, alive.subscribe()).await?;
-        if accessor.with(|mut access| access.data_mut().memory.bytes > KEPT_MEMORY) {
+        let grown = |memory: &Memory| memory.bytes.saturating_sub(memory.at_first);
+        if accessor.with(|mut access| grown(&access.data_mut().memory) > KEPT_MEMORY) {
             return Ok(Ended::Grown);
         }
         next = jobs.recv().await.ok();

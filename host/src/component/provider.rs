@@ -94,7 +94,11 @@ impl<T: Send + 'static> ComponentStore<T> {
         });
         let gone = || Error::Unavailable(String::from("the storage component is gone"));
         self.jobs.send(job).await.map_err(|_| gone())?;
-        answered.await.map_err(|_| gone())?.map_err(Error::from)
+        tokio::select! {
+            answer = answered => answer.map_err(|_| gone())?.map_err(Error::from),
+            // The runtime around the instance was shut down while the call was in the queue.
+            () = self.serving.closed() => Err(gone()),
+        }
     }
 }
 

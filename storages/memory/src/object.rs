@@ -1,6 +1,8 @@
 //! JSON objects as text. Values stay as they are written, so that numbers keep their spelling.
 
 use crate::error::{Error, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use indexmap::IndexMap;
 use serde_json::value::RawValue;
 
@@ -69,6 +71,13 @@ impl Default for Object {
 /// The members of an object, each value as it is written.
 pub(crate) fn members(text: &str) -> Result<Members<&RawValue>> {
     serde_json::from_str(text).map_err(|_| unreadable())
+}
+
+/// Whether an object is the marker for bytes: exactly `{"__bytes_encoded__": true, "data": "<canonical base64>"}`.
+pub(crate) fn is_bytes(members: &Members<&RawValue>) -> bool {
+    let is_marked = members.get("__bytes_encoded__").is_some_and(|marker| marker.get() == "true");
+    let data = members.get("data").and_then(|data| serde_json::from_str::<String>(data.get()).ok());
+    members.len() == 2 && is_marked && data.is_some_and(|data| STANDARD.decode(data).is_ok())
 }
 
 /// The error for JSON that is none. The repository sends no such JSON.

@@ -65,11 +65,14 @@ fn whole_members<'a>(members: Members<&'a RawValue>) -> Members<Node<'a>> {
 }
 
 impl Node<'_> {
-    /// Takes an object or an array apart, one level deep.
+    /// Takes an object or an array apart, one level deep. The marker for bytes is one value.
     fn open(&mut self) {
         let Node::Whole(value) = *self else { return };
         let text = value.get();
         if let Ok(members) = object::members(text) {
+            if object::is_bytes(&members) {
+                return;
+            }
             *self = Node::Object(Box::new(whole_members(members)));
         } else if let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(text) {
             *self = Node::Array(items.into_iter().map(Node::Whole).collect());

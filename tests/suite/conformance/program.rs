@@ -40,12 +40,27 @@ async fn a_program_that_ends_or_talks_nonsense_fails_its_cases() -> anyhow::Resu
         (answers("hello %d"), "no JSON"),
         (answers(r#"{"id":"%d","result":null}"#), "no id"),
         (answers(r#"{"id":%d}"#), "neither a result nor an error"),
+        (answers(r#"{"id":%d,"result":null,"error":{}}"#), "neither a result nor an error"),
+        (answers(r#"{"id":%d,"result":null,"more":1}"#), "neither a result nor an error"),
+        (String::from(r#"read -r line; printf '{"id":1000,"result":null}\n'; cat >/dev/null"#), "not asked"),
+        (String::from("head -c 140000000 /dev/zero | tr '\\0' x; echo; cat >/dev/null"), "on one line"),
     ] {
         let command = ["conformance", "--exec", &exec, "--only", "an-unknown-session-reads"];
         let ran = finish(&mut desk.bare(&command).await?, None).await?;
         assert_eq!(ran.status, Some(1), "{exec}: {}", ran.stderr);
         assert!(ran.text()?.contains(why), "{exec}: {}", ran.text()?);
     }
+    Ok(())
+}
+
+/// All its answers are right.
+#[tokio::test]
+async fn a_program_that_ends_with_a_failure_fails_the_run() -> anyhow::Result<()> {
+    let (desk, program) = (Desk::new()?, session_repository_tests::program().await?);
+    let exec = format!("'{}' exec --store memory:; exit 3", program.display());
+    let ran = finish(&mut desk.bare(&["conformance", "--exec", &exec, "--only", "an-unknown-session-reads"]).await?, None).await?;
+    assert_eq!(ran.status, Some(1), "{}", ran.stderr);
+    assert!(ran.text()?.contains("cases passed") && ran.stderr.contains("exit status: 3"), "{}", ran.stderr);
     Ok(())
 }
 
@@ -58,6 +73,8 @@ async fn what_cannot_be_tested_is_named() -> anyhow::Result<()> {
         (&["--only", "no-case-is-called-this"][..], 2, "no case of this level"),
         (&["--component", &text, "--exec", "cat"], 2, "cannot be used with"),
         (&["--level", "all"], 2, "possible values"),
+        (&["--store", "memory:", "--exec", "cat"], 2, "--store has no effect"),
+        (&["--store", "memory:", "--storage", &text], 2, "--store has no effect"),
         (&["--component", &text], 1, "component"),
         (&["--component", &missing], 1, "missing.wasm"),
         (&["--storage", &text], 1, "is no WebAssembly file"),

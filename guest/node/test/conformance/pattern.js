@@ -38,6 +38,13 @@ export function fit(pattern, got, scope, distinct, place = '') {
       return;
     case 'any':
       return;
+    case 'list':
+      check(Array.isArray(got) && BigInt(got.length) === about.repeat);
+      got.forEach((item, at) => {
+        if (about.as !== undefined) scope.bound.set(about.as, BigInt(at));
+        fit(about.item, item, scope, distinct, `${place}[${at}]`);
+      });
+      return;
     case 'object':
       members(about.session_id === undefined ? about : withSuffix(about, scope));
       return;

@@ -49,6 +49,7 @@ impl Cli {
         let mut cli = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut Self::command()))?;
         let is_given = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
         let for_writing = [("metadata_fields", "--metadata-field"), ("archive_after", "--archive-after")];
+        cli.store.is_named = is_given("store");
         cli.store.for_writing = for_writing.into_iter().filter(|(id, _)| is_given(id)).map(|(_, flag)| flag).collect();
         Ok(cli)
     }
@@ -82,6 +83,9 @@ pub(crate) struct StoreArgs {
         allow_negative_numbers = true
     )]
     pub(crate) archive_after: ArchiveAfter,
+    /// Whether the command line itself names the store, and not an environment variable that is there for other commands.
+    #[arg(skip)]
+    pub(crate) is_named: bool,
     /// Flags on the command line that have an effect on writing to MongoDB only. Environment variables may be there for other commands.
     #[arg(skip)]
     pub(crate) for_writing: Vec<&'static str>,

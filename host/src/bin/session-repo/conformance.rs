@@ -23,6 +23,8 @@ use data::{Case, Suite};
 use futures_util::StreamExt;
 use report::Ran;
 use session_repository::Repository;
+use std::fs::File;
+use std::io::Write as _;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use subject::{Program, Subject};
 
@@ -40,6 +42,11 @@ pub(crate) async fn run(place: &Place, args: ConformanceArgs) -> anyhow::Result<
     if args.list {
         return list(&suite, &cases, args.output.json);
     }
+    if place.is_named() && (args.exec.is_some() || args.storage.is_some()) {
+        refuse(&["conformance"], "--store has no effect with --exec or --storage");
+    }
+    // Before the cases are run: a report that cannot be written is known then.
+    let junit = args.junit.as_ref().map(|file| File::create(file).with_context(|| file.display().to_string())).transpose()?;
     let subject = subject(place, &args).await?;
     let run_id = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos());
     let bar = output::progress("{spinner} {pos} of {len} cases {wide_bar} {eta}");
@@ -55,15 +62,16 @@ pub(crate) async fn run(place: &Place, args: ConformanceArgs) -> anyhow::Result<
     });
     let ran: Vec<Ran<'_>> = futures_util::stream::iter(runs).buffered(AT_ONCE).collect().await;
     bar.finish_and_clear();
-    subject.close().await?;
-    if let Some(file) = &args.junit {
-        std::fs::write(file, report::junit(&ran)).with_context(|| file.display().to_string())?;
+    let closed = subject.close().await;
+    if let Some(mut file) = junit {
+        file.write_all(report::junit(&ran).as_bytes()).context("the JUnit report")?;
     }
     if args.output.json {
         print_exact(&report::json(&ran).to_string())?
     } else {
         print(&report::text(&ran))?
     }
+    closed?;
     match report::failed(&ran) {
         0 => Ok(()),
         1 => bail!("a case failed"),

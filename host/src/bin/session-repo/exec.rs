@@ -1,6 +1,6 @@
 //! `session-repo exec`: JSON lines in, JSON lines out.
 
-mod lines;
+pub(crate) mod lines;
 mod request;
 
 use crate::input::UTF_16;

@@ -28,6 +28,8 @@ pub(crate) struct Place {
     options: StoreOptions,
     /// Whether nobody named it.
     is_default: bool,
+    /// Whether the command line names it.
+    is_named: bool,
     /// Flags that have an effect on writing to MongoDB only.
     for_writing: Vec<&'static str>,
 }
@@ -35,7 +37,7 @@ pub(crate) struct Place {
 impl Place {
     /// The place that the arguments name, or the default one.
     pub(crate) fn of(arguments: StoreArgs) -> session_repository::Result<Self> {
-        let StoreArgs { store, database, collection, metadata_fields, archive_after, for_writing } = arguments;
+        let StoreArgs { store, database, collection, metadata_fields, archive_after, for_writing, is_named } = arguments;
         let mongo = MongoOptions::default().archive_after(archive_after.0);
         let mut options = StoreOptions::default().collection(collection).metadata_fields(metadata_fields).mongo(mongo);
         options.database = database;
@@ -45,7 +47,7 @@ impl Place {
             Some(url) => url.parse().map_err(|error| session_repository::Error::InvalidArgument(format!("--store: {error}")))?,
             None => StoreUrl::File(default_file()?),
         };
-        Ok(Self { url, options, is_default, for_writing })
+        Ok(Self { url, options, is_default, is_named, for_writing })
     }
 
     /// Says where the sessions are, if nobody else has said it, and which flags have no effect there or with the command.
@@ -62,9 +64,14 @@ impl Place {
         }
     }
 
-    /// The same place, or memory where nobody named one.
+    /// Whether the command line names it.
+    pub(crate) fn is_named(&self) -> bool {
+        self.is_named
+    }
+
+    /// The same place, or memory where the command line names none.
     pub(crate) fn or_in_memory(&self) -> Self {
-        let url = if self.is_default { StoreUrl::Memory } else { self.url.clone() };
+        let url = if self.is_named { self.url.clone() } else { StoreUrl::Memory };
         Self { url, ..self.clone() }
     }
 

@@ -13,7 +13,8 @@ macro_rules! files {
 }
 
 const FILES: &[(&str, &str)] = files![
-    "sessions" "agents" "messages" "pages" "metadata" "feedback" "values" "arguments" "bodies" "appends" "keys" "revisions" "expectations"
+    "sessions" "agents" "messages" "pages" "metadata" "feedback" "values" "corners" "arguments" "bodies" "effects" "appends" "keys" "revisions"
+    "expectations"
     "rules"
 ];
 

@@ -64,7 +64,7 @@ impl Matcher<'_> {
                     let mut pairs = expected.iter().zip(items).enumerate();
                     pairs.try_for_each(|(index, (expected, item))| self.value(expected, item, &format!("{place}[{index}]")))
                 }
-                _ => check(pattern == got),
+                _ => check(same(pattern, got)),
             };
         };
         match name {
@@ -85,13 +85,25 @@ impl Matcher<'_> {
                 self.distinct.entry(name.unwrap_or_default().to_owned()).or_default().push((first, count));
                 Ok(())
             }
+            "list" => {
+                let (times, item) =
+                    (about.get("repeat").and_then(Value::as_u64).unwrap_or_default(), about.get("item").unwrap_or(&Value::Null));
+                let items = got.as_array().filter(|items| items.len() as u64 == times).ok_or_else(|| differs(pattern))?;
+                for (index, got) in items.iter().enumerate() {
+                    if let Some(name) = about.get("as").and_then(Value::as_str) {
+                        self.scope.bound.insert(name.to_owned(), Value::from(index));
+                    }
+                    self.value(item, got, &format!("{place}[{index}]"))?;
+                }
+                Ok(())
+            }
             "object" => match (about.as_object(), got.as_object()) {
                 (Some(expected), Some(members)) => self.object(expected, members, place, false),
                 _ => Err(differs(pattern)),
             },
             _ => {
                 let expected = self.scope.value(pattern).map_err(wrong)?;
-                if expected == *got { Ok(()) } else { Err(differs(&expected)) }
+                if same(&expected, got) { Ok(()) } else { Err(differs(&expected)) }
             }
         }
     }
@@ -112,7 +124,7 @@ impl Matcher<'_> {
     fn bind(&mut self, name: &Value, got: &Value) -> Result<(), Value> {
         let name = name.as_str().unwrap_or_default().to_owned();
         match self.scope.bound.get(&name) {
-            Some(bound) if bound == got => Ok(()),
+            Some(bound) if same(bound, got) => Ok(()),
             Some(bound) => Err(bound.clone()),
             None => {
                 self.scope.bound.insert(name, got.clone());
@@ -124,6 +136,18 @@ impl Matcher<'_> {
 
 fn wrong(error: anyhow::Error) -> Mismatch {
     Mismatch::Case(format!("{error:#}"))
+}
+
+/// Whether two values are the same. Numbers are compared as they are written: 1 is not 1.0, and -0.0 is not 0.0.
+fn same(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Number(one), Value::Number(other)) => one.to_string() == other.to_string(),
+        (Value::Array(one), Value::Array(other)) => one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other)),
+        (Value::Object(one), Value::Object(other)) => {
+            one.len() == other.len() && one.iter().all(|(key, value)| other.get(key).is_some_and(|other| same(value, other)))
+        }
+        (one, other) => one == other,
+    }
 }
 
 /// Whether a text is a time as the protocol writes it: `2024-01-26T10:30:45.123Z`. Such times are in order as texts are.

@@ -1,6 +1,7 @@
 //! What is tested: a repository in this process, or a program that speaks the `exec` protocol.
 
 use crate::calls::Call;
+use crate::exec::lines::{Line, Lines};
 use crate::wire;
 use anyhow::Context;
 use serde_json::value::RawValue;
@@ -12,7 +13,7 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
 use tokio::time::timeout;
@@ -41,7 +42,15 @@ impl Subject {
                 Self::Program(program) => program.call(name, args).await,
             }
         };
-        timeout(PATIENCE, answer).await.unwrap_or_else(|_| Err(format!("no answer within {} seconds", PATIENCE.as_secs())))
+        let silent = || {
+            let why = format!("no answer within {} seconds", PATIENCE.as_secs());
+            if let Self::Program(program) = self {
+                // The others need not wait as long.
+                program.end(&why);
+            }
+            Err(why)
+        };
+        timeout(PATIENCE, answer).await.unwrap_or_else(|_| silent())
     }
 
     pub(super) async fn close(self) -> anyhow::Result<()> {
@@ -73,9 +82,9 @@ async fn of_repository(repository: &Repository, name: &str, args: &str) -> Resul
 /// The calls of a program that are under way.
 #[derive(Default)]
 struct Waiting {
-    /// Who waits for an answer, by the id of the request.
+    /// Waiting callers, by the id of the request.
     answers: HashMap<u64, oneshot::Sender<Result<Answer, String>>>,
-    /// Why there will be no more answers.
+    /// The reason why answers stopped.
     ended: Option<String>,
 }
 
@@ -87,7 +96,21 @@ pub(super) struct Program {
     waiting: Arc<Mutex<Waiting>>,
 }
 
+impl Waiting {
+    /// No answers come any more; the first reason counts.
+    fn end(&mut self, why: &str) {
+        for (_, waits) in self.answers.drain() {
+            waits.send(Err(why.to_owned())).ok();
+        }
+        self.ended.get_or_insert_with(|| why.to_owned());
+    }
+}
+
 impl Program {
+    fn end(&self, why: &str) {
+        lock(&self.waiting).end(why);
+    }
+
     /// Starts a command line as the shell reads it.
     pub(super) fn start(command: &str) -> anyhow::Result<Self> {
         let (shell, flag) = if cfg!(windows) { ("cmd", "/C") } else { ("sh", "-c") };
@@ -99,26 +122,27 @@ impl Program {
         let waiting = Arc::new(Mutex::new(Waiting::default()));
         let answers = Arc::clone(&waiting);
         tokio::spawn(async move {
-            let mut lines = BufReader::new(stdout).lines();
+            let mut lines = Lines::new(stdout);
             let why = loop {
-                match lines.next_line().await {
-                    Ok(Some(line)) => match read(&line) {
-                        Ok((id, answer)) => {
-                            if let Some(waits) = lock(&answers).answers.remove(&id) {
-                                waits.send(Ok(answer)).ok();
-                            }
+                match lines.next().await {
+                    Ok(Some(Line::Text(line))) => {
+                        let taken = read(&line).and_then(|(id, answer)| {
+                            let waits = lock(&answers).answers.remove(&id).ok_or("the program answers what it was not asked, or twice")?;
+                            // Nobody waits where the time was over.
+                            waits.send(Ok(answer)).ok();
+                            Ok(())
+                        });
+                        if let Err(why) = taken {
+                            break format!("{why}: {}", String::from_utf8_lossy(&line).chars().take(200).collect::<String>());
                         }
-                        Err(why) => break format!("{why}: {}", line.chars().take(200).collect::<String>()),
-                    },
+                    }
+                    Ok(Some(Line::TooLong(bytes))) => break format!("the program's answer has {bytes} bytes on one line"),
+                    Ok(Some(Line::Utf16)) => break String::from("the program's output is not UTF-8"),
                     Ok(None) => break String::from("the program ended its output"),
                     Err(error) => break format!("the program's output cannot be read: {error}"),
                 }
             };
-            let mut waiting = lock(&answers);
-            for (_, waits) in waiting.answers.drain() {
-                waits.send(Err(why.clone())).ok();
-            }
-            waiting.ended = Some(why);
+            lock(&answers).end(&why);
         });
         Ok(Self { child, stdin: AsyncMutex::new(stdin), next: AtomicU64::new(1), waiting })
     }
@@ -147,23 +171,34 @@ impl Program {
 
     /// Ends its input and waits for its end.
     async fn close(self) -> anyhow::Result<()> {
-        let Self { mut child, stdin, .. } = self;
+        let Self { mut child, stdin, waiting, .. } = self;
         drop(stdin);
-        if timeout(PATIENCE, child.wait()).await.is_err() {
-            child.kill().await.context("the program does not end")?;
+        // What broke off before is told by the cases that failed.
+        let was_over = lock(&waiting).ended.is_some();
+        let patience = if was_over { Duration::ZERO } else { PATIENCE };
+        match timeout(patience, child.wait()).await {
+            Ok(status) => {
+                let status = status.context("the program's end")?;
+                anyhow::ensure!(was_over || status.success(), "the program ended with {status}");
+            }
+            Err(_) => {
+                child.kill().await.context("the program does not end")?;
+                anyhow::ensure!(was_over, "the program did not end within {} seconds of its input", PATIENCE.as_secs());
+            }
         }
         Ok(())
     }
 }
 
 /// The id and the answer in a line.
-fn read(line: &str) -> Result<(u64, Answer), &'static str> {
-    let response: Value = serde_json::from_str(line).map_err(|_| "the program's answer is no JSON")?;
+fn read(line: &[u8]) -> Result<(u64, Answer), &'static str> {
+    let response: Value = serde_json::from_slice(line).map_err(|_| "the program's answer is no JSON")?;
     let id = response.get("id").and_then(Value::as_u64).ok_or("the program's answer has no id of ours")?;
+    let is_bare = response.as_object().is_some_and(|members| members.len() == 2);
     match (response.get("result"), response.get("error")) {
-        (Some(result), None) => Ok((id, Ok(result.clone()))),
-        (None, Some(error)) => Ok((id, Err(error.clone()))),
-        _ => Err("the program's answer has neither a result nor an error, or both"),
+        (Some(result), None) if is_bare => Ok((id, Ok(result.clone()))),
+        (None, Some(error)) if is_bare => Ok((id, Err(error.clone()))),
+        _ => Err("the program's answer has neither a result nor an error alone"),
     }
 }
 

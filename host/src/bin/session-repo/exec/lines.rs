@@ -7,7 +7,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 /// The longest line that is read, in bytes: the largest message, with every character of it escaped, and room for the rest.
 pub(super) const MAX_LINE: u64 = 128 * 1024 * 1024;
 
-pub(super) enum Line {
+pub(crate) enum Line {
     /// A line that has more than white space in it, without its end.
     Text(Vec<u8>),
     /// A line that was skipped, and its length in bytes.
@@ -26,19 +26,19 @@ impl Line {
     }
 }
 
-pub(super) struct Lines<R> {
+pub(crate) struct Lines<R> {
     input: BufReader<R>,
     /// Whether a line was read.
     has_begun: bool,
 }
 
 impl<R: AsyncRead + Unpin> Lines<R> {
-    pub(super) fn new(input: R) -> Self {
+    pub(crate) fn new(input: R) -> Self {
         Self { input: BufReader::with_capacity(64 * 1024, input), has_begun: false }
     }
 
     /// The next line that is not blank; none at the end of the input.
-    pub(super) async fn next(&mut self) -> io::Result<Option<Line>> {
+    pub(crate) async fn next(&mut self) -> io::Result<Option<Line>> {
         loop {
             let mut line = Vec::new();
             let mut length = 0u64;
