@@ -8,7 +8,7 @@ CARGO := cargo
 built     := $(abspath $(or $(CARGO_TARGET_DIR),target))
 committed := host/session-repository.wasm host/session-repository-sync.wasm
 
-.PHONY: help demo demo-mongo bench bench-driver bench-embedded bench-history bench-plugins bench-start test component component-sync standalone check-tools check-lints check-mongo
+.PHONY: help demo demo-mongo bench bench-driver bench-embedded bench-history bench-plugins bench-start test component component-sync standalone check-tools check-lints check-foreign check-mongo
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 24
@@ -50,7 +50,7 @@ bench-plugins: check-tools ## Measure what a neighbour notices of plugins that m
 bench-start: check-tools ## Measure how long a command takes from its start, beside sqlite3
 	@$(CARGO) bench --locked --workspace --bench start
 
-test: check-tools check-lints check-mongo ## Run all that must pass: format, lints, docs, freshness of the component, tests
+test: check-tools check-lints check-foreign check-mongo ## Run all that must pass: format, lints, docs, freshness of the component, tests
 	@tests/scripts/test.sh
 
 component: check-tools ## Build the component, in both flavours, and put it beside the host crate, which embeds it
@@ -72,6 +72,10 @@ check-tools:
 check-lints:
 	@$(CARGO) fmt --version >/dev/null 2>&1 && $(CARGO) clippy --version >/dev/null 2>&1 \
 		|| { echo "rustfmt or clippy is missing: rustup component add rustfmt clippy" >&2; exit 1; }
+
+check-foreign:
+	@command -v npm >/dev/null || { echo "npm is missing, for the tests in Node: install Node (apt-get install npm)" >&2; exit 1; }
+	@python3 -c 'import venv, ensurepip' 2>/dev/null || { echo "python3 with venv is missing, for the tests in Python (apt-get install python3-venv)" >&2; exit 1; }
 
 check-mongo:
 	@if [ -n "$${MONGODB_URI:-}" ]; then echo "== MongoDB: the server that MONGODB_URI names"; else mongod=$$(tests/scripts/mongod.sh); echo "== MongoDB: $$mongod"; fi

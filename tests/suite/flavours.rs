@@ -26,20 +26,27 @@ async fn refused_calls_one_after_the_other_are_answered_by_any_number_of_instanc
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn synchronous_instances_serve_a_call_each() -> anyhow::Result<()> {
-    let store = Held::new().await?;
-    let repo = Repository::builder(store.clone()).flavour(Flavour::Sync).instances(3).build()?;
-    store.hold();
-    let calls = join_all((0..12).map(|n| repo.sessions().create(n.to_string(), None)));
-    let released = async {
-        store.has_begun(3).await?;
-        let begun = store.begun();
-        store.release();
-        anyhow::Ok(begun)
-    };
-    let (answers, begun) = tokio::join!(calls, released);
-    assert_eq!(begun?, 3);
-    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
-    repo.close().await;
+    for (instances, expected) in [(Some(3), 3), (None, 32)] {
+        let store = Held::new().await?;
+        let builder = Repository::builder(store.clone()).flavour(Flavour::Sync);
+        let repo = match instances {
+            Some(instances) => builder.instances(instances),
+            None => builder,
+        };
+        let repo = repo.build()?;
+        store.hold();
+        let calls = join_all((0..expected + 9).map(|n| repo.sessions().create(n.to_string(), None)));
+        let released = async {
+            store.has_begun(expected).await?;
+            let begun = store.begun();
+            store.release();
+            anyhow::Ok(begun)
+        };
+        let (answers, begun) = tokio::join!(calls, released);
+        assert_eq!(begun?, expected);
+        assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+        repo.close().await;
+    }
     Ok(())
 }
 

@@ -84,7 +84,7 @@ impl<T: Send + 'static> ComponentStore<T> {
         R: Send + 'static,
         C: for<'a> FnOnce(&'a Accessor<T>, &'a Guest) -> BoxFuture<'a, wasmtime::Result<Result<R, wit::Error>>> + Send + 'static,
     {
-        let (answer, answered) = oneshot::channel();
+        let (answer, mut answered) = oneshot::channel();
         let job: Job<T> = Box::new(move |accessor, guest| {
             Box::pin(async move {
                 // Nobody may be listening any more; the call has run to its end all the same.
@@ -94,11 +94,12 @@ impl<T: Send + 'static> ComponentStore<T> {
         });
         let gone = || Error::Unavailable(String::from("the storage component is gone"));
         self.jobs.send(job).await.map_err(|_| gone())?;
-        tokio::select! {
-            answer = answered => answer.map_err(|_| gone())?.map_err(Error::from),
-            // The runtime around the instance was shut down while the call was in the queue.
-            () = self.serving.closed() => Err(gone()),
-        }
+        let answer = tokio::select! {
+            answer = &mut answered => answer.ok(),
+            // The runtime around the instance was shut down while the call was in the queue, or the store was closed behind the answer.
+            () = self.serving.closed() => answered.try_recv().ok(),
+        };
+        answer.ok_or_else(gone)?.map_err(Error::from)
     }
 }
 
