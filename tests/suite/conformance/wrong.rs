@@ -60,13 +60,14 @@ async fn each_wrong_storage_is_found_by_the_case_about_it() -> anyhow::Result<()
         let file = format!("{fault}.wasm");
         std::fs::write(desk.path(&file), with_fault(&faulty, fault)?)?;
         let ran = finish(&mut desk.bare(&["conformance", "--json", "--storage", &desk.argument(&file)]).await?, None).await?;
-        let failed = failed(&report(&ran)?);
+        let report = report(&ran)?;
+        let (failed, all) = (failed(&report), report["cases"].as_array().map_or(0, Vec::len));
         anyhow::ensure!(ran.status == Some(1), "{fault}: {}", ran.stderr);
         for case in cases {
             anyhow::ensure!(failed.contains(*case), "{fault}: {case} passed, {failed:?} failed");
         }
         // A case is about one promise, so what breaks one leaves most of them.
-        anyhow::ensure!(failed.len() <= 25, "{fault}: {failed:?}");
+        anyhow::ensure!(failed.len() <= all / 10, "{fault}: {} of {all} failed: {failed:?}", failed.len());
         Ok(())
     });
     // Two at once: each is compiled.
