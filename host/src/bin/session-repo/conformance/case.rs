@@ -3,7 +3,7 @@
 use super::data::{AtOnce, Case, Expected, Made, Outcome, Step, Writer};
 use super::pattern::{Distinct, Matcher, Mismatch};
 use super::subject::{Answer, Subject};
-use super::values::Scope;
+use super::values::{Scope, cut};
 use futures_util::future::{BoxFuture, join_all};
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -85,11 +85,6 @@ fn fits(matcher: &mut Matcher<'_>, expected: (Option<&Value>, Option<&Value>), a
         }
         _ => Err(String::from("the case itself is wrong: it expects a result or an error, and not both")),
     }
-}
-
-fn cut(text: &str) -> String {
-    const LONGEST: usize = 200;
-    if text.chars().count() <= LONGEST { text.to_owned() } else { text.chars().take(LONGEST).chain(" …".chars()).collect() }
 }
 
 fn compare(names: &[String; 2], scope: &Scope, relation: &str, is_right: fn(&str, &str) -> bool) -> Result<(), Failure> {

@@ -1,6 +1,6 @@
 //! Whether an answer is the one that a case expects.
 
-use super::values::{Scope, placeholder};
+use super::values::{Scope, cut, placeholder};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -19,13 +19,6 @@ pub(super) enum Mismatch {
 
 /// Integers that must be distinct: for each name the first and how many, in the order of the answers of one writer.
 pub(super) type Distinct = BTreeMap<String, Vec<(i64, i64)>>;
-
-/// A value in a message.
-fn short(value: &Value) -> String {
-    const LONGEST: usize = 300;
-    let text = value.to_string();
-    if text.chars().count() <= LONGEST { text } else { text.chars().take(LONGEST).chain(" …".chars()).collect() }
-}
 
 /// Compares an answer with a pattern. What the pattern binds is in the scope afterwards.
 pub(super) struct Matcher<'a> {
@@ -54,7 +47,7 @@ impl Matcher<'_> {
     fn value(&mut self, pattern: &Value, got: &Value, place: &str) -> Result<(), Mismatch> {
         let differs = |expected: &Value| {
             let place = if place.is_empty() { String::new() } else { format!("at {}: ", place.trim_start_matches('.')) };
-            Mismatch::Value { place, expected: short(expected), got: short(got) }
+            Mismatch::Value { place, expected: cut(&expected.to_string()), got: cut(&got.to_string()) }
         };
         let check = |is_right: bool| if is_right { Ok(()) } else { Err(differs(pattern)) };
         let Some((name, about)) = placeholder(pattern) else {

@@ -1,5 +1,6 @@
 //! What is tested: a repository in this process, or a program that speaks the `exec` protocol.
 
+use super::values::cut;
 use crate::calls::Call;
 use crate::exec::lines::{Line, Lines};
 use crate::wire;
@@ -133,7 +134,7 @@ impl Program {
                             Ok(())
                         });
                         if let Err(why) = taken {
-                            break format!("{why}: {}", String::from_utf8_lossy(&line).chars().take(200).collect::<String>());
+                            break format!("{why}: {}", cut(&String::from_utf8_lossy(&line)));
                         }
                     }
                     Ok(Some(Line::TooLong(bytes))) => break format!("the program's answer has {bytes} bytes on one line"),

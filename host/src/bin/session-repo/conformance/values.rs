@@ -18,6 +18,15 @@ pub(super) fn placeholder(value: &Value) -> Option<(&str, &Value)> {
     Some((key.strip_prefix('%')?, about))
 }
 
+/// A value or a line as messages show it: its first 300 characters.
+pub(super) fn cut(text: &str) -> String {
+    const LONGEST: usize = 300;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{} …", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
 impl Scope {
     pub(super) fn new(suffix: String) -> Self {
         Self { bound: HashMap::new(), suffix }
