@@ -9,8 +9,9 @@ import { serve } from 'session-repository/exec';
 import { mongodbStorage } from './storage.js';
 
 const text = { type: 'string' };
-const { store, database, collection } = parseArgs({ options: { store: text, database: text, collection: text } }).values;
-if (!store || !database || !collection) {
+const { values } = parseArgs({ options: { store: text, database: text, collection: text }, strict: false });
+const { store, database, collection } = values;
+if (![store, database, collection].every((value) => typeof value === 'string' && value !== '')) {
   console.error('usage: exec.js --store URI --database NAME --collection NAME');
   process.exit(2);
 }
