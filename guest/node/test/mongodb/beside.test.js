@@ -166,6 +166,18 @@ suite('on MongoDB, beside the Rust host', { skip }, () => {
     await readAlike(rust, node, 's');
   });
 
+  test('messages are in the order of their times, whatever lies there', async () => {
+    const { collection, rust, node } = await both('order');
+    const created_at = new Date('2124-01-26T10:30:45.123Z');
+    await collection.insertOne({ _id: 's', agents: { a: { messages: [{ message_id: 9 }, { message_id: 1, created_at }] } } });
+    for (const [message_id, call] of [[2, node], [3, rust], [4, node]]) {
+      await succeed(call('messages.create', { session_id: 's', agent_id: 'a', message: { message_id } }));
+      await readAlike(rust, node, 's');
+    }
+    const list = await succeed(node('messages.list', { session_id: 's', agent_id: 'a' }));
+    assert.deepEqual(list.map((message) => message.message_id), [2n, 3n, 4n, 1n, 9n]);
+  });
+
   test('a redaction reaches each copy of a message', async () => {
     const { collection, rust, node } = await both('copies');
     const copy = (storage_id, text = 'secret') => ({ message_id: 1, text, storage_id, created_at: new Date() });
