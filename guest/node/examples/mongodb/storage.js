@@ -214,7 +214,8 @@ export function mongodbStorage(collection) {
       const isLast = { $or: [{ $eq: [{ $size: messages }, 0] }, { $lte: [last, date(createdAt)] }] };
       const change = {
         ...writtenTo(agent, updatedAt),
-        [agent.field('messages')]: { $cond: [{ $and: [isInOrder(agent), isLast] }, all, inOrder(all)] },
+        // By a variable, because the new message is in the command as often as `all`.
+        [agent.field('messages')]: { $let: { vars: { all }, in: { $cond: [{ $and: [isInOrder(agent), isLast] }, '$$all', inOrder('$$all')] } } },
         // How many messages are known to be in the order of their times: the Rust host sorts them if it is not all.
         [agent.field('in_order')]: { $add: [{ $size: messages }, 1] },
       };

@@ -264,6 +264,17 @@ suite('on MongoDB, beside the Rust host', { skip }, () => {
     assert.deepEqual(list.map((it) => it.message_id).toSorted(byValue), acknowledged.toSorted(byValue));
   });
 
+  test('a large message fits', async () => {
+    const { rust, node } = await both('large');
+    await succeed(node('sessions.create', { session_id: 's' }));
+    await succeed(node('agents.create', { session_id: 's', agent: { agent_id: 'a' } }));
+    const message = (char) => ({ session_id: 's', agent_id: 'a', message: { message_id: 0, text: char.repeat(15 * 1024 * 1024) } });
+    await succeed(node('messages.create', message('x')));
+    await succeed(node('messages.update', message('y')));
+    const { text } = await succeed(rust('messages.read', { session_id: 's', agent_id: 'a', message_id: 0 }));
+    assert.equal(text, 'y'.repeat(15 * 1024 * 1024));
+  });
+
   test('a session that is full is told, and stays as it is', async () => {
     const { collection, node } = await both('full');
     await succeed(node('sessions.create', { session_id: 's' }));
@@ -276,10 +287,11 @@ suite('on MongoDB, beside the Rust host', { skip }, () => {
   });
 
   test('a document that does not fit the schema is corrupt', async () => {
-    const { collection, node } = await both('corrupt');
+    const { collection, rust, node } = await both('corrupt');
     await collection.insertMany([
       { _id: 'm', metadata: 7, agents: { a: { messages: 'none' }, b: 7 }, feedbacks: 'none', revision: new Int32(0) },
       { _id: 'r', metadata: {}, revision: 'one' },
+      { _id: 'n', feedbacks: null },
     ]);
     const calls = [
       ['metadata.get', { session_id: 'm' }],
@@ -294,6 +306,11 @@ suite('on MongoDB, beside the Rust host', { skip }, () => {
       ['feedback.add', { session_id: 'r', feedback: {} }],
     ];
     for (const [name, args] of calls) assert.equal(await refused(node(name, args)), 'corrupt', name);
+
+    const add = ['feedback.add', { session_id: 'n', feedback: {} }];
+    assert.equal(await refused(node(...add)), 'corrupt');
+    await succeed(rust(...add));
+    await succeed(node(...add));
   });
 });
 
