@@ -206,6 +206,9 @@ export type SyncRepository = { readonly [I in keyof Calls]: Readonly<Calls[I]> }
  * Opens a repository on a storage. Each repository has an instance of the component of its own; make one for each tenant.
  *
  * `flavour: 'sync'` runs the synchronous component behind the same promises. It needs a storage of plain functions and is faster.
+ *
+ * Rejects with a `TypeError` for a storage that lacks functions, and for the asynchronous flavour where JavaScript Promise Integration is
+ * missing.
  */
 export function createRepository(options: { storage: Storage; flavour?: 'async' }): Promise<Repository>;
 export function createRepository(options: { storage: SyncStorage; flavour: 'sync' }): Promise<Repository>;

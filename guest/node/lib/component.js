@@ -51,6 +51,7 @@ export class AsyncComponent {
   #current;
 
   static async open(storage) {
+    if (!WebAssembly.Suspending) throw new TypeError("JavaScript Promise Integration is missing here: use flavour 'sync', or a newer version");
     const component = new AsyncComponent(storage, await load('async'));
     await component.#instance();
     return component;
