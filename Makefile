@@ -76,6 +76,7 @@ check-lints:
 check-foreign:
 	@command -v npm >/dev/null || { echo "npm is missing, for the tests in Node: install Node (apt-get install npm)" >&2; exit 1; }
 	@python3 -c 'import venv, ensurepip' 2>/dev/null || { echo "python3 with venv is missing, for the tests in Python (apt-get install python3-venv)" >&2; exit 1; }
+	@browser=$$(tests/scripts/chromium.sh); echo "== browser: $$browser"
 
 check-mongo:
 	@if [ -n "$${MONGODB_URI:-}" ]; then echo "== MongoDB: the server that MONGODB_URI names"; else mongod=$$(tests/scripts/mongod.sh); echo "== MongoDB: $$mongod"; fi

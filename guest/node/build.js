@@ -1,7 +1,7 @@
 // Transpiles both flavours of the component into dist/, unless dist/ is from the same components and the same jco.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 
@@ -26,6 +26,9 @@ if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== wanted) {
     const { status, error } = spawnSync(process.execPath, [jco, 'transpile', component, ...options], { stdio: ['ignore', 2, 2] });
     if (error) throw error;
     if (status !== 0) process.exit(status ?? 1);
+    // A browser fetches the modules before it makes an instance.
+    const modules = readdirSync(join(here, 'dist', mode)).filter((name) => name.endsWith('.wasm'));
+    writeFileSync(join(here, 'dist', mode, 'modules.js'), `export const MODULES = ${JSON.stringify(modules)};\n`);
   }
   writeFileSync(stamp, wanted);
 }

@@ -30,7 +30,8 @@ export type Entity = 'session' | 'agent' | 'message';
  * - `quota-exceeded`: a retry after `retryAfterMs` can help.
  * - `timeout`, `unavailable`: a write may or may not have happened. A retry can help.
  * - `corrupt`: a stored value does not fit the schema.
- * - `internal`: a defect of the storage or the component. `cause` has what was thrown. It is for the host: do not show it to callers.
+ * - `internal`: a defect of the storage or the component. `cause` has what was thrown. It is for the host: do not show it to callers. A
+ *   component that fails ends all calls of its instance so, and the next call gets a new instance.
  */
 export type ErrorCode =
   | 'not-found'
@@ -205,11 +206,18 @@ export type SyncRepository = { readonly [I in keyof Calls]: Readonly<Calls[I]> }
  * Opens a repository on a storage. Each repository has an instance of the component of its own; make one for each tenant.
  *
  * `flavour: 'sync'` runs the synchronous component behind the same promises. It needs a storage of plain functions and is faster.
+ *
+ * Rejects with a `TypeError` for a storage that lacks functions, and for the asynchronous flavour where JavaScript Promise Integration is
+ * missing.
  */
 export function createRepository(options: { storage: Storage; flavour?: 'async' }): Promise<Repository>;
 export function createRepository(options: { storage: SyncStorage; flavour: 'sync' }): Promise<Repository>;
 
-/** Opens a repository on a storage of plain functions. It serves one call at a time: a storage that calls it gets `unavailable`. */
+/**
+ * Opens a repository on a storage of plain functions. It serves one call at a time: a storage that calls it gets `unavailable`.
+ *
+ * In a browser this throws a `TypeError` as long as the component is not loaded; `createRepository` with `flavour: 'sync'` loads it.
+ */
 export function createSyncRepository(options: { storage: SyncStorage }): SyncRepository;
 
 /** Milliseconds since 1970-01-01T00:00:00Z. */

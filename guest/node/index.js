@@ -1,8 +1,8 @@
-// The repository for Node. Types and documentation: index.d.ts.
+// The repository for Node and browsers. Types and documentation: index.d.ts.
 
-import { setImmediate } from 'node:timers/promises';
+import { load } from '#platform';
 import { CALLS } from './lib/calls.js';
-import { asyncInstance, syncInstance } from './lib/component.js';
+import { AsyncComponent, SyncComponent, isRefusal } from './lib/component.js';
 import { SessionError, fromVariant } from './lib/errors.js';
 import { Causes, asyncImport, syncImport } from './lib/storage.js';
 
@@ -11,7 +11,7 @@ export { SessionError };
 /** What a caller gets for what a call threw. */
 function thrownBy(error, causes) {
   if (error instanceof SessionError) return error;
-  if (error !== null && typeof error === 'object' && Object.hasOwn(error, 'payload')) return causes.attach(fromVariant(error.payload));
+  if (isRefusal(error)) return causes.attach(fromVariant(error.payload));
   return new SessionError('internal', { message: 'the component failed', cause: error });
 }
 
@@ -22,18 +22,17 @@ function interfaces(make) {
 }
 
 export async function createRepository({ storage, flavour = 'async' } = {}) {
-  if (flavour === 'sync') return promising(createSyncRepository({ storage }));
+  if (flavour === 'sync') {
+    await load('sync');
+    return promising(createSyncRepository({ storage }));
+  }
   if (flavour !== 'async') throw new TypeError(`flavour: must be 'async' or 'sync', not ${JSON.stringify(flavour)}`);
   const causes = new Causes();
-  const component = await asyncInstance(asyncImport(storage, causes));
+  const component = await AsyncComponent.open(asyncImport(storage, causes));
   return Object.freeze(
     interfaces((name, call, { take, give }) => async (...args) => {
       try {
-        const taken = take(...args);
-        // A call that begins within a microtask can take the instance's lock while jco hands it to another call. Then jco 1.35 spins in
-        // microtasks for ever. Between two tasks of the event loop no hand-over is under way.
-        await setImmediate();
-        return give(await component[name][call](...taken));
+        return give(await component.call(name, call, take(...args)));
       } catch (error) {
         throw thrownBy(error, causes);
       }
@@ -43,7 +42,7 @@ export async function createRepository({ storage, flavour = 'async' } = {}) {
 
 export function createSyncRepository({ storage } = {}) {
   const causes = new Causes();
-  const component = syncInstance(syncImport(storage, causes));
+  const component = new SyncComponent(syncImport(storage, causes));
   let busy = false;
   return Object.freeze(
     interfaces((name, call, { take, give }) => (...args) => {
@@ -51,7 +50,7 @@ export function createSyncRepository({ storage } = {}) {
       try {
         const taken = take(...args);
         busy = true;
-        return give(component[name][call](...taken));
+        return give(component.call(name, call, taken));
       } catch (error) {
         throw thrownBy(error, causes);
       } finally {

@@ -1,19 +1,8 @@
-// Instances of the transpiled component.
+// Instances of the transpiled component. One that fails is replaced.
 
-import { readFileSync } from 'node:fs';
+import { load, modulesOf, nextTask } from '#platform';
 import { instantiate as instantiateAsync } from '../dist/async/component.js';
 import { instantiate as instantiateSync } from '../dist/sync/component.js';
-
-const modules = new Map();
-
-/** The compiled core module of a flavour, compiled once in a process. */
-function core(flavour) {
-  return (path) => {
-    const file = new URL(`../dist/${flavour}/${path}`, import.meta.url);
-    if (!modules.has(file.href)) modules.set(file.href, new WebAssembly.Module(readFileSync(file)));
-    return modules.get(file.href);
-  };
-}
 
 let latest = 0;
 
@@ -25,8 +14,95 @@ const clock = {
   },
 };
 
-export const asyncInstance = (storage) =>
-  instantiateAsync(core('async'), { 'session:repository/storage': storage, 'wasi:clocks/wall-clock': clock });
+/** Whether the component refused a call. It throws anything else when it has trapped, and an instance that has trapped is of no more use. */
+export const isRefusal = (error) => error !== null && typeof error === 'object' && Object.hasOwn(error, 'payload');
 
-export const syncInstance = (storage) =>
-  instantiateSync(core('sync'), { 'session:repository-sync/storage': storage, 'wasi:clocks/wall-clock': clock });
+/** An instance that serves any number of calls at once. */
+class Instance {
+  #exports;
+  /** What refuses each call in flight. */
+  #inFlight = new Set();
+
+  constructor(exports) {
+    this.#exports = exports;
+  }
+
+  /** Makes a call. If the instance fails, all its calls fail, because it answers none of them any more. */
+  call(name, call, args) {
+    return new Promise((resolve, reject) => {
+      this.#inFlight.add(reject);
+      const end = (settle) => (value) => {
+        this.#inFlight.delete(reject);
+        settle(value);
+      };
+      const fail = (error) => {
+        if (!isRefusal(error)) for (const refuse of this.#inFlight) refuse(error);
+        reject(error);
+      };
+      Promise.try(() => this.#exports[name][call](...args)).then(end(resolve), end(fail));
+    });
+  }
+}
+
+export class AsyncComponent {
+  #imports;
+  #modules;
+  /** A promise of the instance that takes calls. */
+  #current;
+
+  static async open(storage) {
+    if (!WebAssembly.Suspending) throw new TypeError("JavaScript Promise Integration is missing here: use flavour 'sync', or a newer version");
+    const component = new AsyncComponent(storage, await load('async'));
+    await component.#instance();
+    return component;
+  }
+
+  constructor(storage, modules) {
+    this.#imports = { 'session:repository/storage': storage, 'wasi:clocks/wall-clock': clock };
+    this.#modules = modules;
+  }
+
+  #instance() {
+    this.#current ??= instantiateAsync(this.#modules, this.#imports).then((exports) => new Instance(exports));
+    return this.#current;
+  }
+
+  async call(name, call, args) {
+    let current;
+    let instance;
+    do {
+      current = this.#instance();
+      instance = await current;
+      // A call that begins within a microtask can take the instance's lock while jco hands it to another call. Then jco 1.35 spins in
+      // microtasks for ever. Between two tasks of the event loop no hand-over is under way.
+      await nextTask();
+    } while (current !== this.#current);
+    try {
+      return await instance.call(name, call, args);
+    } catch (error) {
+      if (!isRefusal(error) && this.#current === current) this.#current = undefined;
+      throw error;
+    }
+  }
+}
+
+export class SyncComponent {
+  #make;
+  #exports;
+
+  constructor(storage) {
+    const modules = modulesOf('sync');
+    this.#make = () => instantiateSync(modules, { 'session:repository-sync/storage': storage, 'wasi:clocks/wall-clock': clock });
+    this.#exports = this.#make();
+  }
+
+  call(name, call, args) {
+    this.#exports ??= this.#make();
+    try {
+      return this.#exports[name][call](...args);
+    } catch (error) {
+      if (!isRefusal(error)) this.#exports = undefined;
+      throw error;
+    }
+  }
+}

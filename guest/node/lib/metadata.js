@@ -24,8 +24,16 @@ function isBytes(fields) {
   if (fields.length !== 2) return false;
   const { __bytes_encoded__: marker, data } = Object.fromEntries(fields);
   if (marker !== 'true' || !data?.startsWith('"')) return false;
-  const text = JSON.parse(data);
-  return Buffer.from(text, 'base64').toString('base64') === text;
+  return isBase64(JSON.parse(data));
+}
+
+/** Whether a text is base64 that reads back as it is written. */
+function isBase64(text) {
+  try {
+    return btoa(atob(text)) === text;
+  } catch {
+    return false;
+  }
 }
 
 export function print(at) {

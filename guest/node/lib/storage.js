@@ -1,5 +1,6 @@
 // The storage as the component imports it: checks what a storage answers, and keeps the texts of its own errors from callers.
 
+import { byteLength } from '#platform';
 import { SessionError, toVariant } from './errors.js';
 
 /** The largest text that one call may bring, in bytes. */
@@ -29,7 +30,7 @@ function list(shape) {
 }
 
 function bounded(values, textOf) {
-  const size = values.reduce((size, value) => size + Buffer.byteLength(textOf(value)), 0);
+  const size = values.reduce((size, value) => size + byteLength(textOf(value)), 0);
   if (size > PAGE_BYTES) throw new SessionError('too-large', { size, limit: PAGE_BYTES });
   return values;
 }
@@ -90,7 +91,7 @@ function checked(storage) {
 
 /** The bytes of text that a call brings. */
 function weight(value) {
-  if (typeof value === 'string') return Buffer.byteLength(value);
+  if (typeof value === 'string') return byteLength(value);
   if (typeof value !== 'object' || value === null) return 0;
   return Object.values(value).reduce((sum, part) => sum + weight(part), 0);
 }

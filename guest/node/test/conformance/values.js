@@ -1,5 +1,7 @@
 // Values of the conformance data: JSON in which 1 and 1.0 differ, and the placeholders in it.
 
+const byteLength = (text) => new TextEncoder().encode(text).length;
+
 /** A number that is no 64-bit integer. Integers are bigints. */
 export class Float {
   constructor(value) {
@@ -82,9 +84,9 @@ export class Scope {
     if (name === 'exact') return this.value(about);
     if (name === 'sized') {
       const [text, bytes] = [about[0], Number(about[1])];
-      const room = bytes - Buffer.byteLength(this.suffix);
-      const padded = text.repeat(Math.floor(room / Buffer.byteLength(text)));
-      return padded + 'x'.repeat(room - Buffer.byteLength(padded)) + this.suffix;
+      const room = bytes - byteLength(this.suffix);
+      const padded = text.repeat(Math.floor(room / byteLength(text)));
+      return padded + 'x'.repeat(room - byteLength(padded)) + this.suffix;
     }
     const value = this.value(id);
     return typeof value === 'string' ? value + this.suffix : value;

@@ -2,6 +2,7 @@
 
 import { SessionError, createRepository, createSyncRepository } from 'session-repository';
 import type { Integer, Message, Storage, SyncStorage } from 'session-repository';
+import { items, members, object } from 'session-repository/json';
 import { memoryStorage } from 'session-repository/memory';
 
 const repository = await createRepository({ storage: memoryStorage() });
@@ -25,6 +26,10 @@ try {
 } catch (error) {
   if (error instanceof SessionError && error.code === 'already-exists') void [error.entity, created];
 }
+
+const [[key, value] = ['', '']] = members('{"a": 1.0}');
+const text: string = object([[key, value]]) + items('[]').join();
+void text;
 
 // @ts-expect-error: the synchronous flavour takes plain functions
 createSyncRepository({ storage: remote });
