@@ -25,15 +25,19 @@ fi
 
 # Elsewhere the package of that name is none, or one that only points to another store.
 grep -qs '^ID=debian$' /etc/os-release && command -v apt-get >/dev/null && command -v dpkg >/dev/null || die "none on PATH, and none to fetch on this system: $other"
-missing=$(apt-get install --simulate --no-install-recommends chromium 2>/dev/null | awk '/^Inst /{ print $2 }')
-[ -n "$missing" ] || die "none on PATH, and apt-get knows none (apt-get update): $other"
-
 mkdir -p "$cache"
 work=$(mktemp -d "$cache/fetch.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-say "fetching Debian's package and the $(wc -w <<<"$missing") packages that it lacks here (more than a hundred megabytes)"
+# With lists of the script's own: those of the machine may be missing or old, and stay as they are.
+mkdir -p "$work/apt/lists/partial" "$work/apt/archives/partial"
+apt=(-o "Dir::State::Lists=$work/apt/lists" -o "Dir::Cache=$work/apt" -o APT::Sandbox::User=root -o Acquire::Languages=none)
+apt-get "${apt[@]}" -qq update >&2 || die "apt-get cannot fetch the lists of packages: $other"
+missing=$(apt-get "${apt[@]}" install --simulate --no-install-recommends chromium 2>/dev/null | awk '/^Inst /{ print $2 }')
+[ -n "$missing" ] || die "none on PATH, and apt-get knows none: $other"
+say "fetching Debian's package and the packages that it lacks here, $(wc -w <<<"$missing") in all (more than a hundred megabytes)"
 # shellcheck disable=SC2086 # one word a package
-(cd "$work" && apt-get -o APT::Sandbox::User=root download --quiet=2 $missing >&2) || die "apt-get cannot fetch it: $other"
+(cd "$work" && apt-get "${apt[@]}" download --quiet=2 $missing >&2) || die "apt-get cannot fetch it: $other"
+rm -rf "$work/apt"
 for package in "$work"/*.deb; do dpkg --extract "$package" "$work/root"; done
 rm "$work"/*.deb
 cat >"$work/run" <<'RUN'

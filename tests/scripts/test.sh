@@ -5,6 +5,8 @@ cd "$(dirname "$0")/../.."
 
 step() { printf '\n== %s\n' "$*"; }
 cargo=${CARGO:-cargo}
+# Tests wait for disks, servers and programs that they started, a third of the time on two cores.
+export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$(($(nproc) * 2))}
 target=wasm32-unknown-unknown
 
 step "format"
