@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from pymongo import MongoClient
-
 from session_repository import AsyncRepository, Repository
 
 

@@ -69,7 +69,11 @@ async def serve_async(store: str) -> None:
 
 
 async def respond(
-    repository: AsyncRepository, request_id: Any, name: str, arguments: dict[str, Any], before: asyncio.Task[None] | None
+    repository: AsyncRepository,
+    request_id: Any,
+    name: str,
+    arguments: dict[str, Any],
+    before: asyncio.Task[None] | None,
 ) -> None:
     if before is not None:
         await before
@@ -142,7 +146,14 @@ def call(repository: Repository | AsyncRepository, name: str) -> Callable[..., A
 
 CALLS = {
     *("sessions.create", "sessions.read", "agents.create", "agents.read", "agents.update"),
-    *("messages.create", "messages.append", "messages.append-many", "messages.read", "messages.update", "messages.list"),
+    *(
+        "messages.create",
+        "messages.append",
+        "messages.append-many",
+        "messages.read",
+        "messages.update",
+        "messages.list",
+    ),
     *("metadata.update", "metadata.get", "metadata.delete", "feedback.add", "feedback.list"),
 }
 

@@ -43,7 +43,7 @@ class ScriptedModel(Model):
         if isinstance(reply, dict):
             yield {"redactContent": {"redactUserContentMessage": reply["redact"]}}
             reply = reply["text"]
-        yield {"contentBlockStart": {"start": {}}}  # type: ignore[typeddict-item]
+        yield {"contentBlockStart": {"start": {}}}
         yield {"contentBlockDelta": {"delta": {"text": reply}}}
         yield {"contentBlockStop": {}}
         yield {"messageStop": {"stopReason": "end_turn"}}

@@ -10,7 +10,12 @@ Step: TypeAlias = tuple[str, tuple[Any, ...], dict[str, Any], Callable[[Any], bo
 STEPS: list[Step] = [
     ("sessions.read", ("s",), {}, lambda answer: answer is None),
     ("sessions.create", ("s", "chat"), {}, lambda answer: answer.session_type == "chat" and answer.revision == 0),
-    ("sessions.read", ("s",), {}, lambda answer: answer.session_id == "s" and answer.created_at.utcoffset().seconds == 0),
+    (
+        "sessions.read",
+        ("s",),
+        {},
+        lambda answer: answer.session_id == "s" and answer.created_at.utcoffset().seconds == 0,
+    ),
     ("agents.read", ("s", "a"), {}, lambda answer: answer is None),
     ("agents.create", ("s", "a", {"model": "m", "state": {"n": 1}}), {}, lambda answer: answer is None),
     ("agents.update", ("s", "a", {"state": {"n": 2}}), {"expected_revision": 1}, lambda answer: answer is None),

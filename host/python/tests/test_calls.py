@@ -7,7 +7,6 @@ import inspect
 from typing import Any
 
 import pytest
-
 import session_repository
 from conftest import Place
 from proxy import Proxy
@@ -100,7 +99,7 @@ def test_both_apis_have_the_same_calls_and_docs() -> None:
         assert public == [function for function in vars(asynchronous) if not function.startswith("_")]
         for function in public:
             here, there = getattr(sync, function), getattr(asynchronous, function)
-            assert str(inspect.signature(here)).replace("-> Repository", "-> AsyncRepository") == str(
+            assert str(inspect.signature(here)).replace("'Repository'", "'AsyncRepository'") == str(
                 inspect.signature(there)
             )
             assert inspect.getdoc(here) == inspect.getdoc(there)

@@ -7,7 +7,6 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-
 from conftest import Place
 from proxy import Proxy
 from session_repository import StaleError
@@ -28,7 +27,7 @@ def test_threads_share_a_repository(place: Place) -> None:
 
         ids = list(pool.map(append, range(THREADS)))
         messages = repository.messages.list("s", "a")
-    assert sorted(sum(ids, [])) == list(range(THREADS * 4))
+    assert sorted(message_id for own in ids for message_id in own) == list(range(THREADS * 4))
     by_id = {message.message_id: message.body for message in messages}
     for thread, own in enumerate(ids):
         assert own == sorted(own)
@@ -61,7 +60,7 @@ def test_tasks_share_a_repository(place: Place) -> None:
             ids = await asyncio.gather(*(repository.messages.append("s", "a", {"n": n}) for n in range(TASKS)))
             messages = await repository.messages.list("s", "a")
             assert sorted(ids) == list(range(TASKS))
-            assert {message.message_id: message.body["n"] for message in messages} == dict(zip(ids, range(TASKS)))
+            assert [ids[message.body["n"]] for message in messages] == [message.message_id for message in messages]
 
     asyncio.run(main())
 

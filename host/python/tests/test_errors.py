@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 
 import pytest
-
 import session_repository
 from conftest import Place
 from session_repository import (

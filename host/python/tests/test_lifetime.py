@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
 import pytest
-
 from conftest import Place
+from proxy import Proxy
 from session_repository import AsyncRepository, NoAnswerError, Repository, UnavailableError
 
 
@@ -65,35 +64,42 @@ async def main():
 asyncio.run(main())
 """
     path = tmp_path / "sessions.store"
-    ran = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True)
+    ran = subprocess.run([sys.executable, "-c", script, f"file:{path}"], capture_output=True, text=True)
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
     with Repository.open(path, read_only=True) as repository:
         assert repository.sessions.read("s") is not None
 
 
-def test_an_interrupt_ends_the_waiting_of_a_call() -> None:
+def test_an_interrupt_ends_the_waiting_of_a_call(mongodb: Place) -> None:
     main = threading.main_thread().ident
-    with socket.create_server(("127.0.0.1", 0)) as silent:
+    with Proxy(mongodb) as proxy, proxy.place.open() as repository:
+        repository.sessions.create("s")
+        proxy.hold(b"held-back-value")
 
         def interrupt() -> None:
-            # Somebody waits for an answer by now.
-            silent.accept()
+            proxy.held.wait()
             signal.pthread_kill(main or 0, signal.SIGINT)
 
-        threading.Thread(target=interrupt, daemon=True).start()
+        interrupter = threading.Thread(target=interrupt)
+        interrupter.start()
         with pytest.raises(KeyboardInterrupt):
-            Repository.open(f"mongodb://127.0.0.1:{silent.getsockname()[1]}/").sessions.read("s")
+            repository.metadata.update("s", {"key": "held-back-value"})
+        interrupter.join()
+        proxy.release()
+    # The write goes on.
+    with mongodb.open() as after:
+        assert after.metadata.get("s") == {"key": "held-back-value"}
 
 
-def test_the_deadline_of_a_call_is_a_timeout() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        port = silent.getsockname()[1]
-        with (
-            Repository.open(f"mongodb://127.0.0.1:{port}/?serverSelectionTimeoutMS=200", call_deadline=0.05) as repository,
-            pytest.raises(NoAnswerError) as raised,
-        ):
-            repository.sessions.read("s")
+def test_a_call_that_gets_no_answer_ends_at_its_deadline(mongodb: Place) -> None:
+    with mongodb.open() as repository:
+        repository.sessions.create("s")
+    with Proxy(mongodb) as proxy, proxy.place.open(call_deadline=0.5) as repository:
+        proxy.hold(b"held-back-value")
+        with pytest.raises(NoAnswerError) as raised:
+            repository.metadata.update("s", {"key": "held-back-value"})
         assert isinstance(raised.value, TimeoutError) and raised.value.is_retryable
+        proxy.release()
 
 
 FORK = """
@@ -101,57 +107,39 @@ import os, sys, warnings
 from session_repository import Repository
 
 warnings.simplefilter("ignore", DeprecationWarning)
-path = sys.argv[1]
-repository = Repository.open(path)
-repository.sessions.create("parent")
+file, mongodb, database = sys.argv[1:]
+parents = Repository.open(file), Repository.open(mongodb, database=database, collection="sessions")
+for repository in parents:
+    repository.sessions.create("parent")
 child = os.fork()
 if child == 0:
-    for call in (lambda: repository.sessions.read("parent"), repository.close):
-        try:
-            call()
-        except RuntimeError as error:
-            assert "os.fork()" in str(error), error
-        else:
-            sys.exit("a call in the child of a fork went on")
-    # The parent's repository goes without a trace.
-    del repository
-    with Repository.open("memory:") as own:
-        own.sessions.create("child")
-        assert own.sessions.read("child") is not None
-    sys.exit(0)
-assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-repository.sessions.create("after")
-repository.close()
-with Repository.open(path) as again:
-    assert again.sessions.read("parent") and again.sessions.read("after")
-"""
-
-
-def test_a_child_of_a_fork_is_told_to_open_a_repository_of_its_own(tmp_path: Path) -> None:
-    ran = subprocess.run([sys.executable, "-c", FORK, tmp_path / "sessions.store"], capture_output=True, text=True)
-    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
-
-
-def test_a_child_of_a_fork_opens_the_same_database(mongodb: Place) -> None:
-    script = """
-import os, sys, warnings
-from session_repository import Repository
-
-warnings.simplefilter("ignore", DeprecationWarning)
-options = {"database": sys.argv[2], "collection": "sessions"}
-repository = Repository.open(sys.argv[1], **options)
-repository.sessions.create("parent")
-child = os.fork()
-if child == 0:
-    with Repository.open(sys.argv[1], **options) as own:
+    for repository in parents:
+        for call in (lambda: repository.sessions.read("parent"), repository.close):
+            try:
+                call()
+            except RuntimeError as error:
+                assert "os.fork()" in str(error), error
+            else:
+                sys.exit("a call in the child of a fork went on")
+    # The parent's repositories go without a trace.
+    del parents, repository
+    with Repository.open(mongodb, database=database, collection="sessions") as own:
         assert own.sessions.read("parent") is not None
         own.sessions.create("child")
     sys.exit(0)
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-assert repository.sessions.read("child") is not None
+assert parents[1].sessions.read("child") is not None
+for repository in parents:
+    repository.sessions.create("after")
+    repository.close()
+with Repository.open(file) as again:
+    assert again.sessions.read("parent") and again.sessions.read("after")
 """
-    command = [sys.executable, "-c", script, mongodb.url, mongodb.options["database"]]
-    ran = subprocess.run(command, capture_output=True, text=True)
+
+
+def test_a_child_of_a_fork_is_told_to_open_a_repository_of_its_own(tmp_path: Path, mongodb: Place) -> None:
+    arguments = [f"file:{tmp_path / 'sessions.store'}", mongodb.url, mongodb.options["database"]]
+    ran = subprocess.run([sys.executable, "-c", FORK, *arguments], capture_output=True, text=True)
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
 
 

@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-
 from conftest import Place
 from session_repository import InvalidArgumentError, Repository
 
@@ -32,7 +31,7 @@ VALUES: list[Any] = [
     5e-324,
     1.7976931348623157e308,
     "",
-    "é \U0001f600 \x01 \" \\ \x00",
+    'é \U0001f600 \x01 " \\ \x00',
     "$set",
     [],
     {},
@@ -128,15 +127,17 @@ def test_a_body_is_an_object(body: Any) -> None:
 def test_arguments_are_checked() -> None:
     calls: Any
     with Repository.open("memory:") as calls:
-        for wrong in (lambda: calls.sessions.read(1), lambda: calls.messages.read("s", "a", True)):
-            with pytest.raises(TypeError, match="must be"):
-                wrong()
-        for invalid in (
-            lambda: calls.messages.read("s", "a", 2**63),
-            lambda: calls.messages.list("s", "a", -1),
-            lambda: calls.sessions.create("s", expected_revision=-1),
-            lambda: calls.sessions.read("\ud800"),
-            lambda: calls.sessions.read(""),
-        ):
-            with pytest.raises(InvalidArgumentError):
-                invalid()
+        with pytest.raises(TypeError, match="must be a str, not int"):
+            calls.sessions.read(1)
+        with pytest.raises(TypeError, match="must be an int, not bool"):
+            calls.messages.read("s", "a", True)
+        with pytest.raises(InvalidArgumentError, match="64 bits"):
+            calls.messages.read("s", "a", 2**63)
+        with pytest.raises(InvalidArgumentError, match="limit"):
+            calls.messages.list("s", "a", -1)
+        with pytest.raises(InvalidArgumentError, match="64-1"):
+            calls.sessions.create("s", expected_revision=-1)
+        with pytest.raises(InvalidArgumentError, match="surrogate"):
+            calls.sessions.read("\ud800")
+        with pytest.raises(InvalidArgumentError, match="session_id"):
+            calls.sessions.read("")
