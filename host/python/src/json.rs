@@ -4,8 +4,9 @@ use crate::errors::invalid;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple};
+use serde::Serialize;
 use session_repository::Json;
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 /// Levels that are written. The component allows 90; the rest is for it to refuse, and an end for values that hold themselves.
 const MAX_DEPTH: usize = 100;
@@ -29,8 +30,10 @@ impl fmt::Display for Place<'_> {
 
 /// The argument of a name as JSON text.
 pub(crate) fn text(argument: &str, value: &Bound<'_, PyAny>) -> PyResult<Json> {
-    let mut text = String::new();
-    write(&mut text, value, &Place::Argument(argument), 0)?;
+    let mut out = Vec::new();
+    write(&mut out, value, &Place::Argument(argument), 0)?;
+    // It was put together from texts, so this cannot fail.
+    let text = String::from_utf8(out).map_err(|_| invalid(value.py(), format!("{argument}: must be text")))?;
     Ok(Json::from(text))
 }
 
@@ -40,7 +43,7 @@ pub(crate) fn texts(argument: &str, values: &Bound<'_, PyAny>) -> PyResult<Vec<J
     items.map(|(index, item)| self::text(&format!("{argument}[{index}]"), &item?)).collect()
 }
 
-fn write(out: &mut String, value: &Bound<'_, PyAny>, place: &Place<'_>, depth: usize) -> PyResult<()> {
+fn write(out: &mut Vec<u8>, value: &Bound<'_, PyAny>, place: &Place<'_>, depth: usize) -> PyResult<()> {
     if depth > MAX_DEPTH {
         return Err(invalid(value.py(), format!("{}: is nested too deep", root(place))));
     }
@@ -55,19 +58,19 @@ fn write(out: &mut String, value: &Bound<'_, PyAny>, place: &Place<'_>, depth: u
     } else if let Ok(list) = value.cast::<PyList>() {
         write_items(out, list.iter(), place, depth)?;
     } else if value.is_none() {
-        out.push_str("null");
+        out.extend(b"null");
     } else if let Ok(flag) = value.cast::<PyBool>() {
-        out.push_str(if flag.is_true() { "true" } else { "false" });
+        write_plain(out, &flag.is_true());
     } else if value.is_instance_of::<PyInt>() {
         let Ok(integer) = value.extract::<i64>() else {
             return Err(invalid(value.py(), format!("{place}: an integer must fit into 64 bits signed")));
         };
-        write!(out, "{integer}").ok();
+        write_plain(out, &integer);
     } else if let Ok(float) = value.cast::<PyFloat>() {
-        match serde_json::Number::from_f64(float.value()) {
-            Some(number) => write!(out, "{number}").ok(),
-            None => return Err(invalid(value.py(), format!("{place}: a number must be finite"))),
-        };
+        if !float.value().is_finite() {
+            return Err(invalid(value.py(), format!("{place}: a number must be finite")));
+        }
+        write_plain(out, &float.value());
     } else if let Ok(tuple) = value.cast::<PyTuple>() {
         write_items(out, tuple.iter(), place, depth)?;
     } else if let Ok(mapping) = value.cast::<PyMapping>() {
@@ -94,13 +97,13 @@ fn root<'a>(place: &'a Place<'a>) -> &'a str {
 
 /// An object that is being written.
 struct Members<'a> {
-    out: &'a mut String,
-    separator: char,
+    out: &'a mut Vec<u8>,
+    separator: u8,
 }
 
 impl<'a> Members<'a> {
-    fn begin(out: &'a mut String) -> Self {
-        Self { out, separator: '{' }
+    fn begin(out: &'a mut Vec<u8>) -> Self {
+        Self { out, separator: b'{' }
     }
 
     fn write(&mut self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>, place: &Place<'_>, depth: usize) -> PyResult<()> {
@@ -108,39 +111,38 @@ impl<'a> Members<'a> {
             let found = key.get_type().name()?;
             return Err(PyTypeError::new_err(format!("{place}: a key must be a str, not {found}")));
         };
-        self.out.push(std::mem::replace(&mut self.separator, ','));
+        self.out.push(std::mem::replace(&mut self.separator, b','));
         write_text(self.out, key, place)?;
-        self.out.push(':');
+        self.out.push(b':');
         write(self.out, value, &Place::Member(place, &key.to_string_lossy()), depth + 1)
     }
 
     fn end(self) {
-        self.out.push_str(if self.separator == '{' { "{}" } else { "}" });
+        self.out.extend(if self.separator == b'{' { b"{}".as_slice() } else { b"}" });
     }
 }
 
-fn write_items<'py>(
-    out: &mut String,
-    items: impl Iterator<Item = Bound<'py, PyAny>>,
-    place: &Place<'_>,
-    depth: usize,
-) -> PyResult<()> {
-    out.push('[');
+fn write_items<'py>(out: &mut Vec<u8>, items: impl Iterator<Item = Bound<'py, PyAny>>, place: &Place<'_>, depth: usize) -> PyResult<()> {
+    out.push(b'[');
     for (index, item) in items.enumerate() {
         if index > 0 {
-            out.push(',');
+            out.push(b',');
         }
         write(out, &item, &Place::Item(place, index), depth + 1)?;
     }
-    out.push(']');
+    out.push(b']');
     Ok(())
 }
 
-fn write_text(out: &mut String, text: &Bound<'_, PyString>, place: &Place<'_>) -> PyResult<()> {
+fn write_text(out: &mut Vec<u8>, text: &Bound<'_, PyString>, place: &Place<'_>) -> PyResult<()> {
     let Ok(text) = text.to_cow() else {
         return Err(invalid(text.py(), format!("{place}: a text must not hold a lone surrogate")));
     };
-    // Into a `String`, which takes everything.
-    out.push_str(&serde_json::Value::from(text).to_string());
+    write_plain(out, text.as_ref());
     Ok(())
+}
+
+/// Writes a text, a number or a flag. A `Vec` takes everything, so this cannot fail.
+fn write_plain<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
+    serde_json::to_writer(out, value).ok();
 }

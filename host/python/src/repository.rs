@@ -5,7 +5,7 @@ use crate::arguments::{Text, Whole};
 use crate::errors::forked;
 use crate::json;
 use crate::process::Process;
-use crate::run::{Loop, run};
+use crate::run::{Loop, run, to_its_end};
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use session_repository::{AnyStore, Error, MongoOptions, Repository, Result, StoreOptions, StoreUrl};
@@ -53,7 +53,7 @@ impl Native {
         Ok(self.open()?.repository.clone())
     }
 
-    /// Runs a call on the archive, in a task: it goes on when nobody waits for it any more.
+    /// Runs a call on the archive, which goes past the component.
     fn archive<T: Answer, F: Future<Output = Result<T>> + Send + 'static>(
         &self,
         py: Python<'_>,
@@ -61,14 +61,12 @@ impl Native {
         call: impl FnOnce(AnyStore) -> F,
     ) -> PyResult<Py<PyAny>> {
         let open = self.open()?;
-        let (is_closed, call) = (Arc::clone(&open.is_closed), call(open.store.clone()));
-        let runtime = self.process.runtime().handle().clone();
-        run(py, self.process, event_loop, async move {
+        let (process, is_closed, call) = (self.process, Arc::clone(&open.is_closed), call(open.store.clone()));
+        run(py, process, event_loop, async move {
             if is_closed.load(Ordering::Acquire) {
                 return Err(Error::Unavailable(String::from("the repository is closed")));
             }
-            let lost = |_| Err(Error::Internal(String::from("a task ended without an answer")));
-            runtime.spawn(call).await.unwrap_or_else(lost)
+            to_its_end(process, call).await
         })
     }
 }
@@ -130,13 +128,17 @@ impl Native {
     fn close(&self, py: Python<'_>, event_loop: Loop<'_>, seconds: Option<f64>) -> PyResult<Py<PyAny>> {
         let open = self.open()?;
         open.is_closed.store(true, Ordering::Release);
-        let repository = open.repository.clone();
-        run(py, self.process, event_loop, async move {
+        let (process, repository) = (self.process, open.repository.clone());
+        run(py, process, event_loop, async move {
+            let closed = to_its_end(process, async move {
+                repository.close().await;
+                Ok(())
+            });
             match seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) {
-                Some(most) => drop(tokio::time::timeout(most, repository.close()).await),
-                None => repository.close().await,
+                // Whatever is not closed by then ends with the process.
+                Some(most) => tokio::time::timeout(most, closed).await.unwrap_or(Ok(())),
+                None => closed.await,
             }
-            Ok(())
         })
     }
 

@@ -5,7 +5,7 @@ use crate::errors::exception;
 use crate::process::Process;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use session_repository::Result;
+use session_repository::{Error, Result};
 use std::pin::pin;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -27,6 +27,15 @@ pub(crate) fn run<T: Answer>(
         None => block(py, process, call),
         Some(event_loop) => begin(&event_loop, process, call),
     }
+}
+
+/// Has a task do something, so that it comes to its end when nobody waits for it any more.
+pub(crate) async fn to_its_end<T: Send + 'static>(
+    process: &'static Process,
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    let lost = |_| Err(Error::Internal(String::from("a task ended without an answer")));
+    process.runtime().spawn(work).await.unwrap_or_else(lost)
 }
 
 fn block<T: Answer>(py: Python<'_>, process: &'static Process, call: impl Future<Output = Result<T>> + Send) -> PyResult<Py<PyAny>> {

@@ -83,6 +83,8 @@ def test_event_loops_share_a_repository(place: Place) -> None:
 
 def test_a_cancelled_task_does_not_stop_its_write(mongodb: Place) -> None:
     async def main() -> None:
+        complaints: list[dict[str, object]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, complaint: complaints.append(complaint))
         with Proxy(mongodb) as proxy:
             async with await proxy.place.open_async() as repository:
                 await repository.sessions.create("s")
@@ -94,6 +96,7 @@ def test_a_cancelled_task_does_not_stop_its_write(mongodb: Place) -> None:
                     await task
                 proxy.release()
                 # Closing waits for the write.
+        assert complaints == []
         with mongodb.open() as repository:
             assert repository.metadata.get("s") == {"key": "held-back-value"}
 

@@ -51,8 +51,20 @@ def test_a_file_that_is_open_is_unavailable(file: Place) -> None:
 
 def test_what_is_open_when_the_interpreter_ends_is_closed(tmp_path: Path) -> None:
     script = """
+import atexit
+
+def look():
+    try:
+        left_open.sessions.read("s")
+    except UnavailableError as error:
+        print(error)
+
+# What is registered first runs last.
+atexit.register(look)
+
 import asyncio, sys
-from session_repository import AsyncRepository, Repository
+from session_repository import AsyncRepository, Repository, UnavailableError
+
 left_open = Repository.open(sys.argv[1])
 left_open.sessions.create("s")
 
@@ -65,7 +77,7 @@ asyncio.run(main())
 """
     path = tmp_path / "sessions.store"
     ran = subprocess.run([sys.executable, "-c", script, f"file:{path}"], capture_output=True, text=True)
-    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "the repository is closed\n", "")
     with Repository.open(path, read_only=True) as repository:
         assert repository.sessions.read("s") is not None
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import enum
 import types
 from collections import OrderedDict
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
+from bson.datetime_ms import DatetimeMS
 from conftest import Place
+from pymongo import MongoClient
 from session_repository import InvalidArgumentError, Repository
 
 
@@ -50,6 +52,23 @@ def test_values_are_kept(place: Place) -> None:
         # `repr` tells 1 from 1.0 and from True.
         assert repr(message.body) == repr({"values": VALUES})
         assert list(repository.messages.list("s", "a")[0].body) == ["values"]
+
+
+def test_times_are_those_that_are_stored(mongodb: Place) -> None:
+    with MongoClient[dict[str, Any]](mongodb.url, tz_aware=True) as client, mongodb.open() as repository:
+        documents = client[mongodb.options["database"]][mongodb.options["collection"]]
+        created = repository.sessions.create("s")
+        stored = documents.find_one({"_id": "s"})
+        assert stored is not None
+        assert (created.created_at, created.updated_at) == (stored["created_at"], stored["updated_at"])
+        # Years that `datetime` cannot hold.
+        documents.update_one(
+            {"_id": "s"}, {"$set": {"created_at": DatetimeMS(-(2**62)), "updated_at": DatetimeMS(2**62)}}
+        )
+        session = repository.sessions.read("s")
+        assert session is not None
+        assert session.created_at == datetime.min.replace(tzinfo=timezone.utc)
+        assert session.updated_at == datetime.max.replace(tzinfo=timezone.utc)
 
 
 def test_kinds_of_objects_and_arrays_are_kept() -> None:
