@@ -116,6 +116,8 @@ def test_records_have_the_shapes_of_the_framework(stored: StrandsSessionReposito
 
     assert stored.read_agent("s", "a") is None
     stored.create_agent("s", SessionAgent("a", {"n": 1}, {"kept": b"x"}))
+    created = stored.read_agent("s", "a")
+    assert created is not None and (created.state, created.conversation_manager_state) == ({"n": 1}, {"kept": b"x"})
     stored.update_agent("s", SessionAgent("a", {"n": 2}, {"kept": b"x"}, {"internal": True}))
     read = stored.read_agent("s", "a")
     assert read is not None

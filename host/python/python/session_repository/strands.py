@@ -187,9 +187,7 @@ def _with_options(connection_string: str, options: dict[str, str | int | bool]) 
     if not options:
         return connection_string
     texts = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in options.items()}
-    before, mark, after = connection_string.partition("?")
-    if not mark and "/" not in before.partition("://")[2]:
-        before += "/"
+    before, _, after = connection_string.partition("?")
     return f"{before}?{'&'.join(filter(None, [after, urlencode(texts)]))}"
 
 
@@ -218,6 +216,6 @@ def _body(message: SessionMessage) -> dict[str, Any]:
 
 def _message(found: _records.Message) -> SessionMessage:
     if "message" not in found.body:
-        raise CorruptError(f"message {found.message_id}: has no field `message`, so another program's it is")
+        raise CorruptError(f"message {found.message_id}: has no field `message`; another program wrote it")
     message, redacted = (decode_bytes_values(found.body.get(name)) for name in ("message", "redact_message"))
     return SessionMessage(message, found.message_id, redacted, **_times(found))
