@@ -43,7 +43,7 @@ rm -rf "$work/wheels"
 # Away from the sources, so that the installed package is what is tested.
 cd "$package/tests"
 say "types"
-"$python" -m mypy --config-file "$package/pyproject.toml" --cache-dir "$work/mypy" . >&2
+"$python" -m mypy --config-file "$package/pyproject.toml" --cache-dir "$work/mypy" . "$package/python" >&2
 "$python" -m mypy.stubtest --mypy-config-file "$package/pyproject.toml" session_repository._native >&2
 say "tests"
 "$python" -m pytest --quiet --config-file "$package/pyproject.toml" --rootdir "$package" -p no:cacheprovider . >&2

@@ -2,6 +2,8 @@ from asyncio import AbstractEventLoop, Future
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, final, overload
 
+__all__ = ["Repository", "stop"]
+
 _Body: TypeAlias = Mapping[str, Any]
 _Session: TypeAlias = tuple[str, str, int, int, int]
 _Agent: TypeAlias = tuple[str, str, int, int]
