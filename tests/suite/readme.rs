@@ -103,7 +103,10 @@ fn commands_that_build_are_run_with_the_tests() -> anyhow::Result<()> {
 fn pages() -> impl Iterator<Item = String> {
     let docs = ["architecture", "archive", "conformance", "exec", "file-format", "operations", "plugins", "runtimes"];
     let docs = docs.map(|name| format!("host/docs/{name}.md"));
-    ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "host/README.md"].into_iter().map(str::to_owned).chain(docs)
+    ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "host/README.md", "host/python/README.md", "host/python/CHANGEOVER.md"]
+        .into_iter()
+        .map(str::to_owned)
+        .chain(docs)
 }
 
 /// Files that a page names by their paths in the repository are there.

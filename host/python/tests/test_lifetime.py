@@ -1,0 +1,161 @@
+"""Opening, closing, signals, forks, and the end of the interpreter."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from conftest import Place
+from proxy import Proxy
+from session_repository import AsyncRepository, NoAnswerError, Repository, UnavailableError
+
+
+def test_a_path_names_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "sessions.store"
+    with Repository.open(path) as repository:
+        repository.sessions.create("s")
+    with Repository.open(f"file:{path}") as repository:
+        assert repository.sessions.read("s") is not None
+
+
+def test_a_closed_repository_is_unavailable(place: Place) -> None:
+    with place.open() as repository:
+        repository.sessions.create("s")
+    with pytest.raises(UnavailableError, match="closed"):
+        repository.sessions.read("s")
+    with pytest.raises(UnavailableError, match="closed"):
+        repository.archive.status("s")
+    repository.close()
+
+
+def test_a_closed_asynchronous_repository_is_unavailable(place: Place) -> None:
+    async def main() -> None:
+        async with await place.open_async() as repository:
+            await repository.sessions.create("s")
+        with pytest.raises(UnavailableError, match="closed"):
+            await repository.sessions.read("s")
+        await repository.close()
+
+    asyncio.run(main())
+
+
+def test_a_file_that_is_open_is_unavailable(file: Place) -> None:
+    with file.open(), pytest.raises(UnavailableError):
+        file.open()
+
+
+def test_what_is_open_when_the_interpreter_ends_is_closed(tmp_path: Path) -> None:
+    script = """
+import atexit
+
+def look():
+    try:
+        left_open.sessions.read("s")
+    except UnavailableError as error:
+        print(error)
+
+# What is registered first runs last.
+atexit.register(look)
+
+import asyncio, sys
+from session_repository import AsyncRepository, Repository, UnavailableError
+
+left_open = Repository.open(sys.argv[1])
+left_open.sessions.create("s")
+
+async def main():
+    global also_left_open
+    also_left_open = await AsyncRepository.open("memory:")
+    asyncio.create_task(also_left_open.sessions.create("t"))
+
+asyncio.run(main())
+"""
+    path = tmp_path / "sessions.store"
+    ran = subprocess.run([sys.executable, "-c", script, f"file:{path}"], capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "the repository is closed\n", "")
+    with Repository.open(path, read_only=True) as repository:
+        assert repository.sessions.read("s") is not None
+
+
+def test_an_interrupt_ends_the_waiting_of_a_call(mongodb: Place) -> None:
+    main = threading.main_thread().ident
+    with Proxy(mongodb) as proxy, proxy.place.open() as repository:
+        repository.sessions.create("s")
+        proxy.hold(b"held-back-value")
+
+        def interrupt() -> None:
+            proxy.held.wait()
+            signal.pthread_kill(main or 0, signal.SIGINT)
+
+        interrupter = threading.Thread(target=interrupt)
+        interrupter.start()
+        with pytest.raises(KeyboardInterrupt):
+            repository.metadata.update("s", {"key": "held-back-value"})
+        interrupter.join()
+        proxy.release()
+    # The write goes on.
+    with mongodb.open() as after:
+        assert after.metadata.get("s") == {"key": "held-back-value"}
+
+
+def test_a_call_that_gets_no_answer_ends_at_its_deadline(mongodb: Place) -> None:
+    with mongodb.open() as repository:
+        repository.sessions.create("s")
+    with Proxy(mongodb) as proxy, proxy.place.open(call_deadline=0.5) as repository:
+        proxy.hold(b"held-back-value")
+        with pytest.raises(NoAnswerError) as raised:
+            repository.metadata.update("s", {"key": "held-back-value"})
+        assert isinstance(raised.value, TimeoutError) and raised.value.is_retryable
+        proxy.release()
+
+
+FORK = """
+import os, sys, warnings
+from session_repository import Repository
+
+warnings.simplefilter("ignore", DeprecationWarning)
+file, mongodb, database = sys.argv[1:]
+parents = Repository.open(file), Repository.open(mongodb, database=database, collection="sessions")
+for repository in parents:
+    repository.sessions.create("parent")
+child = os.fork()
+if child == 0:
+    for repository in parents:
+        for call in (lambda: repository.sessions.read("parent"), repository.close):
+            try:
+                call()
+            except RuntimeError as error:
+                assert "os.fork()" in str(error), error
+            else:
+                sys.exit("a call in the child of a fork went on")
+    # The parent's repositories go without a trace.
+    del parents, repository
+    with Repository.open(mongodb, database=database, collection="sessions") as own:
+        assert own.sessions.read("parent") is not None
+        own.sessions.create("child")
+    sys.exit(0)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+assert parents[1].sessions.read("child") is not None
+for repository in parents:
+    repository.sessions.create("after")
+    repository.close()
+with Repository.open(file) as again:
+    assert again.sessions.read("parent") and again.sessions.read("after")
+"""
+
+
+def test_a_child_of_a_fork_is_told_to_open_a_repository_of_its_own(tmp_path: Path, mongodb: Place) -> None:
+    arguments = [f"file:{tmp_path / 'sessions.store'}", mongodb.url, mongodb.options["database"]]
+    ran = subprocess.run([sys.executable, "-c", FORK, *arguments], capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+
+
+def test_an_asynchronous_call_needs_an_event_loop() -> None:
+    call = AsyncRepository.open("memory:")
+    with pytest.raises(RuntimeError, match="event loop"):
+        call.send(None)
