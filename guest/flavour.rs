@@ -9,6 +9,20 @@ pub(crate) fn synchronous(text: &str) -> String {
     text.replace(": async func(", ": func(").replace("session:repository", "session:repository-sync")
 }
 
+/// Writes the WIT package that a component's bindings are made from, in the flavour that is built, and the call that makes them: it takes the
+/// package's folder as a literal only.
+#[allow(dead_code, reason = "the host's bindings are made by another macro")]
+pub(crate) fn generate(wit: &str, world: &str, options: &str) -> io::Result<()> {
+    println!("cargo::rerun-if-changed={wit}");
+    let set = |variable: &str| std::env::var_os(variable).ok_or_else(|| io::Error::other(format!("cargo sets no {variable}")));
+    let (root, out) = (set("CARGO_MANIFEST_DIR")?, set("OUT_DIR")?);
+    let to = Path::new(&out).join("wit");
+    let is_sync = std::env::var_os("CARGO_FEATURE_SYNC").is_some();
+    write(&Path::new(&root).join(wit), &to, if is_sync { synchronous } else { str::to_owned })?;
+    let call = format!("wit_bindgen::generate!({{ path: {to:?}, world: \"{world}\", generate_all, {options} }});\n");
+    fs::write(Path::new(&out).join("bindings.rs"), call)
+}
+
 /// Writes a WIT package anew, each file of it changed.
 pub(crate) fn write(from: &Path, to: &Path, change: fn(&str) -> String) -> io::Result<()> {
     if to.exists() {

@@ -25,6 +25,8 @@ mod component;
 mod error;
 #[cfg(doc)]
 pub mod guide;
+#[cfg(feature = "embedded")]
+pub mod keyvalue;
 mod limits;
 pub mod plugin;
 mod scope;

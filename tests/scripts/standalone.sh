@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Makes one component of the repository and the storage in memory, and prints where it is: `standalone.sh [FOLDER [STORAGE]]`. Without a storage
-# component it builds `storages/memory`, and leaves that in the folder as well.
+# Makes one component of the repository and a storage, and prints where it is: `standalone.sh [FOLDER [STORAGE]]`. Without a storage component it
+# builds those in `storages/` and leaves them in the folder as well. The printed component has the storage in memory, and another one,
+# `session-repository-keyvalue.wasm`, that over wasi:keyvalue.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -10,15 +11,23 @@ folder=${1:-${CARGO_TARGET_DIR:-$PWD/target}/components}
 storage=${2:-}
 
 mkdir -p "$folder"
+tools=$(tests/scripts/wasm-tools.sh)
+
+# compose STORAGE OUTPUT
+compose() {
+    # It says each time that it is deprecated; its successor has no package that is fetched as easily.
+    log=$("$tools" compose host/session-repository.wasm --definitions "$1" --output "$2" 2>&1) || { echo "$log" >&2; exit 1; }
+    "$tools" validate --features all "$2"
+}
+
 if [ -z "$storage" ]; then
     tests/scripts/wasm-target.sh
-    $cargo build --locked --package session-repository-storage-memory --lib --profile component --target $target >&2
-    storage=$folder/storage-memory.wasm
-    cp "${CARGO_TARGET_DIR:-$PWD/target}/$target/component/session_repository_storage_memory.wasm" "$storage"
+    for name in keyvalue memory; do
+        $cargo build --locked --package "session-repository-storage-$name" --lib --profile component --target $target >&2
+        storage=$folder/storage-$name.wasm
+        cp "${CARGO_TARGET_DIR:-$PWD/target}/$target/component/session_repository_storage_$name.wasm" "$storage"
+    done
+    compose "$folder/storage-keyvalue.wasm" "$folder/session-repository-keyvalue.wasm"
 fi
-tools=$(tests/scripts/wasm-tools.sh)
-standalone=$folder/session-repository-standalone.wasm
-# It says each time that it is deprecated; its successor has no package that is fetched as easily.
-log=$("$tools" compose host/session-repository.wasm --definitions "$storage" --output "$standalone" 2>&1) || { echo "$log" >&2; exit 1; }
-"$tools" validate --features all "$standalone"
-echo "$standalone"
+compose "$storage" "$folder/session-repository-standalone.wasm"
+echo "$folder/session-repository-standalone.wasm"

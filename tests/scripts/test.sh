@@ -18,13 +18,11 @@ fresh_sync=$(tests/scripts/component.sh sync)
 
 step "lints"
 $cargo clippy --locked --workspace --all-targets -- --deny warnings
-for flavour in "" sync; do
-    $cargo clippy --locked --package session-repository-component --lib --features "$flavour" --profile component --target $target \
-        -- --deny warnings
-done
-for flavour in "" sync; do
-    $cargo clippy --locked --package session-repository-storage-memory --lib --features "$flavour" --profile component --target $target \
-        -- --deny warnings
+for component in component storage-keyvalue storage-memory; do
+    for flavour in "" sync; do
+        $cargo clippy --locked --package "session-repository-$component" --lib --features "$flavour" --profile component --target $target \
+            -- --deny warnings
+    done
 done
 
 for stores in embedded mongodb ""; do

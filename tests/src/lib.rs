@@ -156,6 +156,8 @@ pub enum Storage {
     Memory,
     /// The same with a marker for a fault.
     Faulty,
+    /// `storages/keyvalue`.
+    KeyValue,
 }
 
 /// Where a storage component is.
@@ -164,21 +166,26 @@ pub enum Storage {
 ///
 /// Fails if it cannot be built.
 pub async fn storage(storage: Storage) -> anyhow::Result<PathBuf> {
-    static BUILT: OnceCell<[PathBuf; 2]> = OnceCell::const_new();
-    // One after the other: both are built under one name.
+    static BUILT: OnceCell<[PathBuf; 3]> = OnceCell::const_new();
+    // One after the other: two are built under one name.
     let build = async || {
-        let build = async |features, name| {
-            let built = build_wasm("session-repository-storage-memory", features).await?;
+        let build = async |package, features, name| {
+            let built = build_wasm(package, features).await?;
             let kept = built.with_file_name(name);
             std::fs::copy(built, &kept)?;
             Ok::<_, anyhow::Error>(kept)
         };
-        Ok::<_, anyhow::Error>([build("", "storage-memory.wasm").await?, build("faults", "storage-faulty.wasm").await?])
+        Ok::<_, anyhow::Error>([
+            build("session-repository-storage-memory", "", "storage-memory.wasm").await?,
+            build("session-repository-storage-memory", "faults", "storage-faulty.wasm").await?,
+            build("session-repository-storage-keyvalue", "", "storage-keyvalue.wasm").await?,
+        ])
     };
-    let [memory, faulty] = BUILT.get_or_try_init(build).await?;
+    let [memory, faulty, keyvalue] = BUILT.get_or_try_init(build).await?;
     Ok(match storage {
         Storage::Memory => memory.clone(),
         Storage::Faulty => faulty.clone(),
+        Storage::KeyValue => keyvalue.clone(),
     })
 }
 

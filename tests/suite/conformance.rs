@@ -23,7 +23,7 @@ pub(crate) fn failed(report: &Value) -> BTreeSet<String> {
 }
 
 /// Runs all cases, each of which must pass.
-async fn passes(desk: &Desk, site: Option<&Site>, arguments: &[&str]) -> anyhow::Result<()> {
+pub(crate) async fn passes(desk: &Desk, site: Option<&Site>, arguments: &[&str]) -> anyhow::Result<()> {
     let mut command = desk.bare(&[&["conformance", "--json"], arguments].concat()).await?;
     if let Some(site) = site {
         command.args(["--store", &site.url, "--database", &site.database, "--collection", COLLECTION]);

@@ -23,6 +23,7 @@ mod foreign;
 mod held;
 mod hostile;
 mod json;
+mod keyvalue;
 mod logged;
 mod marks;
 mod mongo;

@@ -11,7 +11,8 @@ use files::{Files, Module};
 use std::path::Path;
 
 /// The rooms of the library from the bottom up. A room depends on those below it; `lib.rs` stands on top.
-const ROOMS: [&[&str]; 5] = [&["error", "guide", "limits", "scope", "types"], &["store"], &["component"], &["api"], &["plugin"]];
+const ROOMS: [&[&str]; 5] =
+    [&["error", "guide", "limits", "scope", "types"], &["keyvalue", "store"], &["component"], &["api"], &["plugin"]];
 
 /// A crate of the repository.
 fn files(root: &str) -> anyhow::Result<Files> {
@@ -21,7 +22,14 @@ fn files(root: &str) -> anyhow::Result<Files> {
 #[test]
 fn no_file_depends_on_one_that_depends_on_it() -> anyhow::Result<()> {
     let mut cycles = Vec::new();
-    for root in ["host/src/lib.rs", "host/src/bin/session-repo/main.rs", "guest/src/lib.rs", "storages/memory/src/lib.rs"] {
+    for root in [
+        "host/src/lib.rs",
+        "host/src/bin/session-repo/main.rs",
+        "guest/src/lib.rs",
+        "storages/keyvalue/src/lib.rs",
+        "storages/memory/src/lib.rs",
+        "storages/rules/src/lib.rs",
+    ] {
         cycles.extend(files(root)?.cycles());
     }
     ensure!(cycles.is_empty(), "these files depend on each other:\n{}", cycles.join("\n"));

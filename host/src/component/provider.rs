@@ -48,7 +48,8 @@ impl<T: 'static> fmt::Debug for ComponentStore<T> {
 type Job<T> = Box<dyn for<'a> FnOnce(&'a Accessor<T>, &'a Guest) -> BoxFuture<'a, wasmtime::Result<()>> + Send>;
 
 impl<T: Send + 'static> ComponentStore<T> {
-    /// Makes the instance, in the current Tokio runtime. The linker has what the component imports, and `data` is for those imports.
+    /// Makes the instance, in the current Tokio runtime. The linker has what the component imports, and `data` is for those imports. The module
+    /// `keyvalue` has `wasi:keyvalue` for it.
     ///
     /// # Errors
     ///

@@ -5,4 +5,5 @@ pub(crate) mod extended;
 pub(crate) mod json;
 pub(crate) mod path;
 pub(crate) mod read;
+mod segments;
 pub(crate) mod tree;

@@ -1,12 +1,10 @@
 //! An agent with its messages: their order, their ids, and the keyed appends that the agent remembers.
 
-use crate::error::{Entity, Error, Result};
-use crate::object::Object;
-use crate::types::{AppendKey, Message, Page};
-use std::collections::{BTreeMap, VecDeque};
-
-/// Keyed appends that an agent remembers: its last ones.
-const REMEMBERED_APPENDS: usize = 256;
+use session_repository_storage::appends::{self, Appends};
+use session_repository_storage::error::Result;
+use session_repository_storage::object::Object;
+use session_repository_storage::types::{Message, Page};
+use std::collections::BTreeMap;
 
 /// An agent and its messages.
 #[derive(Debug)]
@@ -20,16 +18,7 @@ pub(crate) struct Agent {
     order: Vec<usize>,
     /// The messages' positions by their ids.
     pub(crate) ids: BTreeMap<i64, usize>,
-    /// Oldest first.
-    appends: VecDeque<Remembered>,
-}
-
-/// A keyed append.
-#[derive(Debug)]
-struct Remembered {
-    key: AppendKey,
-    /// The first id that the append gave.
-    first: i64,
+    pub(crate) appends: Appends,
 }
 
 impl Agent {
@@ -56,10 +45,7 @@ impl Agent {
 
     /// The ids that so many messages get, from the first to the last.
     pub(crate) fn following(&self, count: usize) -> Result<(i64, i64)> {
-        let highest = self.ids.last_key_value().map_or(-1, |(id, _)| (*id).max(-1));
-        let first = highest.checked_add(1);
-        let last = i64::try_from(count).ok().and_then(|count| highest.checked_add(count));
-        first.zip(last).ok_or_else(no_next_id)
+        appends::following(self.ids.last_key_value().map(|(id, _)| *id), count)
     }
 
     /// Adds a message behind all that are not newer.
@@ -75,29 +61,7 @@ impl Agent {
     /// Replaces the own fields of a message, once it is known what they become.
     pub(crate) fn replace(&mut self, message_id: i64, body: Object, at: i64) {
         if let Some(message) = self.ids.get(&message_id).and_then(|position| self.messages.get_mut(*position)) {
-            message.body = body;
-            message.updated_at = message.updated_at.max(at);
+            message.replace(body, at);
         }
     }
-
-    /// The first id that an append with this key gave. Refuses a key that stands for other content.
-    pub(crate) fn remembered(&self, AppendKey { key, digest }: &AppendKey) -> Result<Option<i64>> {
-        match self.appends.iter().find(|append| append.key.key == *key) {
-            Some(append) if append.key.digest != *digest => Err(Error::AlreadyExists(Entity::Message)),
-            append => Ok(append.map(|append| append.first)),
-        }
-    }
-
-    /// Remembers a keyed append, and forgets the oldest beyond the limit.
-    pub(crate) fn remember(&mut self, key: AppendKey, first: i64) {
-        if self.appends.len() == REMEMBERED_APPENDS {
-            self.appends.pop_front();
-        }
-        self.appends.push_back(Remembered { key, first });
-    }
-}
-
-/// Why an append gets no ids.
-fn no_next_id() -> Error {
-    Error::InvalidArgument(format!("message_id: there is no next id, the highest of the agent's messages is too near to {}", i64::MAX))
 }

@@ -1,13 +1,13 @@
 //! A storage that misbehaves in one way, to show that the conformance suite notices.
 
 use crate::agent::Agent;
-use crate::error::{Error, Result};
-use crate::object::{self, Object};
 use crate::sessions::Sessions;
-use crate::types::{self, AppendKey, Appended, Feedback, Field, Message, Page, Replacement, Session, Write};
 use serde_json::value::RawValue;
+use session_repository_storage::error::{Error, Result};
+use session_repository_storage::object::{self, Object};
+use session_repository_storage::storage::Storage;
+use session_repository_storage::types::{self, AppendKey, Appended, Feedback, Field, Message, Page, Replacement, Session, Write};
 use std::hint::black_box;
-use std::ops::{Deref, DerefMut};
 
 /// What the marker begins with.
 const PREFIX: &str = "session-repository-fault: ";
@@ -96,7 +96,7 @@ pub fn named(marker: &[u8]) -> Result<Option<Fault>> {
     Ok(fault)
 }
 
-/// Sessions with a fault. Functions that no fault concerns are those of the sessions.
+/// Sessions with a fault.
 #[derive(Debug)]
 pub struct Faulty {
     sessions: Sessions,
@@ -111,21 +111,6 @@ impl Default for Faulty {
     }
 }
 
-impl Deref for Faulty {
-    type Target = Sessions;
-
-    fn deref(&self) -> &Sessions {
-        &self.sessions
-    }
-}
-
-impl DerefMut for Faulty {
-    fn deref_mut(&mut self) -> &mut Sessions {
-        &mut self.sessions
-    }
-}
-
-#[allow(missing_docs, reason = "the functions are those of the sessions")]
 impl Faulty {
     /// No sessions yet, with this fault.
     pub fn new(fault: Option<Fault>) -> Self {
@@ -154,13 +139,51 @@ impl Faulty {
         agent(&mut self.sessions, session_id, agent_id)
     }
 
+    /// Makes the session and the agent of an append to an unknown session.
+    fn create_unknown(&mut self, session_id: &str, agent_id: &str, at: i64) -> Result<()> {
+        if !self.has(Fault::UnknownSessionCreatedByAppend) || self.sessions.0.contains_key(session_id) {
+            return Ok(());
+        }
+        let (session_id, session_type) = (session_id.to_owned(), String::from("default"));
+        let session = Session { session_id: session_id.clone(), session_type, created_at: at, updated_at: at, revision: 0 };
+        let agent = types::Agent { agent_id: agent_id.to_owned(), data: Object::default(), created_at: at, updated_at: at };
+        self.sessions.insert_session(session)?;
+        self.sessions.insert_agent(&session_id, agent, None)
+    }
+
+    /// Performs a write of messages, with the faults in what it does to the session.
+    fn message_write<R>(&mut self, session_id: &str, write: impl FnOnce(&mut Sessions) -> Result<R>) -> Result<R> {
+        let before = self.sessions.find_session(session_id)?;
+        let answer = write(&mut self.sessions)?;
+        if let Some(before) = before {
+            let stays = self.has(Fault::SessionNotAdvancedByMessages);
+            let advances = self.has(Fault::RepeatAdvancesRevision);
+            let session = &mut self.sessions.state(session_id)?.session;
+            if stays {
+                session.updated_at = before.updated_at;
+            }
+            // Only a repeat leaves the revision.
+            if advances && session.revision == before.revision {
+                session.revision += 1;
+            }
+        }
+        Ok(answer)
+    }
+}
+
+/// Functions that no fault concerns are those of the sessions.
+impl Storage for Faulty {
     /// A marker without a fault is refused here, so that a test with a misspelt name fails.
-    pub fn insert_session(&mut self, session: Session) -> Result<()> {
+    fn insert_session(&mut self, session: Session) -> Result<()> {
         self.fault.clone()?;
         self.sessions.insert_session(session)
     }
 
-    pub fn insert_agent(&mut self, session_id: &str, agent: types::Agent, expected: Option<u64>) -> Result<()> {
+    fn find_session(&self, session_id: &str) -> Result<Option<Session>> {
+        self.sessions.find_session(session_id)
+    }
+
+    fn insert_agent(&mut self, session_id: &str, agent: types::Agent, expected: Option<u64>) -> Result<()> {
         let (expected, agent_id) = (self.expecting(expected), agent.agent_id.clone());
         let is_overwritten = self.has(Fault::ExistingAgentOverwritten);
         let before = if is_overwritten { self.sessions.state(session_id)?.agents.remove(&agent_id) } else { None };
@@ -171,7 +194,11 @@ impl Faulty {
         answer
     }
 
-    pub fn replace_agent(&mut self, session_id: &str, agent_id: &str, mut data: Replacement, write: Write) -> Result<()> {
+    fn find_agent(&self, session_id: &str, agent_id: &str) -> Result<Option<types::Agent>> {
+        self.sessions.find_agent(session_id, agent_id)
+    }
+
+    fn replace_agent(&mut self, session_id: &str, agent_id: &str, mut data: Replacement, write: Write) -> Result<()> {
         let write = self.write(write);
         if self.has(Fault::AgentConfigLost) {
             data.keep.clear();
@@ -190,7 +217,7 @@ impl Faulty {
         Ok(())
     }
 
-    pub fn append_message(
+    fn append_message(
         &mut self,
         session_id: &str,
         agent_id: &str,
@@ -209,7 +236,7 @@ impl Faulty {
         answer
     }
 
-    pub fn append_messages(
+    fn append_messages(
         &mut self,
         session_id: &str,
         agent_id: &str,
@@ -221,7 +248,7 @@ impl Faulty {
         self.create_unknown(session_id, agent_id, write.at)?;
         if let Some(key) = key.as_ref().filter(|_| self.has(Fault::KeysSharedBetweenAgents)) {
             for agent in self.sessions.state(session_id)?.agents.values() {
-                if let Some(first) = agent.remembered(key)? {
+                if let Some(first) = agent.appends.remembered(key)? {
                     return Ok(first);
                 }
             }
@@ -238,19 +265,12 @@ impl Faulty {
         answer
     }
 
-    pub fn find_message(&self, session_id: &str, agent_id: &str, message_id: i64, omit: &[String]) -> Result<Option<Message>> {
+    fn find_message(&self, session_id: &str, agent_id: &str, message_id: i64, omit: &[String]) -> Result<Option<Message>> {
         let omit = if self.has(Fault::MetricsLeakedOnRead) { &[] } else { omit };
         self.sessions.find_message(session_id, agent_id, message_id, omit)
     }
 
-    pub fn replace_message(
-        &mut self,
-        session_id: &str,
-        agent_id: &str,
-        message_id: i64,
-        mut body: Replacement,
-        write: Write,
-    ) -> Result<()> {
+    fn replace_message(&mut self, session_id: &str, agent_id: &str, message_id: i64, mut body: Replacement, write: Write) -> Result<()> {
         let write = self.write(write);
         if self.has(Fault::UpdateLeavesOldFields)
             && let Some(message) = self.agent(session_id, agent_id).and_then(|agent| agent.message(message_id))
@@ -267,7 +287,7 @@ impl Faulty {
         Ok(())
     }
 
-    pub fn list_messages(&self, session_id: &str, agent_id: &str, page: Page, omit: &[String]) -> Result<Vec<Message>> {
+    fn list_messages(&self, session_id: &str, agent_id: &str, page: Page, omit: &[String]) -> Result<Vec<Message>> {
         let Page { mut offset, mut limit } = page;
         let omit = if self.has(Fault::MetricsLeakedOnList) { &[] } else { omit };
         if self.has(Fault::ListOrderedById) {
@@ -285,18 +305,18 @@ impl Faulty {
         self.sessions.list_messages(session_id, agent_id, Page { offset, limit }, omit)
     }
 
-    pub fn set_metadata(&mut self, session_id: &str, fields: &[Field], write: Write) -> Result<()> {
+    fn set_metadata(&mut self, session_id: &str, fields: &[Field], write: Write) -> Result<()> {
         let write = self.write(write);
         if self.has(Fault::DottedKeyStoredPlain) && !fields.is_empty() {
             let state = self.sessions.state(session_id)?;
-            state.check(write)?;
+            state.session.check(write)?;
             let mut members = object::members(state.metadata.as_str())?;
             for Field { path, value } in fields {
                 let value: &RawValue = serde_json::from_str(value).map_err(|_| object::unreadable())?;
                 members.insert(path.clone(), value);
             }
             state.metadata = Object::write(&members)?;
-            state.advance(write.at);
+            state.session.advance(write.at);
             return Ok(());
         }
         if self.has(Fault::MetadataReplacedWhole) && !fields.is_empty() {
@@ -309,12 +329,16 @@ impl Faulty {
         self.sessions.set_metadata(session_id, fields, write)
     }
 
-    pub fn unset_metadata(&mut self, session_id: &str, paths: &[String], write: Write) -> Result<()> {
+    fn get_metadata(&self, session_id: &str) -> Result<Option<Object>> {
+        self.sessions.get_metadata(session_id)
+    }
+
+    fn unset_metadata(&mut self, session_id: &str, paths: &[String], write: Write) -> Result<()> {
         let write = self.write(write);
         self.sessions.unset_metadata(session_id, paths, write)
     }
 
-    pub fn append_feedback(&mut self, session_id: &str, feedback: Feedback, expected: Option<u64>) -> Result<()> {
+    fn append_feedback(&mut self, session_id: &str, feedback: Feedback, expected: Option<u64>) -> Result<()> {
         let expected = self.expecting(expected);
         self.sessions.append_feedback(session_id, feedback, expected)?;
         if self.has(Fault::RevisionNotAdvancedByFeedback) {
@@ -323,43 +347,12 @@ impl Faulty {
         Ok(())
     }
 
-    pub fn list_feedback(&self, session_id: &str) -> Vec<Feedback> {
-        let mut entries = self.sessions.list_feedback(session_id);
+    fn list_feedback(&self, session_id: &str) -> Result<Vec<Feedback>> {
+        let mut entries = self.sessions.list_feedback(session_id)?;
         if self.has(Fault::FeedbackNewestFirst) {
             entries.reverse();
         }
-        entries
-    }
-
-    /// Makes the session and the agent of an append to an unknown session.
-    fn create_unknown(&mut self, session_id: &str, agent_id: &str, at: i64) -> Result<()> {
-        if !self.has(Fault::UnknownSessionCreatedByAppend) || self.sessions.0.contains_key(session_id) {
-            return Ok(());
-        }
-        let (session_id, session_type) = (session_id.to_owned(), String::from("default"));
-        let session = Session { session_id: session_id.clone(), session_type, created_at: at, updated_at: at, revision: 0 };
-        let agent = types::Agent { agent_id: agent_id.to_owned(), data: Object::default(), created_at: at, updated_at: at };
-        self.sessions.insert_session(session)?;
-        self.sessions.insert_agent(&session_id, agent, None)
-    }
-
-    /// Performs a write of messages, with the faults in what it does to the session.
-    fn message_write<R>(&mut self, session_id: &str, write: impl FnOnce(&mut Sessions) -> Result<R>) -> Result<R> {
-        let before = self.sessions.find_session(session_id);
-        let answer = write(&mut self.sessions)?;
-        if let Some(before) = before {
-            let stays = self.has(Fault::SessionNotAdvancedByMessages);
-            let advances = self.has(Fault::RepeatAdvancesRevision);
-            let session = &mut self.sessions.state(session_id)?.session;
-            if stays {
-                session.updated_at = before.updated_at;
-            }
-            // Only a repeat leaves the revision.
-            if advances && session.revision == before.revision {
-                session.revision += 1;
-            }
-        }
-        Ok(answer)
+        Ok(entries)
     }
 }
 

@@ -1,10 +1,11 @@
 //! All sessions of the storage. Each write decides first and then changes everything at once.
 
 use crate::agent::Agent;
-use crate::error::{Entity, Error, Result};
-use crate::object::Object;
-use crate::paths;
-use crate::types::{self, AppendKey, Appended, Feedback, Field, Message, Page, Replacement, Session, Write};
+use session_repository_storage::error::{Entity, Error, Result};
+use session_repository_storage::object::Object;
+use session_repository_storage::paths;
+use session_repository_storage::storage::Storage;
+use session_repository_storage::types::{self, AppendKey, Appended, Feedback, Field, Message, Page, Replacement, Session, Write};
 use std::collections::HashMap;
 
 /// The sessions by their ids.
@@ -22,18 +23,6 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Refuses a write that expects another revision.
-    pub(crate) fn check(&self, write: Write) -> Result<()> {
-        let current = self.session.revision;
-        if write.expected.is_some_and(|expected| expected != current) { Err(Error::Stale(current)) } else { Ok(()) }
-    }
-
-    /// Advances the session by a write.
-    pub(crate) fn advance(&mut self, at: i64) {
-        self.session.revision += 1;
-        self.session.updated_at = self.session.updated_at.max(at);
-    }
-
     fn agent(&self, agent_id: &str) -> Result<&Agent> {
         self.agents.get(agent_id).ok_or(Error::NotFound(Entity::Agent))
     }
@@ -44,7 +33,7 @@ impl State {
             change(agent);
             agent.updated_at = agent.updated_at.max(at);
         }
-        self.advance(at);
+        self.session.advance(at);
     }
 }
 
@@ -57,8 +46,25 @@ impl Sessions {
         self.0.get(session_id)?.agents.get(agent_id)
     }
 
-    /// Stores a session at revision 0.
-    pub fn insert_session(&mut self, session: Session) -> Result<()> {
+    fn change_metadata(
+        &mut self,
+        session_id: &str,
+        write: Write,
+        is_empty: bool,
+        change: impl FnOnce(&Object) -> Result<Object>,
+    ) -> Result<()> {
+        let state = self.state(session_id)?;
+        state.session.check(write)?;
+        if !is_empty {
+            state.metadata = change(&state.metadata)?;
+            state.session.advance(write.at);
+        }
+        Ok(())
+    }
+}
+
+impl Storage for Sessions {
+    fn insert_session(&mut self, session: Session) -> Result<()> {
         if self.0.contains_key(&session.session_id) {
             return Err(Error::AlreadyExists(Entity::Session));
         }
@@ -68,41 +74,40 @@ impl Sessions {
         Ok(())
     }
 
-    /// Finds a session.
-    pub fn find_session(&self, session_id: &str) -> Option<Session> {
-        self.0.get(session_id).map(|state| state.session.clone())
+    fn find_session(&self, session_id: &str) -> Result<Option<Session>> {
+        Ok(self.0.get(session_id).map(|state| state.session.clone()))
     }
 
-    /// Stores an agent without messages.
-    pub fn insert_agent(&mut self, session_id: &str, agent: types::Agent, expected: Option<u64>) -> Result<()> {
+    fn insert_agent(&mut self, session_id: &str, agent: types::Agent, expected: Option<u64>) -> Result<()> {
         let state = self.state(session_id)?;
         if state.agents.contains_key(&agent.agent_id) {
             return Err(Error::AlreadyExists(Entity::Agent));
         }
-        state.check(Write { at: agent.updated_at, expected })?;
-        state.advance(agent.updated_at);
+        state.session.check(Write { at: agent.updated_at, expected })?;
+        state.session.advance(agent.updated_at);
         state.agents.insert(agent.agent_id, Agent::new(agent.data, agent.created_at, agent.updated_at));
         Ok(())
     }
 
-    /// Finds an agent.
-    pub fn find_agent(&self, session_id: &str, agent_id: &str) -> Option<types::Agent> {
-        let Agent { data, created_at, updated_at, .. } = self.agent(session_id, agent_id)?;
-        Some(types::Agent { agent_id: agent_id.to_owned(), data: data.clone(), created_at: *created_at, updated_at: *updated_at })
+    fn find_agent(&self, session_id: &str, agent_id: &str) -> Result<Option<types::Agent>> {
+        Ok(self.agent(session_id, agent_id).map(|Agent { data, created_at, updated_at, .. }| types::Agent {
+            agent_id: agent_id.to_owned(),
+            data: data.clone(),
+            created_at: *created_at,
+            updated_at: *updated_at,
+        }))
     }
 
-    /// Replaces the own fields of an agent.
-    pub fn replace_agent(&mut self, session_id: &str, agent_id: &str, data: Replacement, write: Write) -> Result<()> {
+    fn replace_agent(&mut self, session_id: &str, agent_id: &str, data: Replacement, write: Write) -> Result<()> {
         let state = self.state(session_id)?;
         let stored = &state.agent(agent_id)?.data;
-        state.check(write)?;
+        state.session.check(write)?;
         let data = data.fields.keeping(&data.keep, stored)?;
         state.change_agent(agent_id, write.at, |agent| agent.data = data);
         Ok(())
     }
 
-    /// Appends a message unless its id is taken. The message that took it comes back without the fields in `omit`.
-    pub fn append_message(
+    fn append_message(
         &mut self,
         session_id: &str,
         agent_id: &str,
@@ -112,16 +117,15 @@ impl Sessions {
     ) -> Result<Appended> {
         let state = self.state(session_id)?;
         if let Some(taken) = state.agent(agent_id)?.message(message.message_id) {
-            return Ok(Appended::Taken(shown(taken, omit)?));
+            return Ok(Appended::Taken(taken.without(omit)?));
         }
         let at = message.created_at;
-        state.check(Write { at, expected })?;
+        state.session.check(Write { at, expected })?;
         state.change_agent(agent_id, at, |agent| agent.add(message));
         Ok(Appended::New)
     }
 
-    /// Appends messages under the next ids and returns the first. A known key returns what it returned before.
-    pub fn append_messages(
+    fn append_messages(
         &mut self,
         session_id: &str,
         agent_id: &str,
@@ -134,10 +138,10 @@ impl Sessions {
         }
         let state = self.state(session_id)?;
         let agent = state.agent(agent_id)?;
-        if let Some(first) = key.as_ref().map(|key| agent.remembered(key)).transpose()?.flatten() {
+        if let Some(first) = key.as_ref().map(|key| agent.appends.remembered(key)).transpose()?.flatten() {
             return Ok(first);
         }
-        state.check(write)?;
+        state.session.check(write)?;
         let (first, last) = agent.following(bodies.len())?;
         let at = agent.newest().map_or(write.at, |newest| newest.max(write.at));
         state.change_agent(agent_id, at, |agent| {
@@ -145,83 +149,54 @@ impl Sessions {
                 agent.add(Message { message_id, body, created_at: at, updated_at: at });
             }
             if let Some(key) = key {
-                agent.remember(key, first);
+                agent.appends.remember(key, first);
             }
         });
         Ok(first)
     }
 
-    /// Finds a message, without the fields in `omit`.
-    pub fn find_message(&self, session_id: &str, agent_id: &str, message_id: i64, omit: &[String]) -> Result<Option<Message>> {
+    fn find_message(&self, session_id: &str, agent_id: &str, message_id: i64, omit: &[String]) -> Result<Option<Message>> {
         let found = self.agent(session_id, agent_id).and_then(|agent| agent.message(message_id));
-        found.map(|message| shown(message, omit)).transpose()
+        found.map(|message| message.without(omit)).transpose()
     }
 
-    /// Replaces the own fields of a message.
-    pub fn replace_message(&mut self, session_id: &str, agent_id: &str, message_id: i64, body: Replacement, write: Write) -> Result<()> {
+    fn replace_message(&mut self, session_id: &str, agent_id: &str, message_id: i64, body: Replacement, write: Write) -> Result<()> {
         let state = self.state(session_id)?;
         let stored = state.agent(agent_id)?.message(message_id).ok_or(Error::NotFound(Entity::Message))?;
-        state.check(write)?;
+        state.session.check(write)?;
         let body = body.fields.keeping(&body.keep, &stored.body)?;
         state.change_agent(agent_id, write.at, |agent| agent.replace(message_id, body, write.at));
         Ok(())
     }
 
-    /// Lists a page of messages, oldest first, without the fields in `omit`.
-    pub fn list_messages(&self, session_id: &str, agent_id: &str, page: Page, omit: &[String]) -> Result<Vec<Message>> {
+    fn list_messages(&self, session_id: &str, agent_id: &str, page: Page, omit: &[String]) -> Result<Vec<Message>> {
         let agent = self.agent(session_id, agent_id);
-        agent.into_iter().flat_map(|agent| agent.page(page)).map(|message| shown(message, omit)).collect()
+        agent.into_iter().flat_map(|agent| agent.page(page)).map(|message| message.without(omit)).collect()
     }
 
-    /// Sets metadata fields.
-    pub fn set_metadata(&mut self, session_id: &str, fields: &[Field], write: Write) -> Result<()> {
+    fn set_metadata(&mut self, session_id: &str, fields: &[Field], write: Write) -> Result<()> {
         self.change_metadata(session_id, write, fields.is_empty(), |metadata| paths::set_all(metadata, fields))
     }
 
-    /// Finds all metadata of a session.
-    pub fn get_metadata(&self, session_id: &str) -> Option<Object> {
-        self.0.get(session_id).map(|state| state.metadata.clone())
+    fn get_metadata(&self, session_id: &str) -> Result<Option<Object>> {
+        Ok(self.0.get(session_id).map(|state| state.metadata.clone()))
     }
 
-    /// Removes metadata fields.
-    pub fn unset_metadata(&mut self, session_id: &str, paths: &[String], write: Write) -> Result<()> {
+    fn unset_metadata(&mut self, session_id: &str, paths: &[String], write: Write) -> Result<()> {
         self.change_metadata(session_id, write, paths.is_empty(), |metadata| paths::unset_all(metadata, paths))
     }
 
-    fn change_metadata(
-        &mut self,
-        session_id: &str,
-        write: Write,
-        is_empty: bool,
-        change: impl FnOnce(&Object) -> Result<Object>,
-    ) -> Result<()> {
-        let state = self.state(session_id)?;
-        state.check(write)?;
-        if !is_empty {
-            state.metadata = change(&state.metadata)?;
-            state.advance(write.at);
-        }
-        Ok(())
-    }
-
-    /// Appends a feedback entry.
-    pub fn append_feedback(&mut self, session_id: &str, feedback: Feedback, expected: Option<u64>) -> Result<()> {
+    fn append_feedback(&mut self, session_id: &str, feedback: Feedback, expected: Option<u64>) -> Result<()> {
         let state = self.state(session_id)?;
         let at = feedback.created_at;
-        state.check(Write { at, expected })?;
+        state.session.check(Write { at, expected })?;
         let place = state.feedback.partition_point(|entry| entry.created_at <= at);
         state.feedback.insert(place, feedback);
-        state.advance(at);
+        state.session.advance(at);
         Ok(())
     }
 
-    /// Lists all feedback, oldest first.
-    pub fn list_feedback(&self, session_id: &str) -> Vec<Feedback> {
-        self.0.get(session_id).map(|state| state.feedback.clone()).unwrap_or_default()
+    fn list_feedback(&self, session_id: &str) -> Result<Vec<Feedback>> {
+        Ok(self.0.get(session_id).map(|state| state.feedback.clone()).unwrap_or_default())
     }
-}
-
-/// A message without some of its fields.
-fn shown(message: &Message, omit: &[String]) -> Result<Message> {
-    Ok(Message { body: message.body.without(omit)?, ..*message })
 }

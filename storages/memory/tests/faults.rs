@@ -3,9 +3,9 @@
 mod common;
 
 use common::*;
-use session_repository_storage_memory::error::{Error, Result};
+use session_repository_storage::error::{Error, Result};
+use session_repository_storage::types::Page;
 use session_repository_storage_memory::faults::{Fault, Faulty, named};
-use session_repository_storage_memory::types::Page;
 
 /// What a storage answers to a series of calls, each answer by a name.
 fn observations(mut storage: Faulty) -> Result<Vec<(&'static str, String)>> {
@@ -18,18 +18,18 @@ fn observations(mut storage: Faulty) -> Result<Vec<(&'static str, String)>> {
     storage.insert_agent("s", agent("b", "{}", 12)?, None)?;
 
     see("agent again", &storage.insert_agent("s", agent("b", r#"{"new":1}"#, 13)?, None));
-    see("agent again, found", &storage.find_agent("s", "b"));
+    see("agent again, found", &storage.find_agent("s", "b")?);
     storage.replace_agent("s", "a", replacement(r#"{"state":1}"#, &["model"])?, at(14))?;
-    let replaced = storage.find_agent("s", "a").map(|agent| (agent.data, agent.created_at));
+    let replaced = storage.find_agent("s", "a")?.map(|agent| (agent.data, agent.created_at));
     see("replaced agent", &replaced.as_ref().map(|(data, _)| data));
     see("replaced agent, created", &replaced.as_ref().map(|(_, created)| created));
 
     storage.append_message("s", "a", message(7, r#"{"n":7,"latency_ms":1}"#, 20)?, &hidden, None)?;
-    see("session after a message", &storage.find_session("s").map(|session| session.updated_at));
+    see("session after a message", &storage.find_session("s")?.map(|session| session.updated_at));
     storage.append_message("s", "a", message(3, r#"{"n":3,"latency_ms":1}"#, 21)?, &hidden, None)?;
-    let revision = storage.find_session("s").map_or(0, |session| session.revision);
+    let revision = storage.find_session("s")?.map_or(0, |session| session.revision);
     see("message again", &storage.append_message("s", "a", message(3, r#"{"n":3}"#, 22)?, &hidden, None)?);
-    let now = storage.find_session("s").map_or(0, |session| session.revision);
+    let now = storage.find_session("s")?.map_or(0, |session| session.revision);
     see("message again, revision", &(now > revision && storage.list_messages("s", "a", ALL, &[])?.len() == 2));
     see("read", &storage.find_message("s", "a", 3, &hidden)?.map(|message| message.body));
     let list = |storage: &Faulty, offset, limit| -> Result<Vec<i64>> {
@@ -46,29 +46,29 @@ fn observations(mut storage: Faulty) -> Result<Vec<(&'static str, String)>> {
 
     see("next id", &storage.append_messages("s", "a", one()?, key("k", "d"), at(24))?);
     let next = storage.append_messages("s", "a", one()?, key("k2", "d"), at(24))?;
-    let revision = storage.find_session("s").map_or(0, |session| session.revision);
+    let revision = storage.find_session("s")?.map_or(0, |session| session.revision);
     see("repeat", &(storage.append_messages("s", "a", one()?, key("k2", "d"), at(25))? == next));
-    see("repeat, revision", &(storage.find_session("s").map_or(0, |session| session.revision) == revision + 1));
+    see("repeat, revision", &(storage.find_session("s")?.map_or(0, |session| session.revision) == revision + 1));
     let other = storage.append_messages("s", "b", one()?, key("k2", "d"), at(25))?;
     see("key of another agent", &other);
 
     see("stale", &storage.append_messages("s", "b", [one()?, one()?].concat(), None, expecting(26, 1000)).is_err());
     see("stale, messages", &storage.list_messages("s", "b", ALL, &[])?.len().min(2));
-    let current = storage.find_session("s").map_or(0, |session| session.revision);
+    let current = storage.find_session("s")?.map_or(0, |session| session.revision);
     see("expected", &storage.set_metadata("s", &fields(&[("m", "{}")]), expecting(27, current)).is_ok());
     storage.set_metadata("s", &fields(&[("m", r#"{"x":1}"#)]), at(27))?;
     storage.set_metadata("s", &fields(&[("p.q", "2")]), at(28))?;
-    let metadata = storage.get_metadata("s").map(|metadata| metadata.into_string()).unwrap_or_default();
+    let metadata = storage.get_metadata("s")?.map(|metadata| metadata.into_string()).unwrap_or_default();
     see("metadata, other fields", &metadata.contains(r#""m":{"x":1}"#));
     see("metadata, path", &metadata.contains(r#""p":{"q":2}"#));
 
-    let revision = storage.find_session("s").map_or(0, |session| session.revision);
+    let revision = storage.find_session("s")?.map_or(0, |session| session.revision);
     storage.append_feedback("s", feedback("{}", 30)?, None)?;
-    see("revision of feedback", &storage.find_session("s").map(|session| session.revision - revision));
+    see("revision of feedback", &storage.find_session("s")?.map(|session| session.revision - revision));
     storage.append_feedback("s", feedback("{}", 31)?, None)?;
-    see("feedback", &storage.list_feedback("s").iter().map(|entry| entry.created_at).collect::<Vec<_>>());
+    see("feedback", &storage.list_feedback("s")?.iter().map(|entry| entry.created_at).collect::<Vec<_>>());
     see("unknown session", &storage.append_messages("none", "a", one()?, None, at(32)));
-    see("unknown session, found", &storage.find_session("none"));
+    see("unknown session, found", &storage.find_session("none")?);
     Ok(seen)
 }
 

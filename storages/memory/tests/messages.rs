@@ -3,8 +3,8 @@
 mod common;
 
 use common::*;
-use session_repository_storage_memory::error::{Entity, Error, Result};
-use session_repository_storage_memory::types::{Appended, Page};
+use session_repository_storage::error::{Entity, Error, Result};
+use session_repository_storage::types::{Appended, Page};
 
 #[test]
 fn a_taken_id_is_told_and_changes_nothing() -> Result<()> {

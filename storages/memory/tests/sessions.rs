@@ -3,18 +3,18 @@
 mod common;
 
 use common::*;
-use session_repository_storage_memory::error::{Entity, Error, Result};
-use session_repository_storage_memory::object::MAX_TEXT;
+use session_repository_storage::error::{Entity, Error, Result};
+use session_repository_storage::object::MAX_TEXT;
+use session_repository_storage::types::Session;
 use session_repository_storage_memory::sessions::Sessions;
-use session_repository_storage_memory::types::Session;
 
 #[test]
 fn a_session_is_stored_once_at_revision_0() -> Result<()> {
     let mut sessions = Sessions::default();
     sessions.insert_session(Session { revision: 7, ..session("s", 10) })?;
     assert_eq!(sessions.insert_session(session("s", 20)), Err(Error::AlreadyExists(Entity::Session)));
-    assert_eq!(sessions.find_session("s"), Some(session("s", 10)));
-    assert_eq!(sessions.find_session("other"), None);
+    assert_eq!(sessions.find_session("s")?, Some(session("s", 10)));
+    assert_eq!(sessions.find_session("other")?, None);
     Ok(())
 }
 
@@ -24,8 +24,8 @@ fn an_agent_is_stored_once() -> Result<()> {
     sessions.insert_agent("s", agent("b", r#"{"model": "m"}"#, 20)?, None)?;
     assert_eq!(sessions.insert_agent("s", agent("a", "{}", 30)?, None), Err(Error::AlreadyExists(Entity::Agent)));
     assert_eq!(sessions.insert_agent("none", agent("a", "{}", 30)?, None), Err(Error::NotFound(Entity::Session)));
-    assert_eq!(sessions.find_agent("s", "b"), Some(agent("b", r#"{"model": "m"}"#, 20)?));
-    assert_eq!((sessions.find_agent("s", "c"), sessions.find_agent("none", "a")), (None, None));
+    assert_eq!(sessions.find_agent("s", "b")?, Some(agent("b", r#"{"model": "m"}"#, 20)?));
+    assert_eq!((sessions.find_agent("s", "c")?, sessions.find_agent("none", "a")?), (None, None));
     assert_eq!(state(&sessions), Some((2, 20, 10)));
     Ok(())
 }
@@ -35,7 +35,7 @@ fn a_replaced_agent_keeps_its_creation_and_the_named_fields() -> Result<()> {
     let mut sessions = with_agent()?;
     sessions.replace_agent("s", "a", replacement(r#"{"model": 1.0, "old": true, "prompt": "p"}"#, &[])?, at(20))?;
     sessions.replace_agent("s", "a", replacement(r#"{"state": 1e22}"#, &["model", "prompt", "absent"])?, at(30))?;
-    let found = sessions.find_agent("s", "a").map(|agent| (agent.data.into_string(), agent.created_at, agent.updated_at));
+    let found = sessions.find_agent("s", "a")?.map(|agent| (agent.data.into_string(), agent.created_at, agent.updated_at));
     assert_eq!(found, Some((String::from(r#"{"state":1e22,"model":1.0,"prompt":"p"}"#), 10, 30)));
     assert_eq!(sessions.replace_agent("s", "b", replacement("{}", &[])?, at(40)), Err(Error::NotFound(Entity::Agent)));
     assert_eq!(sessions.replace_agent("none", "a", replacement("{}", &[])?, at(40)), Err(Error::NotFound(Entity::Session)));
@@ -62,10 +62,10 @@ fn feedback_is_listed_oldest_first() -> Result<()> {
     for (body, time) in [(r#"{"n":1}"#, 20), (r#"{"n":2}"#, 15), (r#"{"n":3}"#, 20), (r#"{"n":4}"#, 15)] {
         sessions.append_feedback("s", feedback(body, time)?, None)?;
     }
-    let listed: Vec<_> = sessions.list_feedback("s").into_iter().map(|entry| (entry.body.into_string(), entry.created_at)).collect();
+    let listed: Vec<_> = sessions.list_feedback("s")?.into_iter().map(|entry| (entry.body.into_string(), entry.created_at)).collect();
     let expected = [(r#"{"n":2}"#, 15), (r#"{"n":4}"#, 15), (r#"{"n":1}"#, 20), (r#"{"n":3}"#, 20)];
     assert_eq!(listed, expected.map(|(body, time)| (body.to_owned(), time)));
-    assert_eq!(sessions.list_feedback("none"), []);
+    assert_eq!(sessions.list_feedback("none")?, []);
     assert_eq!(sessions.append_feedback("none", feedback("{}", 20)?, None), Err(Error::NotFound(Entity::Session)));
     Ok(())
 }
@@ -90,7 +90,7 @@ fn every_write_advances_the_revision_by_one_and_is_refused_at_another() -> Resul
         assert_eq!(write(&mut sessions, time, revision - 1), Err(Error::Stale(revision)));
         assert_eq!(format!("{sessions:?}"), before);
         write(&mut sessions, time, revision)?;
-        let session = sessions.find_session("s").map(|session| (session.revision, session.updated_at));
+        let session = sessions.find_session("s")?.map(|session| (session.revision, session.updated_at));
         assert_eq!(session, Some((revision + 1, time)));
     }
     Ok(())

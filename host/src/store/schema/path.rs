@@ -1,12 +1,9 @@
 //! Paths into metadata, by the rules of MongoDB's `$set` and `$unset`: segments joined by dots, numbers are positions in arrays.
 
 use crate::error::Error;
+use crate::store::schema::segments::{MAX_PADDING, in_order, index};
 use crate::types::Json;
 use bson::{Array, Bson, Document};
-use std::cmp::Ordering;
-
-/// How far beyond the end of an array a value may be set; the places between are filled with null.
-const MAX_PADDING: usize = 1_500_000;
 
 /// How many nulls one call may leave between values. More would not fit into a document, each being three bytes at least.
 const MAX_NULLS: usize = 16 * 1024 * 1024 / 3;
@@ -25,28 +22,6 @@ pub(crate) fn set_all(document: &mut Document, mut fields: Vec<(String, Bson)>) 
     fields.sort_by(|(one, _), (other, _)| in_order(one, other));
     let mut nulls = MAX_NULLS;
     fields.into_iter().try_for_each(|(path, value)| set(document, &path, value, &mut nulls))
-}
-
-/// The order in which the server adds fields: segment by segment.
-fn in_order(one: &str, other: &str) -> Ordering {
-    let (mut one, mut other) = (one.split('.'), other.split('.'));
-    loop {
-        match (one.next(), other.next()) {
-            (Some(segment), Some(other_segment)) => match segments_in_order(segment, other_segment) {
-                Ordering::Equal => {}
-                unequal => return unequal,
-            },
-            (rest, other_rest) => return rest.is_some().cmp(&other_rest.is_some()),
-        }
-    }
-}
-
-/// By bytes; of two that begin like numbers without leading zeros the shorter comes first.
-fn segments_in_order(one: &str, other: &str) -> Ordering {
-    let like_number =
-        |segment: &str| segment.starts_with(|c: char| c.is_ascii_digit()) && (segment.len() == 1 || !segment.starts_with('0'));
-    let by_length = if like_number(one) && like_number(other) { one.len().cmp(&other.len()) } else { Ordering::Equal };
-    by_length.then_with(|| one.cmp(other))
 }
 
 fn set(document: &mut Document, path: &str, value: Bson, nulls: &mut usize) -> Result<(), Unfit> {
@@ -125,13 +100,6 @@ fn unset_within(within: &mut Bson, path: &str) {
         }
         _ => {}
     }
-}
-
-/// A position in an array: digits, of which leading zeros count for nothing, up to 32 bits.
-fn index(segment: &str) -> Option<usize> {
-    let digits = !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_digit());
-    let number = if digits { segment.parse::<u32>().ok() } else { None };
-    number.and_then(|number| usize::try_from(number).ok())
 }
 
 /// The error for fields of which at least one cannot be set; it names the path if only one leads deeper.

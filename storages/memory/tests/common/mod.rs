@@ -2,10 +2,11 @@
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
-use session_repository_storage_memory::error::Result;
-use session_repository_storage_memory::object::Object;
+use session_repository_storage::error::Result;
+use session_repository_storage::object::Object;
+pub(crate) use session_repository_storage::storage::Storage;
+use session_repository_storage::types::{Agent, AppendKey, Feedback, Field, Message, Page, Replacement, Session, Write};
 use session_repository_storage_memory::sessions::Sessions;
-use session_repository_storage_memory::types::{Agent, AppendKey, Feedback, Field, Message, Page, Replacement, Session, Write};
 
 /// All of a list.
 pub(crate) const ALL: Page = Page { offset: 0, limit: None };
@@ -66,8 +67,8 @@ pub(crate) fn with_agent() -> Result<Sessions> {
 
 /// The revision of `s` and the times of its last write and of that of `a`.
 pub(crate) fn state(sessions: &Sessions) -> Option<(u64, i64, i64)> {
-    let session = sessions.find_session("s")?;
-    Some((session.revision, session.updated_at, sessions.find_agent("s", "a")?.updated_at))
+    let session = sessions.find_session("s").ok()??;
+    Some((session.revision, session.updated_at, sessions.find_agent("s", "a").ok()??.updated_at))
 }
 
 /// The ids and times of all messages of `a`, in their order.

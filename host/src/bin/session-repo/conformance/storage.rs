@@ -2,17 +2,29 @@
 
 use crate::failure::failed;
 use crate::plugin::load;
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use session_repository::ComponentStore;
+use session_repository::keyvalue::{self, KeyValueCtx, KeyValueFile, KeyValueView};
 use session_repository::plugin::Ticker;
 use std::path::Path;
+use std::sync::Arc;
+use tempfile::TempDir;
 use wasmtime::component::{Linker, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
-/// What storages in most languages import to start at all: WASI, with no file, no network and no environment in it.
+/// What storages in most languages import to start at all: WASI, with no file, no network and no environment in it. And a key-value store,
+/// in a file that goes with the storage.
 pub(super) struct State {
     wasi: WasiCtx,
     table: ResourceTable,
+    values: KeyValueCtx,
+    _folder: TempDir,
+}
+
+impl KeyValueView for State {
+    fn key_values(&mut self) -> &mut KeyValueCtx {
+        &mut self.values
+    }
 }
 
 impl WasiView for State {
@@ -28,8 +40,12 @@ pub(super) async fn start(file: &Path) -> anyhow::Result<(ComponentStore<State>,
     let wasi = |error: wasmtime::Error| anyhow!("WASI cannot be linked: {}", error.root_cause());
     wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(wasi)?;
     wasmtime_wasi::p3::add_to_linker(&mut linker).map_err(wasi)?;
+    keyvalue::add_to_linker(&mut linker).map_err(|error| anyhow!("wasi:keyvalue cannot be linked: {}", error.root_cause()))?;
+    let folder = tempfile::tempdir().context("the folder for the key-value store")?;
+    let values = KeyValueFile::open(folder.path().join("values.redb")).await.map_err(|error| failed(&error))?;
     let ticker = Ticker::start(component.engine())?;
-    let state = State { wasi: WasiCtxBuilder::new().build(), table: ResourceTable::new() };
+    let (wasi, table, values) = (WasiCtxBuilder::new().build(), ResourceTable::new(), KeyValueCtx::new(Arc::new(values)));
+    let state = State { wasi, table, values, _folder: folder };
     let store = ComponentStore::start(&component, &linker, state).await.map_err(|error| failed(&error))?;
     Ok((store, ticker))
 }

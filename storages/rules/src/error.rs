@@ -1,4 +1,4 @@
-//! Why calls are refused: the errors of the storage's contract that this storage has.
+//! Why calls are refused: the errors of the storage's contract that these storages have.
 
 /// What an error is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub enum Entity {
     Message,
 }
 
-/// Why a call is refused. Nothing was changed.
+/// Why a call is refused. Nothing was changed, unless it is [`Error::Unavailable`]: then a write may have taken place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {
     /// The named thing does not exist.
@@ -29,6 +29,12 @@ pub enum Error {
         /// The largest size that is accepted.
         limit: u64,
     },
+    /// What the storage stands on refuses it access; the text says what.
+    AccessDenied(String),
+    /// What the storage stands on does not answer, or is too busy. A retry may help.
+    Unavailable(String),
+    /// What is stored does not fit together.
+    Corrupt(String),
 }
 
 /// The answer of a call.

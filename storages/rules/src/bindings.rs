@@ -1,7 +1,7 @@
 //! The generated bindings of the WIT package, in the flavour that is built.
 
 #![allow(unsafe_code, reason = "the canonical ABI is spoken in raw pointers; all of this module is generated")]
-#![allow(clippy::all, missing_docs, reason = "generated from the WIT package, which has the docs")]
+#![allow(clippy::all, missing_docs, unreachable_pub, reason = "generated from the WIT package, which has the docs")]
 
 include!(concat!(env!("OUT_DIR"), "/bindings.rs"));
 

@@ -2,13 +2,10 @@
 
 use crate::error::{Error, Result};
 use crate::object::{self, MAX_TEXT, Members, Object, too_large, unreadable};
+use crate::segments::{MAX_PADDING, in_order, index};
 use crate::types::Field;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use std::cmp::Ordering;
-
-/// How far beyond the end of an array a value may be set; the places between are filled with null.
-const MAX_PADDING: usize = 1_500_000;
 
 /// How many nulls one call may leave between values. More would not fit into the largest metadata.
 const MAX_NULLS: usize = MAX_TEXT / "null,".len();
@@ -78,28 +75,6 @@ impl Node<'_> {
             *self = Node::Array(items.into_iter().map(Node::Whole).collect());
         }
     }
-}
-
-/// The order in which new fields are added: segment by segment.
-fn in_order(one: &str, other: &str) -> Ordering {
-    let (mut one, mut other) = (one.split('.'), other.split('.'));
-    loop {
-        match (one.next(), other.next()) {
-            (Some(segment), Some(other_segment)) => match segments_in_order(segment, other_segment) {
-                Ordering::Equal => {}
-                unequal => return unequal,
-            },
-            (rest, other_rest) => return rest.is_some().cmp(&other_rest.is_some()),
-        }
-    }
-}
-
-/// By bytes; of two that begin like numbers without leading zeros the shorter comes first.
-fn segments_in_order(one: &str, other: &str) -> Ordering {
-    let like_number =
-        |segment: &str| segment.starts_with(|c: char| c.is_ascii_digit()) && (segment.len() == 1 || !segment.starts_with('0'));
-    let by_length = if like_number(one) && like_number(other) { one.len().cmp(&other.len()) } else { Ordering::Equal };
-    by_length.then_with(|| one.cmp(other))
 }
 
 fn set<'a>(members: &mut Members<Node<'a>>, path: &str, value: Node<'a>, nulls: &mut usize) -> std::result::Result<(), Unfit> {
@@ -173,13 +148,6 @@ fn unset_within(within: &mut Node<'_>, path: &str) {
         }
         Node::Null | Node::Whole(_) => {}
     }
-}
-
-/// A position in an array: digits, of which leading zeros count for nothing, up to 32 bits.
-fn index(segment: &str) -> Option<usize> {
-    let digits = !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_digit());
-    let number = if digits { segment.parse::<u32>().ok() } else { None };
-    number.and_then(|number| usize::try_from(number).ok())
 }
 
 /// The error for fields of which at least one cannot be set; it names the path if only one leads deeper.

@@ -1,9 +1,11 @@
 //! The values of the storage's contract in `wit/`, without the bindings, so that the rules build natively.
 
+use crate::error::{Error, Result};
 use crate::object::Object;
+use serde::{Deserialize, Serialize};
 
 /// A session without its agents, metadata and feedback.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
     /// Its id.
     pub session_id: String,
@@ -15,6 +17,20 @@ pub struct Session {
     pub updated_at: i64,
     /// How often it has been written to.
     pub revision: u64,
+}
+
+impl Session {
+    /// Refuses a write that expects another revision.
+    pub fn check(&self, write: Write) -> Result<()> {
+        let current = self.revision;
+        if write.expected.is_some_and(|expected| expected != current) { Err(Error::Stale(current)) } else { Ok(()) }
+    }
+
+    /// Advances the session by a write.
+    pub fn advance(&mut self, at: i64) {
+        self.revision += 1;
+        self.updated_at = self.updated_at.max(at);
+    }
 }
 
 /// An agent without its messages.
@@ -31,7 +47,7 @@ pub struct Agent {
 }
 
 /// A message of an agent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// Its id.
     pub message_id: i64,
@@ -43,8 +59,21 @@ pub struct Message {
     pub updated_at: i64,
 }
 
+impl Message {
+    /// The message without some of its fields.
+    pub fn without(&self, omit: &[String]) -> Result<Self> {
+        Ok(Self { body: self.body.without(omit)?, ..*self })
+    }
+
+    /// Replaces the own fields, once it is known what they become.
+    pub fn replace(&mut self, body: Object, at: i64) {
+        self.body = body;
+        self.updated_at = self.updated_at.max(at);
+    }
+}
+
 /// One entry of a session's feedback.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Feedback {
     /// Its own fields.
     pub body: Object,
@@ -62,7 +91,7 @@ pub struct Field {
 }
 
 /// What an append is known by, so that a retry appends nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppendKey {
     /// The caller's name for the append.
     pub key: String,

@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use indexmap::IndexMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use serde_json::value::RawValue;
 
 /// The largest text of an object, in bytes. The other storages have a limit of the same size, in the bytes of BSON.
@@ -14,7 +15,7 @@ pub const MAX_TEXT: usize = 16 * 1024 * 1024;
 pub struct Object(String);
 
 /// The members of an object by their keys, in the order in which they are written.
-pub(crate) type Members<T> = IndexMap<String, T>;
+pub type Members<T> = IndexMap<String, T>;
 
 impl Object {
     /// Checks that a text is a JSON object and not too large.
@@ -54,10 +55,24 @@ impl Object {
     }
 
     /// Writes an object, if it is not too large.
-    pub(crate) fn write(members: &impl serde::Serialize) -> Result<Self> {
+    pub fn write(members: &impl serde::Serialize) -> Result<Self> {
         let text = serde_json::to_string(members).map_err(|_| unreadable())?;
         bounded(text.len())?;
         Ok(Self(text))
+    }
+}
+
+/// As the JSON that it is, each value as it is written.
+impl Serialize for Object {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serde_json::from_str::<&RawValue>(&self.0).map_err(ser::Error::custom)?.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let text = String::from(Box::<str>::from(Box::<RawValue>::deserialize(deserializer)?));
+        if text.starts_with('{') { Ok(Self(text)) } else { Err(de::Error::custom("not an object")) }
     }
 }
 
@@ -69,7 +84,7 @@ impl Default for Object {
 }
 
 /// The members of an object, each value as it is written.
-pub(crate) fn members(text: &str) -> Result<Members<&RawValue>> {
+pub fn members(text: &str) -> Result<Members<&RawValue>> {
     serde_json::from_str(text).map_err(|_| unreadable())
 }
 
@@ -81,7 +96,7 @@ pub(crate) fn is_bytes(members: &Members<&RawValue>) -> bool {
 }
 
 /// The error for JSON that is none. The repository sends no such JSON.
-pub(crate) fn unreadable() -> Error {
+pub fn unreadable() -> Error {
     Error::InvalidArgument(String::from("the JSON cannot be stored"))
 }
 

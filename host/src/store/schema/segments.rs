@@ -1,0 +1,1 @@
+../../../../storages/rules/src/segments.rs
