@@ -5,7 +5,7 @@ cd "$(dirname "$0")/../.."
 
 step() { printf '\n== %s\n' "$*"; }
 cargo=${CARGO:-cargo}
-# Tests wait for disks, servers and programs that they started, a third of the time on two cores.
+# Tests wait for disks, and for servers and programs that they started.
 export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$(($(nproc) * 2))}
 target=wasm32-unknown-unknown
 
