@@ -9,7 +9,7 @@
 //! use wasmtime::component::Linker;
 //! use wasmtime::{Config, Engine};
 //!
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! # async fn example() -> wasmtime::Result<()> {
 //! let engine = Engine::new(Config::new().wasm_component_model_async(true))?;
 //! let component = plugin::compile(&engine, &std::fs::read("storage-keyvalue.wasm")?)?;
 //! let mut linker = Linker::new(&engine);

@@ -18,12 +18,16 @@ use tokio::sync::OnceCell;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine};
 
+fn failed(error: wasmtime::Error) -> anyhow::Error {
+    anyhow::anyhow!("{error:?}")
+}
+
 /// The storage, compiled once for all tests.
 async fn component() -> anyhow::Result<&'static Component> {
     static COMPONENT: OnceCell<Component> = OnceCell::const_new();
     let compile = async || {
-        let engine = Engine::new(Config::new().wasm_component_model_async(true))?;
-        anyhow::Ok(plugin::compile(&engine, &std::fs::read(storage(Storage::KeyValue).await?)?)?)
+        let engine = Engine::new(Config::new().wasm_component_model_async(true)).map_err(failed)?;
+        plugin::compile(&engine, &std::fs::read(storage(Storage::KeyValue).await?)?).map_err(failed)
     };
     COMPONENT.get_or_try_init(compile).await
 }
@@ -32,7 +36,7 @@ async fn component() -> anyhow::Result<&'static Component> {
 async fn host(values: Arc<dyn KeyValues>) -> anyhow::Result<Repository> {
     let component = component().await?;
     let mut linker = Linker::new(component.engine());
-    add_to_linker(&mut linker)?;
+    add_to_linker(&mut linker).map_err(failed)?;
     let store = ComponentStore::start(component, &linker, KeyValueCtx::new(values)).await?;
     Ok(Repository::builder(store).build()?)
 }

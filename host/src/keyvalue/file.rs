@@ -91,7 +91,7 @@ impl KeyValues for KeyValueFile {
 
     async fn keys(&self, after: Option<&str>) -> Result<Vec<String>> {
         let (file, after) = (self.clone(), after.map(String::from));
-        let listed = move || {
+        let listed = move || -> redb::Result<Vec<String>, redb::Error> {
             let table = file.database.begin_read()?.open_table(VALUES)?;
             let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
             let keys = table.range::<&str>((from, Bound::Unbounded))?.take(LISTED);

@@ -17,17 +17,13 @@ impl Runs {
         ids.sort_unstable();
         let mut gaps: Vec<i64> = ids.windows(2).filter_map(|pair| gap(pair.first(), pair.last())).filter(|gap| *gap > 1).collect();
         gaps.sort_unstable_by_key(|gap| std::cmp::Reverse(*gap));
-        // A gap of this width begins a run, and so does any wider one.
-        let least = gaps.get(MAX_RUNS - 2).map_or(2, |gap| (*gap).max(2));
-        let mut left = MAX_RUNS;
+        // A wider gap than the widest one that is too many begins a run.
+        let least = gaps.get(MAX_RUNS - 1).map_or(2, |gap| gap.saturating_add(1));
         let mut runs: Vec<(i64, i64)> = Vec::new();
         for id in ids {
             match runs.last_mut() {
-                Some((_, last)) if id.saturating_sub(*last) < least || left == 0 => *last = id,
-                _ => {
-                    runs.push((id, id));
-                    left -= 1;
-                }
+                Some((_, last)) if id.saturating_sub(*last) < least => *last = id,
+                _ => runs.push((id, id)),
             }
         }
         Self(runs)

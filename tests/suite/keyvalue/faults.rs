@@ -3,7 +3,6 @@
 use super::values::{Fault, Watched};
 use super::{body, file, host, listed, with_agent};
 use session_repository::{Error, Json, Repository};
-use std::sync::Arc;
 
 /// Has a write fail at each of its operations, on a session of its own each time. Returns how many operations failed.
 ///
@@ -18,7 +17,7 @@ async fn fails_anywhere(
     let values = Watched::new(file(folder.path()).await?, fault);
     for operations in 0.. {
         // A host of its own, so that each write takes a number for its blobs, which is an operation, too.
-        let (repo, session) = (host(Arc::clone(&values) as _).await?, format!("s{operations}"));
+        let (repo, session) = (host(values.clone()).await?, format!("s{operations}"));
         with_agent(&repo, &session).await?;
         for n in 0..prepared {
             repo.messages().append(&*session, "a", body(&format!("m{n}"), 12_000), None).await?;
@@ -26,7 +25,7 @@ async fn fails_anywhere(
         let before = listed(&repo, &session).await?;
         let expected = after(before.clone());
         repo.close().await;
-        let repo = host(Arc::clone(&values) as _).await?;
+        let repo = host(values.clone()).await?;
         values.fail_after(operations);
         let answer = write(&repo, &session).await;
         let has_failed = values.mend();
@@ -83,7 +82,7 @@ async fn an_update_that_fails_anywhere_leaves_the_session_whole() -> anyhow::Res
 async fn a_replaced_text_is_in_no_value() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let values = Watched::new(file(folder.path()).await?, Fault::Refused);
-    let repo = host(Arc::clone(&values) as _).await?;
+    let repo = host(values.clone()).await?;
     with_agent(&repo, "s").await?;
     let has = async |text: &str| {
         let all = values.all().await?;

@@ -2,13 +2,12 @@
 
 use super::values::{Fault, Watched};
 use super::{body, file, host, listed, with_agent};
-use std::sync::Arc;
 
 #[tokio::test]
 async fn a_page_of_a_long_history_costs_a_page() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let values = Watched::new(file(folder.path()).await?, Fault::Refused);
-    let repo = host(Arc::clone(&values) as _).await?;
+    let repo = host(values.clone()).await?;
     with_agent(&repo, "s").await?;
     for batch in 0..5 {
         let bodies = (0..1000).map(|n| body(&format!("{}", batch * 1000 + n), 400));
@@ -38,7 +37,7 @@ async fn a_page_of_a_long_history_costs_a_page() -> anyhow::Result<()> {
 async fn keys_and_values_are_bounded_whatever_a_session_has() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let values = Watched::new(file(folder.path()).await?, Fault::Refused);
-    let repo = host(Arc::clone(&values) as _).await?;
+    let repo = host(values.clone()).await?;
     let session = format!("{}\n/#?", "é".repeat(254));
     with_agent(&repo, &session).await?;
     repo.messages().append(&*session, "a", body("large", 5 << 20), None).await?;
