@@ -46,3 +46,4 @@ mod start;
 mod structure;
 mod terminal;
 mod transfer;
+mod wit;
