@@ -8,10 +8,10 @@ CARGO := cargo
 built     := $(abspath $(or $(CARGO_TARGET_DIR),target))
 committed := host/session-repository.wasm host/session-repository-sync.wasm
 
-.PHONY: help demo demo-mongo bench bench-driver bench-embedded bench-history bench-plugins bench-start test component component-sync standalone check-tools check-lints check-foreign check-mongo
+.PHONY: help demo demo-mongo bench bench-driver bench-embedded bench-history bench-plugins bench-start test component component-sync component-wasi-0-3 standalone package check-tools check-lints check-foreign check-mongo
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 24
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## /  make \1\t/' | expand -t 28
 
 demo: check-tools ## Run the complete usage example on a store of its own in a file, and print the stored document
 	@echo "== building what the demo needs (some minutes the first time)"
@@ -62,9 +62,16 @@ component-sync: check-tools ## Build the synchronous flavour alone
 	@cp "$$(tests/scripts/component.sh sync)" host/session-repository-sync.wasm
 	@wc -c host/session-repository-sync.wasm
 
+component-wasi-0-3: check-tools ## Build the component, in both flavours, for hosts that have no clock but that of WASI 0.3
+	@tests/scripts/component.sh async wasi-0-3
+	@tests/scripts/component.sh sync wasi-0-3
+
 standalone: check-tools ## Build the storages that are components, and one component of each and the repository, into target/components
 	@tests/scripts/standalone.sh >/dev/null
 	@ls -l $(built)/components/*.wasm | awk '{ print $$NF ": " $$5 " bytes" }'
+
+package: check-tools check-foreign ## Build all that would be published into target/package, and publish nothing (with PROFILE=dev quickly)
+	@tests/scripts/package.sh
 
 check-tools:
 	@command -v $(CARGO) >/dev/null || { echo "cargo is missing: install Rust 1.95 or newer" >&2; exit 1; }

@@ -99,7 +99,7 @@ fn documented(wit: &str) -> Vec<(String, String)> {
         if let Some(text) = line.strip_prefix("///") {
             docs.push_str(text.strip_prefix(' ').unwrap_or(text));
             docs.push('\n');
-        } else if !docs.is_empty() {
+        } else if !docs.is_empty() && !line.starts_with('@') {
             let item = line.split(['(', '{', '=', ',', ';']).next().unwrap_or_default().trim();
             items.push((item.to_owned(), std::mem::take(&mut docs)));
         }

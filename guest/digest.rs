@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 /// Files and folders that decide, below the workspace's root; folders count as a whole.
-pub(crate) const INPUTS: [&str; 8] = [
+pub(crate) const INPUTS: [&str; 9] = [
     "guest/Cargo.toml",
     "guest/build.rs",
+    "guest/clocks-0-3.wit",
     "guest/describe.rs",
     "guest/digest.rs",
     "guest/flavour.rs",

@@ -3,7 +3,10 @@
 use crate::bindings::exported::{agents, feedback, messages, metadata, sessions};
 use crate::bindings::imported::storage::{self, AppendKey, AppendOutcome, MetadataField};
 use crate::bindings::imported::types::{Agent, Entity, Error, FeedbackEntry, Message, Session};
-use crate::bindings::wasi::clocks::wall_clock;
+#[cfg(feature = "wasi-0-3")]
+use crate::bindings::wasi::clocks::system_clock as clock;
+#[cfg(not(feature = "wasi-0-3"))]
+use crate::bindings::wasi::clocks::wall_clock as clock;
 use crate::validate::{AgentId, Invalid, Page, SessionId};
 use crate::{body, stamp, validate};
 
@@ -48,7 +51,7 @@ impl From<Invalid> for Error {
 }
 
 fn now() -> i64 {
-    let now = wall_clock::now();
+    let now = clock::now();
     stamp::milliseconds(now.seconds, now.nanoseconds)
 }
 

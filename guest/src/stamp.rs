@@ -1,7 +1,7 @@
 //! Time, read from the host.
 
-/// Milliseconds since the Unix epoch of a wall clock's reading.
-pub fn milliseconds(seconds: u64, nanoseconds: u32) -> i64 {
-    let milliseconds = seconds.saturating_mul(1000).saturating_add(u64::from(nanoseconds / 1_000_000));
-    i64::try_from(milliseconds).unwrap_or(i64::MAX)
+/// Milliseconds since the Unix epoch of a clock's reading, whose seconds have a sign or not.
+pub fn milliseconds(seconds: impl TryInto<i64>, nanoseconds: u32) -> i64 {
+    let seconds = seconds.try_into().unwrap_or(i64::MAX);
+    seconds.saturating_mul(1000).saturating_add(i64::from(nanoseconds / 1_000_000))
 }

@@ -312,4 +312,6 @@ fn keys_to_delete_are_reduced_to_those_that_no_other_covers() {
 fn stamps_are_milliseconds() {
     assert_eq!(milliseconds(1_706_265_045, 123_999_999), 1_706_265_045_123);
     assert_eq!((milliseconds(0, 0), milliseconds(u64::MAX, 0)), (0, i64::MAX));
+    // WASI 0.3 knows times before 1970.
+    assert_eq!((milliseconds(-2, 500_000_000), milliseconds(i64::MIN, 0)), (-1_500, i64::MIN));
 }

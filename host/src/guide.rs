@@ -5,7 +5,7 @@ macro_rules! pages {
     ($($name:ident: $file:literal)+) => {
         $(
             #[doc = "[architecture]: crate::guide::architecture\n[archive]: crate::guide::archive\n[exec]: crate::guide::exec\n[conformance]: crate::guide::conformance"]
-            #[doc = "[file-format]: crate::guide::file_format\n[operations]: crate::guide::operations\n[plugins]: crate::guide::plugins\n[runtimes]: crate::guide::runtimes\n"]
+            #[doc = "[file-format]: crate::guide::file_format\n[operations]: crate::guide::operations\n[plugins]: crate::guide::plugins\n[runtimes]: crate::guide::runtimes\n[wit-versions]: crate::guide::wit_versions\n"]
             #[doc = include_str!(concat!("../docs/", $file, ".md"))]
             pub mod $name {}
         )+
@@ -21,4 +21,5 @@ pages! {
     operations: "operations"
     plugins: "plugins"
     runtimes: "runtimes"
+    wit_versions: "wit-versions"
 }

@@ -13,4 +13,5 @@ fn main() -> io::Result<()> {
         "storage-provider",
         "pub_export_macro: true, default_bindings_module: \"session_repository_storage::bindings\",",
     )
+    .map(drop)
 }

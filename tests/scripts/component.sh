@@ -1,12 +1,18 @@
 #!/usr/bin/env bash
-# Builds the component afresh and prints where it is; with `sync`, that of the synchronous flavour.
+# Builds the component afresh and prints where it is: `component.sh [async|sync [wasi-0-3]]`. With `sync`, that of the synchronous flavour; with
+# `wasi-0-3`, for hosts that have no clock but that of WASI 0.3.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 case ${1:-async} in
     async) features="" package=session:repository name=session-repository ;;
     sync) features=sync package=session:repository-sync name=session-repository-sync ;;
-    *) echo "usage: component.sh [async|sync]" >&2; exit 2 ;;
+    *) echo "usage: component.sh [async|sync [wasi-0-3]]" >&2; exit 2 ;;
+esac
+case ${2:-} in
+    "") ;;
+    wasi-0-3) features=${features:+$features,}wasi-0-3 name=$name-wasi-0-3 ;;
+    *) echo "usage: component.sh [async|sync [wasi-0-3]]" >&2; exit 2 ;;
 esac
 
 cargo=${CARGO:-cargo}

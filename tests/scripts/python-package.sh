@@ -6,7 +6,8 @@ set -euo pipefail
 say() { printf 'python-package: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 
-root=$(cd "$(dirname "$0")/../.." && pwd)
+scripts=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$scripts/../.." && pwd)
 package=$root/host/python
 target=${CARGO_TARGET_DIR:-$root/target}
 program=${1:-$target/debug/session-repo}
@@ -16,22 +17,8 @@ program=${1:-$target/debug/session-repo}
 mkdir -p "$target/python"
 work=$(cd "$target/python" && pwd)
 
-# An environment with what a file requires, made anew when the file changes.
-environment() {
-    local venv=$1 requirements=$2
-    cmp --silent "$requirements" "$venv/requirements.txt" && return
-    python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null \
-        || die "no python3 of version 3.10 or newer with venv: install it (apt-get install python3-venv)"
-    say "installing $(tr '\n' ' ' <"$requirements")"
-    rm -rf "$venv"
-    python3 -m venv "$venv"
-    "$venv/bin/python" -m pip --disable-pip-version-check install --quiet --requirement "$requirements" >&2 || die "pip cannot install it"
-    # Comes last: an environment without it is made anew.
-    cp "$requirements" "$venv/requirements.txt"
-}
-
-environment "$work/build" "$package/requirements-build.txt"
-environment "$work/test" "$package/requirements-test.txt"
+"$scripts/python-environment.sh" "$work/build" "$package/requirements-build.txt"
+"$scripts/python-environment.sh" "$work/test" "$package/requirements-test.txt"
 python=$work/test/bin/python
 export PYTHONDONTWRITEBYTECODE=1
 

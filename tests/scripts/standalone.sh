@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes one component of the repository and a storage, and prints where it is: `standalone.sh [FOLDER [STORAGE]]`. Without a storage component it
-# builds those in `storages/` and leaves them in the folder as well. The printed component has the storage in memory, and another one,
-# `session-repository-keyvalue.wasm`, that over wasi:keyvalue.
+# Makes one component of the repository and a storage, and prints where it is: `standalone.sh [FOLDER [STORAGE [COMPONENT]]]`. Without a storage
+# component it builds those in `storages/` and leaves them in the folder as well. The printed component has the storage in memory, and another
+# one, `session-repository-keyvalue.wasm`, that over wasi:keyvalue. Without a component of the repository it takes the committed one.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -9,6 +9,7 @@ cargo=${CARGO:-cargo}
 target=wasm32-unknown-unknown
 folder=${1:-${CARGO_TARGET_DIR:-$PWD/target}/components}
 storage=${2:-}
+component=${3:-host/session-repository.wasm}
 
 mkdir -p "$folder"
 tools=$(tests/scripts/wasm-tools.sh)
@@ -16,7 +17,7 @@ tools=$(tests/scripts/wasm-tools.sh)
 # compose STORAGE OUTPUT
 compose() {
     # It says each time that it is deprecated; its successor has no package that is fetched as easily.
-    log=$("$tools" compose host/session-repository.wasm --definitions "$1" --output "$2" 2>&1) || { echo "$log" >&2; exit 1; }
+    log=$("$tools" compose "$component" --definitions "$1" --output "$2" 2>&1) || { echo "$log" >&2; exit 1; }
     "$tools" validate --features all "$2"
 }
 

@@ -16,6 +16,9 @@ step "a fresh build of the component, in both flavours"
 fresh=$(tests/scripts/component.sh async)
 fresh_sync=$(tests/scripts/component.sh sync)
 
+step "the component with the clock of WASI 0.3"
+tests/scripts/wasi-0-3-test.sh
+
 step "lints"
 $cargo clippy --locked --workspace --all-targets -- --deny warnings
 for component in component storage-keyvalue storage-memory; do
@@ -65,14 +68,12 @@ fi
 step "the commands of the README that build: make demo-mongo"
 make demo-mongo
 
-step "the package, as others get it"
-# Also while changes are not committed; it is built below, with what is built already.
-$cargo package --locked --package session-repository --allow-dirty --no-verify --target-dir "$work"
-tar --extract --gzip --directory "$work" --file "$work"/package/session-repository-*.crate
-# With the profile of the workspace, so that hardly any dependency is built again for it.
-sed -n '/^\[profile\.dev/,/^$/p' Cargo.toml >"$work/profile.toml"
-$cargo check --locked --manifest-path "$work"/session-repository-*/Cargo.toml --config "$work/profile.toml" \
-    --target-dir "${CARGO_TARGET_DIR:-$PWD/target}"
+step "what is published, as others get it"
+PROFILE=dev tests/scripts/package.sh "$work/package" >/dev/null
+tests/scripts/package-test.sh "$work/package"
+step "what is published is the same each time"
+PROFILE=dev tests/scripts/package.sh "$work/packaged-again" >/dev/null
+diff "$work/package/SHA256SUMS" "$work/packaged-again/SHA256SUMS"
 
 # Without optimisation, which is what takes minutes; what is installed is the same.
 step "the commands of the README that build: cargo install --path host --locked"

@@ -47,3 +47,4 @@ mod start;
 mod structure;
 mod terminal;
 mod transfer;
+mod wit;

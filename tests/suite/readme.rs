@@ -101,7 +101,7 @@ fn commands_that_build_are_run_with_the_tests() -> anyhow::Result<()> {
 
 /// All pages.
 fn pages() -> impl Iterator<Item = String> {
-    let docs = ["architecture", "archive", "conformance", "exec", "file-format", "operations", "plugins", "runtimes"];
+    let docs = ["architecture", "archive", "conformance", "exec", "file-format", "operations", "plugins", "runtimes", "wit-versions"];
     let docs = docs.map(|name| format!("host/docs/{name}.md"));
     ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "host/README.md", "host/python/README.md", "host/python/CHANGEOVER.md"]
         .into_iter()

@@ -157,6 +157,12 @@ pub(crate) enum Command {
         /// The shell.
         shell: Shell,
     },
+    /// Write the manual pages of all subcommands into a folder. For packagers: users find them in the archive of the program.
+    #[command(hide = true)]
+    Man {
+        /// The folder, which is made if it is missing.
+        folder: PathBuf,
+    },
     #[command(flatten)]
     Operation(Operation),
 }

@@ -30,6 +30,7 @@ use calls::Kind;
 use clap::CommandFactory;
 use place::{Opened, Place};
 use session_repository::Repository;
+use std::path::Path;
 use subcommands::Operation;
 
 #[tokio::main]
@@ -53,6 +54,11 @@ fn completions(shell: args::Shell) -> String {
     String::from_utf8_lossy(&script).replace("default session_repo\n", "default session-repo\n")
 }
 
+fn man(folder: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    clap_mangen::generate_to(Cli::command(), folder)
+}
+
 /// A panic on another thread (the database panics on some damaged files) becomes an error that is told like others; its text is for those
 /// who look for the cause.
 fn quiet_panics_of_threads() {
@@ -69,6 +75,9 @@ fn quiet_panics_of_threads() {
 async fn run(cli: Cli) -> anyhow::Result<()> {
     if let Command::Completions { shell } = cli.command {
         return output::print_exact(completions(shell).trim_end());
+    }
+    if let Command::Man { folder } = &cli.command {
+        return man(folder).with_context(|| folder.display().to_string());
     }
     let place = match Place::of(cli.store) {
         Ok(place) => place,
@@ -96,7 +105,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Plugin(command) => plugin::run(&place, command).await,
         Command::Conformance(args) => conformance::run(&place, args).await,
         Command::Check { repair, dry_run, output } => check::run(&place, repair.then_some(dry_run), output.json).await,
-        Command::Operation(_) | Command::Completions { .. } => Ok(()),
+        Command::Operation(_) | Command::Completions { .. } | Command::Man { .. } => Ok(()),
     }
 }
 

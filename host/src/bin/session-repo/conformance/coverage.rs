@@ -67,7 +67,7 @@ fn functions() -> Vec<String> {
                 promises.extend(own.iter().map(|error| format!("{interface}.{name}: {error}")));
                 errors.insert(name, own);
                 docs.clear();
-            } else {
+            } else if !line.starts_with('@') {
                 docs.clear();
             }
         }
