@@ -1,7 +1,7 @@
 """Measure each call beside `MongoDBSessionRepository`, on one MongoDB server: reference.py [ROUNDS].
 
 Both classes run the same calls in turns, on sessions of their own, so that a busy machine slows both. The table has medians. The reference
-is the PyPI package `mongodb-session-manager`; `MONGODB_URI` names the server. Measure with a wheel that maturin built with `--release`.
+is the package `mongodb-session-manager`; `MONGODB_URI` names the server. Measure with a wheel that maturin built with `--release`.
 """
 
 from __future__ import annotations
