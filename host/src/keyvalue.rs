@@ -22,72 +22,16 @@
 //! ```
 
 mod bindings;
+mod ctx;
 mod file;
 mod host;
 
+pub use ctx::{KeyValueCtx, KeyValueView, KeyValues};
 pub use file::KeyValueFile;
 
-use crate::error::Result;
-use async_trait::async_trait;
 use bindings::{atomics, store};
 use host::KeyValueHost;
-use std::fmt;
-use std::sync::Arc;
-use wasmtime::component::{Linker, ResourceTable};
-
-/// Where keys and values are.
-///
-/// A component gets `access-denied` as that, and all other errors without their text.
-#[async_trait]
-pub trait KeyValues: Send + Sync + 'static {
-    /// The value of a key, if it has one.
-    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>>;
-
-    /// Gives a key a value, durably.
-    async fn set(&self, key: &str, value: Vec<u8>) -> Result<()>;
-
-    /// Removes a key, if it exists.
-    async fn delete(&self, key: &str) -> Result<()>;
-
-    /// Gives a key a value, durably, if it has the expected one; none stands for a key that does not exist. Tells whether it had.
-    ///
-    /// Nothing comes between comparing and writing, whoever else writes.
-    async fn swap(&self, key: &str, expected: Option<&[u8]>, value: Vec<u8>) -> Result<bool>;
-
-    /// Some keys in ascending order, from the first one behind `after`; none, if there is none.
-    async fn keys(&self, after: Option<&str>) -> Result<Vec<String>>;
-}
-
-/// What a component's use of keys and values needs.
-pub struct KeyValueCtx {
-    values: Arc<dyn KeyValues>,
-    table: ResourceTable,
-}
-
-impl KeyValueCtx {
-    /// A context on these values. Several contexts may share them.
-    pub fn new(values: Arc<dyn KeyValues>) -> Self {
-        Self { values, table: ResourceTable::new() }
-    }
-}
-
-impl fmt::Debug for KeyValueCtx {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyValueCtx").finish_non_exhaustive()
-    }
-}
-
-/// The data of a Wasmtime store that has a [`KeyValueCtx`] in it.
-pub trait KeyValueView: Send {
-    /// The context.
-    fn key_values(&mut self) -> &mut KeyValueCtx;
-}
-
-impl KeyValueView for KeyValueCtx {
-    fn key_values(&mut self) -> &mut KeyValueCtx {
-        self
-    }
-}
+use wasmtime::component::Linker;
 
 /// Adds `wasi:keyvalue/store` and `wasi:keyvalue/atomics`.
 ///

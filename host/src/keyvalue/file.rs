@@ -1,6 +1,6 @@
 //! Keys and values in a file.
 
-use super::KeyValues;
+use super::ctx::KeyValues;
 use crate::error::{Error, Result};
 use async_trait::async_trait;
 use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition};

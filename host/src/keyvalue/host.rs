@@ -2,7 +2,7 @@
 
 use super::bindings::atomics::{self, CasError};
 use super::bindings::store::{self, Error as WitError, KeyResponse};
-use super::{KeyValueCtx, KeyValues};
+use super::ctx::{KeyValueCtx, KeyValues};
 use crate::error::{Error, Result};
 use std::sync::Arc;
 use wasmtime::component::{HasData, Resource};

@@ -1,12 +1,12 @@
 //! The head of a session: the value that each write replaces.
 
 use crate::blob::BlobRef;
-use crate::history::History;
+use crate::runs::Runs;
 use serde::{Deserialize, Serialize};
 use session_repository_storage::appends::Appends;
 use session_repository_storage::error::{Error, Result};
 use session_repository_storage::object::Object;
-use session_repository_storage::types::{Feedback, Session};
+use session_repository_storage::types::{Feedback, Message, Session};
 use std::collections::BTreeMap;
 
 /// The format that this program writes.
@@ -43,6 +43,28 @@ pub(crate) struct Agent {
     pub(crate) updated_at: i64,
     pub(crate) history: History,
     pub(crate) appends: Appends,
+}
+
+/// Messages, oldest first, equal times in the order of their appends.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct History {
+    pub(crate) blocks: Vec<Block>,
+    /// What is not in blocks; nothing in it is older than a message of a block.
+    pub(crate) tail: Vec<Message>,
+    /// The highest id.
+    pub(crate) highest: Option<i64>,
+}
+
+/// Where a block of messages is, and what is in it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Block {
+    pub(crate) blob: BlobRef,
+    pub(crate) count: u64,
+    /// The time of its first message.
+    pub(crate) first: i64,
+    /// The time of its last message.
+    pub(crate) last: i64,
+    pub(crate) ids: Runs,
 }
 
 impl<T: Default> Default for Part<T> {

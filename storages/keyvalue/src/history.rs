@@ -1,39 +1,16 @@
 //! The messages of an agent: blocks of older ones in blobs, and a tail of the newest in the agent itself.
 
-use crate::blob::BlobRef;
 use crate::bucket::Bucket;
 use crate::draft::Draft;
+use crate::head::{Block, History};
 use crate::reader::Reader;
 use crate::runs::Runs;
 use crate::stop::Step;
-use serde::{Deserialize, Serialize};
 use session_repository_storage::error::Result;
 use session_repository_storage::types::{Message, Page};
 
 /// The size from which messages make a block, in bytes of text.
 const BLOCK_BYTES: usize = 32 << 10;
-
-/// Messages, oldest first, equal times in the order of their appends.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(crate) struct History {
-    blocks: Vec<Block>,
-    /// What is not in blocks; nothing in it is older than a message of a block.
-    tail: Vec<Message>,
-    /// The highest id.
-    pub(crate) highest: Option<i64>,
-}
-
-/// Where a block of messages is, and what is in it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Block {
-    blob: BlobRef,
-    count: u64,
-    /// The time of its first message.
-    first: i64,
-    /// The time of its last message.
-    last: i64,
-    ids: Runs,
-}
 
 impl History {
     /// The time of the newest message.

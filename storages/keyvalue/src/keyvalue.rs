@@ -2,8 +2,7 @@
 
 use crate::bucket::Bucket;
 use crate::draft::Draft;
-use crate::head::{Agent, Head, Part};
-use crate::history::History;
+use crate::head::{Agent, Head, History, Part};
 use crate::reader::Reader;
 use crate::stop::{Step, Stop, attempts};
 use session_repository_storage::appends::{self, Appends};
