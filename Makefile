@@ -50,7 +50,7 @@ bench-plugins: check-tools ## Measure what a neighbour notices of plugins that m
 bench-start: check-tools ## Measure how long a command takes from its start, beside sqlite3
 	@$(CARGO) bench --locked --workspace --bench start
 
-test: check-tools check-lints check-foreign check-mongo ## Run all that must pass: format, lints, docs, freshness of the component, tests
+test: check-tools check-lints check-foreign check-browser check-mongo ## Run all that must pass: format, lints, docs, freshness of the component, tests
 	@tests/scripts/test.sh
 
 component: check-tools ## Build the component, in both flavours, and put it beside the host crate, which embeds it
@@ -84,6 +84,8 @@ check-lints:
 check-foreign:
 	@command -v npm >/dev/null || { echo "npm is missing, for the tests in Node: install Node (apt-get install npm)" >&2; exit 1; }
 	@python3 -c 'import venv, ensurepip' 2>/dev/null || { echo "python3 with venv is missing, for the tests in Python (apt-get install python3-venv)" >&2; exit 1; }
+
+check-browser:
 	@browser=$$(tests/scripts/chromium.sh); echo "== browser: $$browser"
 
 check-mongo:

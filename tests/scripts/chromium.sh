@@ -32,7 +32,7 @@ trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/apt/lists/partial" "$work/apt/archives/partial"
 apt=(-o "Dir::State::Lists=$work/apt/lists" -o "Dir::Cache=$work/apt" -o APT::Sandbox::User=root -o Acquire::Languages=none)
 apt-get "${apt[@]}" -qq update >&2 || die "apt-get cannot fetch the lists of packages: $other"
-missing=$(apt-get "${apt[@]}" install --simulate --no-install-recommends chromium 2>/dev/null | awk '/^Inst /{ print $2 }')
+missing=$(apt-get "${apt[@]}" install --simulate --no-install-recommends chromium 2>/dev/null | awk '/^Inst /{ print $2 }') || missing=
 [ -n "$missing" ] || die "none on PATH, and apt-get knows none: $other"
 say "fetching Debian's package and the packages that it lacks here, $(wc -w <<<"$missing") in all (more than a hundred megabytes)"
 # shellcheck disable=SC2086 # one word a package

@@ -4,9 +4,10 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 folder=$(cd "${1:?usage: package-test.sh FOLDER}" && pwd)
-target=${CARGO_TARGET_DIR:-$PWD/target}
+target=$(realpath --canonicalize-missing "${CARGO_TARGET_DIR:-target}")
 cargo=${CARGO:-cargo}
 version=$(sed -nE '/^\[workspace.package\]/,/^\[/s/^version = "(.*)"$/\1/p' Cargo.toml)
+wit_version=$(sed -nE 's/^package .*@(.*);$/\1/p' wit/world.wit)
 triple=$(rustc --version --verbose | sed -n 's/^host: //p')
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -29,7 +30,7 @@ sums() {
 }
 
 the_program() {
-    local name=session-repo-$version-$triple store=$work/sessions.store page shown
+    local name=session-repo-$version-$triple store=$work/sessions.store page shown pages
     tar --extract --gzip --directory "$work" --file "$folder/$name.tar.gz"
     program=$work/$name/session-repo
     has "$("$program" --version)" "session-repo $version"
@@ -51,7 +52,9 @@ the_program() {
     # One for each command that the help names.
     while read -r page; do
         [ -f "$work/$name/man/man1/session-repo-$page.1" ] || die "$page has no manual page"
+        pages=$((${pages:-0} + 1))
     done < <("$program" --help | sed -nE '/^Commands:/,/^$/s/^  ([a-z]+) .*/\1/p' | grep --invert-match --line-regexp help)
+    [ "${pages:-0}" -gt 10 ] || die "the help names ${pages:-0} commands"
 }
 
 bill_of_materials() {
@@ -65,21 +68,21 @@ image() {
 }
 
 wit_package() {
-    local texts=$work/session-repository-wit-$version flavour package
-    tar --extract --gzip --directory "$work" --file "$folder/session-repository-wit-$version.tar.gz"
+    local texts=$work/session-repository-wit-$wit_version flavour package
+    tar --extract --gzip --directory "$work" --file "$folder/session-repository-wit-$wit_version.tar.gz"
     for flavour in "" -sync; do
         package=session:repository$flavour
         # What was packed is what stands in the texts, with the docs. The package that it imports has lost its docs.
         diff <("$tools" component wit "$folder/session-repository$flavour-wit.wasm" | sed '/^package wasi:/,$d') \
             <("$tools" component wit "$texts/wit$flavour" | sed '/^package wasi:/,$d') \
             || die "$package differs from its texts"
-        has "$("$tools" metadata show --json "$folder/session-repository$flavour-wit.wasm")" "\"version\":\"$version\""
+        has "$("$tools" metadata show --json "$folder/session-repository$flavour-wit.wasm")" "\"version\":\"$wit_version\""
         # As the author of a plugin uses it.
         mkdir -p "$work/world$flavour/deps"
         cp -r "$texts/wit$flavour" "$work/world$flavour/deps/repository"
         mv "$work/world$flavour/deps/repository/deps/clocks" "$work/world$flavour/deps/clocks"
-        printf 'package my:plugin;\nworld mine {\n    include %s/plugin@%s;\n}\n' "$package" "$version" >"$work/world$flavour/world.wit"
-        has "$("$tools" component wit "$work/world$flavour")" "import $package/sessions@$version"
+        printf 'package my:plugin;\nworld mine {\n    include %s/plugin@%s;\n}\n' "$package" "$wit_version" >"$work/world$flavour/world.wit"
+        has "$("$tools" component wit "$work/world$flavour")" "import $package/sessions@$wit_version"
     done
 }
 
@@ -99,7 +102,7 @@ components() {
             || die "$(cat "$work/report")"
     done
     wasmtime=$(tests/scripts/wasmtime-cli.sh)
-    answer=$("$wasmtime" run --invoke "session:repository/sessions.create@$version(\"s1\", some(\"chat\"), none)" "$standalone")
+    answer=$("$wasmtime" run --invoke "session:repository/sessions.create@$wit_version(\"s1\", some(\"chat\"), none)" "$standalone")
     has "$answer" 'ok({session-id: "s1", session-type: "chat"'
 }
 

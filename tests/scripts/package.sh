@@ -7,10 +7,13 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 cargo=${CARGO:-cargo}
-target=${CARGO_TARGET_DIR:-$PWD/target}
+# Also for what runs in another folder.
+target=$(realpath --canonicalize-missing "${CARGO_TARGET_DIR:-target}")
+export CARGO_TARGET_DIR=$target
 profile=${PROFILE:-release}
 folder=${1:-$target/package}
 version=$(sed -nE '/^\[workspace.package\]/,/^\[/s/^version = "(.*)"$/\1/p' Cargo.toml)
+wit_version=$(sed -nE 's/^package .*@(.*);$/\1/p' wit/world.wit)
 triple=$(rustc --version --verbose | sed -n 's/^host: //p')
 time=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
 # It stays in here: C compilers read it, so that cargo would build again what has C in it.
@@ -19,6 +22,9 @@ unset SOURCE_DATE_EPOCH
 export LC_ALL=C.UTF-8
 
 say() { printf 'package: %s\n' "$*" >&2; }
+# What is made anew is removed first, so it must be what this has made.
+[ ! -e "$folder" ] || [ -f "$folder/SHA256SUMS" ] || [ -z "$(ls -A "$folder")" ] \
+    || { say "$folder holds something else than packages: name another folder, or remove it"; exit 1; }
 # Packs a folder of $work, the same each time: archive NAME writes NAME.tar.gz.
 archive() {
     tar --create --sort=name --mtime="@$time" --owner=0 --group=0 --numeric-owner --mode='u+rw,go=rX,a-s' \
@@ -26,20 +32,21 @@ archive() {
 }
 # A field of wkg.toml, which says what the WIT package and the components are.
 field() { sed -nE "s/^$1 = \"(.*)\"\$/\1/p" wkg.toml; }
+# describe NAME FROM TO [VERSION]
 describe() {
-    "$tools" metadata add --name "$1" --version "$version" --description "$(field description)" --licenses "$(field licenses)" \
+    "$tools" metadata add --name "$1" --version "${4:-$version}" --description "$(field description)" --licenses "$(field licenses)" \
         --source "$(field source)" --output "$3" "$2"
 }
 
 wit_package() {
-    local texts=$work/session-repository-wit-$version
+    local texts=$work/session-repository-wit-$wit_version
     mkdir -p "$texts"
     $cargo run --quiet --locked --package session-repository-component --bin wit-sync -- "$texts/wit-sync"
     cp --recursive --dereference wit wkg.toml LICENSE "$texts"
-    archive "session-repository-wit-$version"
+    archive "session-repository-wit-$wit_version"
     for flavour in "" -sync; do
         "$tools" component wit "$texts/wit$flavour" --wasm --output "$work/wit$flavour.wasm"
-        describe "session:repository$flavour" "$work/wit$flavour.wasm" "$out/session-repository$flavour-wit.wasm"
+        describe "session:repository$flavour" "$work/wit$flavour.wasm" "$out/session-repository$flavour-wit.wasm" "$wit_version"
     done
 }
 
@@ -67,9 +74,8 @@ npm_package() {
 }
 
 python_package() {
+    local venv=$target/python/build features=()
     mkdir -p "$target/python"
-    local venv features=()
-    venv=$(cd "$target/python" && pwd)/build
     tests/scripts/python-environment.sh "$venv" host/python/requirements-build.txt
     # Beside the workspace, so that no dependency is built again.
     if [ "$profile" = dev ]; then features=(--features same-features); fi

@@ -9,7 +9,8 @@ die() { say "$*"; exit 1; }
 scripts=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$scripts/../.." && pwd)
 package=$root/host/python
-target=${CARGO_TARGET_DIR:-$root/target}
+target=$(realpath --canonicalize-missing "${CARGO_TARGET_DIR:-$root/target}")
+export CARGO_TARGET_DIR=$target
 program=${1:-$target/debug/session-repo}
 [ -x "$program" ] || die "$program is not a program: cargo build, or name a session-repo"
 [ -n "${MONGODB_URI:-}" ] || die "MONGODB_URI names no server: with-mongod tests/scripts/python-package.sh"

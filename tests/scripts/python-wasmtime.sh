@@ -8,7 +8,8 @@ die() { say "$*"; exit 1; }
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
 example=$root/host/examples/python-wasmtime
-target=${CARGO_TARGET_DIR:-$root/target}
+target=$(realpath --canonicalize-missing "${CARGO_TARGET_DIR:-$root/target}")
+export CARGO_TARGET_DIR=$target
 program=${1:-$target/debug/session-repo}
 [ -x "$program" ] || die "$program is not a program: cargo build, or name a session-repo"
 

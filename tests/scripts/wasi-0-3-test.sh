@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Builds the component with the clock of WASI 0.3, in both flavours, and calls it in the stock Wasmtime on top of the storage in memory.
+# Builds the component with the clock of WASI 0.3, in both flavours, and calls the asynchronous one in the stock Wasmtime, on top of the storage in
+# memory.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 tools=$(tests/scripts/wasm-tools.sh)
 wasmtime=$(tests/scripts/wasmtime-cli.sh)
+version=$(sed -nE 's/^package .*@(.*);$/\1/p' wit/world.wit)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -18,6 +20,6 @@ done
 tests/scripts/standalone.sh "$work" >/dev/null
 standalone=$(tests/scripts/standalone.sh "$work" "$work/storage-memory.wasm" "$component")
 before=$(date +%s%3N)
-answer=$("$wasmtime" run -S p3 --invoke 'session:repository/sessions.create@0.1.0("s1", none, none)' "$standalone")
+answer=$("$wasmtime" run -S p3 --invoke 'session:repository/sessions.create@'"$version"'("s1", none, none)' "$standalone")
 created=$(sed -nE 's/^ok\(\{session-id: "s1", .*created-at: ([0-9]+),.*$/\1/p' <<<"$answer")
 [ -n "$created" ] && [ "$created" -ge "$before" ] || die "$answer"

@@ -103,10 +103,12 @@ fn commands_that_build_are_run_with_the_tests() -> anyhow::Result<()> {
 fn pages() -> impl Iterator<Item = String> {
     let docs = ["architecture", "archive", "conformance", "exec", "file-format", "operations", "plugins", "runtimes", "wit-versions"];
     let docs = docs.map(|name| format!("host/docs/{name}.md"));
+    let storages = ["keyvalue", "memory", "rules"].map(|name| format!("storages/{name}/README.md"));
     ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "host/README.md", "host/python/README.md", "host/python/CHANGEOVER.md"]
         .into_iter()
         .map(str::to_owned)
         .chain(docs)
+        .chain(storages)
 }
 
 /// Files that a page names by their paths in the repository are there.
@@ -115,7 +117,8 @@ fn every_file_that_a_page_names_is_there() -> anyhow::Result<()> {
     let mut named = 0;
     for page in pages() {
         let text = file(&page)?;
-        let is_source = |name: &&str| ["guest/", "host/", "tests/"].iter().any(|root| name.starts_with(root)) && name.ends_with(".rs");
+        let is_source =
+            |name: &&str| ["guest/", "host/", "storages/", "tests/"].iter().any(|root| name.starts_with(root)) && name.ends_with(".rs");
         for name in text.split('`').filter(is_source).filter(|name| !name.contains("INTERFACE")) {
             file(name).context(page.clone())?;
             named += 1;

@@ -29,6 +29,9 @@ pub trait KeyValues: Send + Sync + 'static {
     async fn keys(&self, after: Option<&str>) -> Result<Vec<String>>;
 }
 
+/// Handles that a component may hold at once: buckets, and compare-and-swaps with the values that they saw.
+const MAX_HANDLES: usize = 1024;
+
 /// What a component's use of keys and values needs.
 pub struct KeyValueCtx {
     pub(super) values: Arc<dyn KeyValues>,
@@ -38,7 +41,9 @@ pub struct KeyValueCtx {
 impl KeyValueCtx {
     /// A context on these values. Several contexts may share them.
     pub fn new(values: Arc<dyn KeyValues>) -> Self {
-        Self { values, table: ResourceTable::new() }
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MAX_HANDLES);
+        Self { values, table }
     }
 }
 

@@ -2,18 +2,27 @@
 
 use super::ctx::KeyValues;
 use crate::error::{Error, Result};
+use crate::store::embedded::file::open_or_make;
 use async_trait::async_trait;
-use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition};
+use redb::backends::{FileBackend, InMemoryBackend};
+use redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, Table, TableDefinition};
+use std::fmt::Display;
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
 
 const VALUES: TableDefinition<&str, &[u8]> = TableDefinition::new("values");
 
+type Values<'a> = Table<'a, &'static str, &'static [u8]>;
+
 /// How many keys are listed at once.
 const LISTED: usize = 1000;
 
-/// Keys and values in a file of their own. One process has the file open at a time; each write is durable when it returns.
+/// Memory for pages of the file that are in use, in bytes.
+const CACHE: usize = 64 << 20;
+
+/// Keys and values in a file of their own. One process has the file open at a time; each write is durable when it returns. A new file is its
+/// owner's alone.
 #[derive(Debug, Clone)]
 pub struct KeyValueFile {
     database: Arc<Database>,
@@ -28,29 +37,45 @@ impl KeyValueFile {
     pub async fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_owned();
         blocking(move || {
-            let cannot = |error: redb::Error| Error::Unavailable(format!("{}: cannot be opened: {error}", path.display()));
-            let database = Database::create(&path).map_err(|error| cannot(error.into()))?;
-            let file = Self { database: Arc::new(database) };
-            // So that readers find the table.
-            file.change(|_| Ok(((), true)))?;
-            Ok(file)
+            let cannot = |error: &dyn Display| Error::Unavailable(format!("{}: cannot be opened: {error}", path.display()));
+            let file = open_or_make(&path).map_err(|error| cannot(&error))?;
+            Self::on(|builder| builder.create_with_backend(FileBackend::new(file)?)).map_err(|error| cannot(&error))
         })
         .await
     }
 
+    /// Keys and values in memory, which are gone when the last clone is.
+    ///
+    /// # Errors
+    ///
+    /// `unavailable` if there is not enough memory.
+    pub fn in_memory() -> Result<Self> {
+        Self::on(|builder| builder.create_with_backend(InMemoryBackend::new())).map_err(|error| failed(error.into()))
+    }
+
+    fn on(open: impl FnOnce(&Builder) -> std::result::Result<Database, DatabaseError>) -> std::result::Result<Self, redb::Error> {
+        let mut builder = Builder::new();
+        builder.set_cache_size(CACHE);
+        let file = Self { database: Arc::new(open(&builder)?) };
+        // So that readers find the table.
+        file.commit(|_| Ok(((), true)))?;
+        Ok(file)
+    }
+
     /// Changes values, in a transaction. Tells in addition to the answer whether there is a change to keep.
-    fn change<R>(&self, change: impl FnOnce(&mut Table<'_, &'static str, &'static [u8]>) -> redb::Result<(R, bool)>) -> Result<R> {
-        let changed = || {
-            let transaction = self.database.begin_write()?;
-            let (answer, keep) = change(&mut transaction.open_table(VALUES)?)?;
-            if keep {
-                transaction.commit()?
-            } else {
-                transaction.abort()?
-            }
-            Ok(answer)
-        };
-        changed().map_err(failed)
+    fn change<R>(&self, change: impl FnOnce(&mut Values<'_>) -> redb::Result<(R, bool)>) -> Result<R> {
+        self.commit(change).map_err(failed)
+    }
+
+    fn commit<R>(&self, change: impl FnOnce(&mut Values<'_>) -> redb::Result<(R, bool)>) -> std::result::Result<R, redb::Error> {
+        let transaction = self.database.begin_write()?;
+        let (answer, keep) = change(&mut transaction.open_table(VALUES)?)?;
+        if keep {
+            transaction.commit()?
+        } else {
+            transaction.abort()?
+        }
+        Ok(answer)
     }
 }
 

@@ -10,7 +10,7 @@ mod copy;
 mod dump;
 mod engine;
 mod fault;
-mod file;
+pub(crate) mod file;
 mod header;
 mod holder;
 mod inspect;

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use session_repository::keyvalue::{KeyValueFile, KeyValues};
 use session_repository::{Error, Result};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// How an operation fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,7 @@ pub(super) struct Watched {
     fault: Fault,
     /// How many operations succeed until all fail; never, at `usize::MAX`.
     left: AtomicUsize,
+    has_failed: AtomicBool,
     gets: AtomicUsize,
     longest_key: AtomicUsize,
     largest_value: AtomicUsize,
@@ -29,8 +30,8 @@ pub(super) struct Watched {
 
 impl Watched {
     pub(super) fn new(file: Arc<KeyValueFile>, fault: Fault) -> Arc<Self> {
-        let (gets, longest_key, largest_value) = Default::default();
-        Arc::new(Self { file, fault, left: AtomicUsize::new(usize::MAX), gets, longest_key, largest_value })
+        let (has_failed, gets, longest_key, largest_value) = Default::default();
+        Arc::new(Self { file, fault, left: AtomicUsize::new(usize::MAX), has_failed, gets, longest_key, largest_value })
     }
 
     /// Has one operation fail after so many that succeed, and all that follow.
@@ -40,7 +41,8 @@ impl Watched {
 
     /// Has operations succeed again, and tells whether one has failed.
     pub(super) fn mend(&self) -> bool {
-        self.left.swap(usize::MAX, Ordering::SeqCst) == 0
+        self.left.store(usize::MAX, Ordering::SeqCst);
+        self.has_failed.swap(false, Ordering::SeqCst)
     }
 
     /// How many values were read since this was asked last.
@@ -74,6 +76,7 @@ impl Watched {
         if before > 0 {
             return operation.await;
         }
+        self.has_failed.store(true, Ordering::SeqCst);
         if self.fault == Fault::Lost {
             operation.await?;
         }

@@ -233,14 +233,15 @@ pub(super) enum Contents {
     Nothing,
 }
 
-fn open_or_make(path: &Path) -> io::Result<File> {
+/// Opens a file for writing, and makes it if there is none: its owner's alone, as conversations are.
+pub(crate) fn open_or_make(path: &Path) -> io::Result<File> {
     match OpenOptions::new().read(true).write(true).open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => owners_alone().read(true).write(true).create(true).open(path),
         opened => opened,
     }
 }
 
-/// Options by which a new file is its owner's alone, as conversations are.
+/// Options by which a new file is its owner's alone.
 #[cfg(unix)]
 fn owners_alone() -> OpenOptions {
     let mut options = OpenOptions::new();

@@ -2,23 +2,21 @@
 
 use crate::failure::failed;
 use crate::plugin::load;
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use session_repository::ComponentStore;
 use session_repository::keyvalue::{self, KeyValueCtx, KeyValueFile, KeyValueView};
 use session_repository::plugin::Ticker;
 use std::path::Path;
 use std::sync::Arc;
-use tempfile::TempDir;
 use wasmtime::component::{Linker, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
-/// What storages in most languages import to start at all: WASI, with no file, no network and no environment in it. And a key-value store,
-/// in a file that goes with the storage.
+/// What storages in most languages import to start at all: WASI, with no file, no network and no environment in it. And a key-value store in
+/// memory.
 pub(super) struct State {
     wasi: WasiCtx,
     table: ResourceTable,
     values: KeyValueCtx,
-    _folder: TempDir,
 }
 
 impl KeyValueView for State {
@@ -41,11 +39,10 @@ pub(super) async fn start(file: &Path) -> anyhow::Result<(ComponentStore<State>,
     wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(wasi)?;
     wasmtime_wasi::p3::add_to_linker(&mut linker).map_err(wasi)?;
     keyvalue::add_to_linker(&mut linker).map_err(|error| anyhow!("wasi:keyvalue cannot be linked: {}", error.root_cause()))?;
-    let folder = tempfile::tempdir().context("the folder for the key-value store")?;
-    let values = KeyValueFile::open(folder.path().join("values.redb")).await.map_err(|error| failed(&error))?;
+    let values = KeyValueFile::in_memory().map_err(|error| failed(&error))?;
     let ticker = Ticker::start(component.engine())?;
     let (wasi, table, values) = (WasiCtxBuilder::new().build(), ResourceTable::new(), KeyValueCtx::new(Arc::new(values)));
-    let state = State { wasi, table, values, _folder: folder };
+    let state = State { wasi, table, values };
     let store = ComponentStore::start(&component, &linker, state).await.map_err(|error| failed(&error))?;
     Ok((store, ticker))
 }
