@@ -21,15 +21,7 @@ target=wasm32-unknown-unknown
 tests/scripts/wasm-target.sh
 $cargo fetch --locked --target $target >&2
 
-# Panics name source files. The component is to be the same wherever cargo keeps its packages, and to say nothing of that place.
-remap=
-for folder in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/; do
-    remap+=" --remap-path-prefix=${folder%/}=deps"
-done
-library=$(rustc --print sysroot)/lib/rustlib/src/rust
-remap+=" --remap-path-prefix=$library=rust --remap-path-prefix=$PWD=."
-
-CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="$remap" \
+CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS=$(tests/scripts/remap.sh) \
     $cargo build --locked --package session-repository-component --lib --features "$features" --profile component \
         --target $target >&2
 built=${CARGO_TARGET_DIR:-$PWD/target}/$target/component

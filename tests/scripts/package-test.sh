@@ -90,6 +90,9 @@ components() {
     local component standalone=$folder/session-repository-standalone.wasm wasmtime answer
     for component in session-repository{,-sync,-storage-memory,-storage-keyvalue,-standalone,-keyvalue}; do
         "$tools" validate --features all "$folder/$component.wasm"
+        # Nothing of the machine that built it.
+        ! grep --quiet --fixed-strings --regexp="${CARGO_HOME:-$HOME/.cargo}" --regexp="$PWD" "$folder/$component.wasm" \
+            || die "$component names folders of this machine"
         answer=$("$tools" metadata show --json "$folder/$component.wasm")
         has "$answer" "\"name\":\"session:${component#session-}\""
         has "$answer" "\"version\":\"$version\"" && has "$answer" '"licenses":"Apache-2.0"'

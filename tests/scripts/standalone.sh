@@ -23,8 +23,9 @@ compose() {
 
 if [ -z "$storage" ]; then
     tests/scripts/wasm-target.sh
+    $cargo fetch --locked --target $target >&2
     for name in keyvalue memory; do
-        $cargo build --locked --package "session-repository-storage-$name" --lib --profile component --target $target >&2
+        CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS=$(tests/scripts/remap.sh) $cargo build --locked --package "session-repository-storage-$name" --lib --profile component --target $target >&2
         storage=$folder/storage-$name.wasm
         cp "${CARGO_TARGET_DIR:-$PWD/target}/$target/component/session_repository_storage_$name.wasm" "$storage"
     done
