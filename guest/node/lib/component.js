@@ -62,9 +62,20 @@ export class AsyncComponent {
     this.#modules = modules;
   }
 
+  /** The instance that takes calls. If it cannot be made, the next call tries again. */
   #instance() {
-    this.#current ??= instantiateAsync(this.#modules, this.#imports).then((exports) => new Instance(exports));
+    this.#current ??= this.#make();
     return this.#current;
+  }
+
+  #make() {
+    const made = instantiateAsync(this.#modules, this.#imports).then((exports) => new Instance(exports));
+    made.catch(() => this.#drop(made));
+    return made;
+  }
+
+  #drop(instance) {
+    if (this.#current === instance) this.#current = undefined;
   }
 
   async call(name, call, args) {
@@ -80,7 +91,7 @@ export class AsyncComponent {
     try {
       return await instance.call(name, call, args);
     } catch (error) {
-      if (!isRefusal(error) && this.#current === current) this.#current = undefined;
+      if (!isRefusal(error)) this.#drop(current);
       throw error;
     }
   }

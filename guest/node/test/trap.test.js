@@ -50,6 +50,22 @@ for (const flavour of ['async', 'sync']) {
   });
 }
 
+test('an instance that cannot be made costs one call', async () => {
+  const { sessions, agents, messages } = await createRepository({ storage: memoryStorage() });
+  await sessions.create('s');
+  await agents.create('s', 'a', {});
+  exhaust(made.at(-1));
+  await assert.rejects(messages.append('s', 'a', large), { code: 'internal' });
+  const { instantiate } = WebAssembly;
+  const cause = new RangeError('out of memory');
+  WebAssembly.instantiate = async () => {
+    WebAssembly.instantiate = instantiate;
+    throw cause;
+  };
+  await assert.rejects(sessions.read('s'), { code: 'internal', message: 'the component failed', cause });
+  assert.equal((await sessions.read('s')).revision, 1);
+});
+
 test('a trap ends all calls of its instance and no others', async () => {
   let release;
   const released = new Promise((resolve) => {
