@@ -5,6 +5,7 @@ import { CALLS } from './lib/calls.js';
 import { AsyncComponent, SyncComponent, isRefusal } from './lib/component.js';
 import { SessionError, fromVariant } from './lib/errors.js';
 import { Causes, asyncImport, syncImport } from './lib/storage.js';
+import { bring } from './lib/values.js';
 
 export { SessionError };
 
@@ -32,7 +33,7 @@ export async function createRepository({ storage, flavour = 'async' } = {}) {
   return Object.freeze(
     interfaces((name, call, { take, give }) => async (...args) => {
       try {
-        return give(await component.call(name, call, take(...args)));
+        return give(await component.call(name, call, bring(take(...args))));
       } catch (error) {
         throw thrownBy(error, causes);
       }
@@ -48,7 +49,7 @@ export function createSyncRepository({ storage } = {}) {
     interfaces((name, call, { take, give }) => (...args) => {
       if (busy) throw new SessionError('unavailable', { message: 'the repository serves another call: its storage called it' });
       try {
-        const taken = take(...args);
+        const taken = bring(take(...args));
         busy = true;
         return give(component.call(name, call, taken));
       } catch (error) {
