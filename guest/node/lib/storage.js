@@ -94,7 +94,7 @@ function refusal(thrown, causes) {
   return Object.assign(new Error(error.code), { payload: toVariant(error) });
 }
 
-/** Errors of a storage on their way through the component, which passes on texts only. */
+/** Errors of a storage on their way through an instance of the component, which passes on texts only. They go with the instance. */
 export class Causes {
   #kept = new Map();
   #count = 0;
