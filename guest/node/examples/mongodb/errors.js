@@ -18,6 +18,9 @@ export const tooLarge = (size = LIMIT + 1, cause) => new SessionError('too-large
 
 const isOneOf = (error, codes) => error instanceof MongoServerError && codes.includes(error.code);
 
+/** Whether a value is taken that is unique. */
+export const isTaken = (error) => isOneOf(error, [DUPLICATE_KEY]);
+
 /** Whether the server refused an update itself, because it does not fit the stored document. */
 export function isRefused(error) {
   const isWriteError = error instanceof MongoServerError && error.index !== undefined;
@@ -28,7 +31,6 @@ export function isRefused(error) {
 export function asSessionError(error) {
   const as = (code, message) => new SessionError(code, { message, cause: error });
   if (error instanceof SessionError) return error;
-  if (isOneOf(error, [DUPLICATE_KEY])) return new SessionError('already-exists', { entity: 'session' });
   if (isOneOf(error, TOO_LARGE)) return tooLarge(LIMIT + 1, error);
   if (isOneOf(error, DENIED)) return as('access-denied', 'the store refuses this');
   if (isOneOf(error, TIMEOUT) || error instanceof MongoOperationTimeoutError || error instanceof MongoNetworkTimeoutError) {
@@ -37,5 +39,5 @@ export function asSessionError(error) {
   if (error instanceof MongoNetworkError || error instanceof MongoServerSelectionError || isOneOf(error, NOT_NOW)) {
     return as('unavailable', 'the store cannot be reached right now');
   }
-  return isRefused(error) ? corrupt('session', error) : error;
+  return isRefused(error) || isTaken(error) ? corrupt('session', error) : error;
 }
