@@ -39,4 +39,36 @@ suite('errors of the driver', { skip }, () => {
       return true;
     });
   });
+
+  test('a client that is closed is unavailable', async () => {
+    const closed = await new MongoClient(uri).connect();
+    const storage = mongodbStorage(closed.db(database).collection('closed'));
+    await storage.findSession('s');
+    const under = Promise.allSettled([storage.findSession('s'), storage.insertSession(session('s'))]);
+    await closed.close();
+    for (const { reason } of await under) if (reason) assert.equal(reason.code, 'unavailable');
+    await assert.rejects(storage.findSession('s'), { code: 'unavailable', message: 'the store cannot be reached right now' });
+  });
+
+  test('a pool without a free connection is a timeout', async () => {
+    const busy = new MongoClient(uri, { maxPoolSize: 1, waitQueueTimeoutMS: 50, monitorCommands: true });
+    const { promise: isBusy, resolve } = Promise.withResolvers();
+    busy.on('commandStarted', ({ commandName }) => commandName === 'getMore' && resolve());
+    const log = await client.db(database).createCollection('log', { capped: true, size: 4096 });
+    await log.insertOne({ n: 1 });
+    // The server holds the answer back, and the connection with it, until there is another document.
+    const cursor = busy.db(database).collection('log').find({}, { tailable: true, awaitData: true, maxAwaitTimeMS: 60_000 });
+    try {
+      await cursor.next();
+      const next = cursor.next().catch(() => null);
+      await isBusy;
+      const storage = mongodbStorage(busy.db(database).collection('busy'));
+      await assert.rejects(storage.findSession('s'), { code: 'timeout', message: 'no answer came in time' });
+      await log.insertOne({ n: 2 });
+      assert.equal((await next)?.n, 2);
+    } finally {
+      await cursor.close();
+      await busy.close();
+    }
+  });
 });
