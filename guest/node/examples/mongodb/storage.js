@@ -83,6 +83,8 @@ function message(value, omit, otherwise) {
 
 /** A storage on a collection of the driver. The caller opens and closes the client. */
 export function mongodbStorage(collection) {
+  if (collection.writeConcern?.w === 0) throw new TypeError('the write concern `w` is 0: the storage needs acknowledged writes');
+
   /** Fields of a session, as an expression or 1 for each; none if there is no such session. */
   async function find(sessionId, projection, options) {
     const found = await collection.findOne({ _id: sessionId }, { ...options, projection: { _id: 0, ...projection }, raw: true });

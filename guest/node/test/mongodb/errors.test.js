@@ -72,3 +72,15 @@ suite('errors of the driver', { skip }, () => {
     }
   });
 });
+
+test('a collection whose writes nobody acknowledges is refused', async () => {
+  const client = new MongoClient('mongodb://127.0.0.1:1/?w=0');
+  const database = client.db('d');
+  const refusal = { name: 'TypeError', message: /`w` is 0/ };
+  assert.throws(() => mongodbStorage(database.collection('c')), refusal);
+  mongodbStorage(database.collection('c', { writeConcern: { w: 1 } }));
+  const acknowledged = new MongoClient('mongodb://127.0.0.1:1/').db('d');
+  mongodbStorage(acknowledged.collection('c'));
+  assert.throws(() => mongodbStorage(acknowledged.collection('c', { writeConcern: { w: 0 } })), refusal);
+  await client.close();
+});
