@@ -145,6 +145,8 @@ suite('on MongoDB, beside the Rust host', { skip }, () => {
       { message_id: 'no id' },
       { message_id: 4.0, created_at: time, id: new ObjectId('0123456789abcdef01234567'), decimal: Decimal128.fromString('1.50') },
       { message_id: 5, created_at: '2024-01-26T10:30:44', bytes: new Binary(Buffer.from('ab'), 4), none: undefined, nan: Number.NaN },
+      { message_id: 6, created_at: '2024-02-31T10:30:44Z' },
+      { message_id: 7, created_at: '2024-01-25T24:00:00Z' },
     ];
     const agent_data = { agent_id: 'a', created_at: time, updated_at: '2024-01-26T10:35:12.456789Z', ref: { $ref: 'a', $id: 1, $db: 'c' } };
     await collection.insertOne({
@@ -157,8 +159,8 @@ suite('on MongoDB, beside the Rust host', { skip }, () => {
     });
     await readAlike(rust, node, 's');
     await succeed(node('agents.update', { session_id: 's', agent: { agent_id: '0', model: 'm' } }));
-    await succeed(node('messages.create', { session_id: 's', agent_id: 'a', message: { message_id: 6 } }));
-    await succeed(node('messages.create', { session_id: 's', agent_id: '0', message: { message_id: 6 } }));
+    await succeed(node('messages.create', { session_id: 's', agent_id: 'a', message: { message_id: 8 } }));
+    await succeed(node('messages.create', { session_id: 's', agent_id: '0', message: { message_id: 8 } }));
     await succeed(node('messages.update', { session_id: 's', agent_id: 'a', message: { message_id: 2, text: 'redacted' } }));
     const stored = await collection.findOne({ _id: 's' });
     const updated = stored.agents.a.messages.find(({ message_id }) => message_id === 2);
