@@ -2,17 +2,15 @@
 
 import { load } from '#platform';
 import { CALLS } from './lib/calls.js';
-import { AsyncComponent, SyncComponent, isRefusal } from './lib/component.js';
-import { SessionError, fromVariant } from './lib/errors.js';
-import { Causes, asyncImport, syncImport } from './lib/storage.js';
+import { AsyncComponent, SyncComponent } from './lib/component.js';
+import { SessionError } from './lib/errors.js';
+import { bring } from './lib/values.js';
 
 export { SessionError };
 
 /** What a caller gets for what a call threw. */
-function thrownBy(error, causes) {
-  if (error instanceof SessionError) return error;
-  if (isRefusal(error)) return causes.attach(fromVariant(error.payload));
-  return new SessionError('internal', { message: 'the component failed', cause: error });
+function thrownBy(error) {
+  return error instanceof SessionError ? error : new SessionError('internal', { message: 'the component failed', cause: error });
 }
 
 /** The repository's interfaces, each function made by `make`. */
@@ -27,32 +25,30 @@ export async function createRepository({ storage, flavour = 'async' } = {}) {
     return promising(createSyncRepository({ storage }));
   }
   if (flavour !== 'async') throw new TypeError(`flavour: must be 'async' or 'sync', not ${JSON.stringify(flavour)}`);
-  const causes = new Causes();
-  const component = await AsyncComponent.open(asyncImport(storage, causes));
+  const component = await AsyncComponent.open(storage);
   return Object.freeze(
     interfaces((name, call, { take, give }) => async (...args) => {
       try {
-        return give(await component.call(name, call, take(...args)));
+        return give(await component.call(name, call, bring(take(...args))));
       } catch (error) {
-        throw thrownBy(error, causes);
+        throw thrownBy(error);
       }
     }),
   );
 }
 
 export function createSyncRepository({ storage } = {}) {
-  const causes = new Causes();
-  const component = new SyncComponent(syncImport(storage, causes));
+  const component = new SyncComponent(storage);
   let busy = false;
   return Object.freeze(
     interfaces((name, call, { take, give }) => (...args) => {
       if (busy) throw new SessionError('unavailable', { message: 'the repository serves another call: its storage called it' });
       try {
-        const taken = take(...args);
+        const taken = bring(take(...args));
         busy = true;
         return give(component.call(name, call, taken));
       } catch (error) {
-        throw thrownBy(error, causes);
+        throw thrownBy(error);
       } finally {
         busy = false;
       }

@@ -3,6 +3,8 @@
 import { load, modulesOf, nextTask } from '#platform';
 import { instantiate as instantiateAsync } from '../dist/async/component.js';
 import { instantiate as instantiateSync } from '../dist/sync/component.js';
+import { SessionError, fromVariant } from './errors.js';
+import { Causes, asyncImport, syncImport } from './storage.js';
 
 let latest = 0;
 
@@ -14,17 +16,22 @@ const clock = {
   },
 };
 
-/** Whether the component refused a call. It throws anything else when it has trapped, and an instance that has trapped is of no more use. */
-export const isRefusal = (error) => error !== null && typeof error === 'object' && Object.hasOwn(error, 'payload');
+/** What a caller gets if the component refuses a call. If it throws anything else, it has trapped, and its instance is of no more use. */
+function refusal(error, causes) {
+  const isRefusal = error !== null && typeof error === 'object' && Object.hasOwn(error, 'payload');
+  return isRefusal ? causes.attach(fromVariant(error.payload)) : undefined;
+}
 
 /** An instance that serves any number of calls at once. */
 class Instance {
   #exports;
+  #causes;
   /** What refuses each call in flight. */
   #inFlight = new Set();
 
-  constructor(exports) {
+  constructor(exports, causes) {
     this.#exports = exports;
+    this.#causes = causes;
   }
 
   /** Makes a call. If the instance fails, all its calls fail, because it answers none of them any more. */
@@ -36,8 +43,9 @@ class Instance {
         settle(value);
       };
       const fail = (error) => {
-        if (!isRefusal(error)) for (const refuse of this.#inFlight) refuse(error);
-        reject(error);
+        const refused = refusal(error, this.#causes);
+        if (!refused) for (const refuse of this.#inFlight) refuse(error);
+        reject(refused ?? error);
       };
       Promise.try(() => this.#exports[name][call](...args)).then(end(resolve), end(fail));
     });
@@ -45,7 +53,7 @@ class Instance {
 }
 
 export class AsyncComponent {
-  #imports;
+  #storage;
   #modules;
   /** A promise of the instance that takes calls. */
   #current;
@@ -58,13 +66,26 @@ export class AsyncComponent {
   }
 
   constructor(storage, modules) {
-    this.#imports = { 'session:repository/storage': storage, 'wasi:clocks/wall-clock': clock };
+    this.#storage = storage;
     this.#modules = modules;
   }
 
+  /** The instance that takes calls. If it cannot be made, the next call tries again. */
   #instance() {
-    this.#current ??= instantiateAsync(this.#modules, this.#imports).then((exports) => new Instance(exports));
+    this.#current ??= this.#make();
     return this.#current;
+  }
+
+  #make() {
+    const causes = new Causes();
+    const imports = { 'session:repository/storage': asyncImport(this.#storage, causes), 'wasi:clocks/wall-clock': clock };
+    const made = instantiateAsync(this.#modules, imports).then((exports) => new Instance(exports, causes));
+    made.catch(() => this.#drop(made));
+    return made;
+  }
+
+  #drop(instance) {
+    if (this.#current === instance) this.#current = undefined;
   }
 
   async call(name, call, args) {
@@ -80,7 +101,7 @@ export class AsyncComponent {
     try {
       return await instance.call(name, call, args);
     } catch (error) {
-      if (!isRefusal(error) && this.#current === current) this.#current = undefined;
+      if (!(error instanceof SessionError)) this.#drop(current);
       throw error;
     }
   }
@@ -88,21 +109,27 @@ export class AsyncComponent {
 
 export class SyncComponent {
   #make;
-  #exports;
+  #current;
 
   constructor(storage) {
     const modules = modulesOf('sync');
-    this.#make = () => instantiateSync(modules, { 'session:repository-sync/storage': storage, 'wasi:clocks/wall-clock': clock });
-    this.#exports = this.#make();
+    this.#make = () => {
+      const causes = new Causes();
+      const imports = { 'session:repository-sync/storage': syncImport(storage, causes), 'wasi:clocks/wall-clock': clock };
+      return { exports: instantiateSync(modules, imports), causes };
+    };
+    this.#current = this.#make();
   }
 
   call(name, call, args) {
-    this.#exports ??= this.#make();
+    this.#current ??= this.#make();
+    const { exports, causes } = this.#current;
     try {
-      return this.#exports[name][call](...args);
+      return exports[name][call](...args);
     } catch (error) {
-      if (!isRefusal(error)) this.#exports = undefined;
-      throw error;
+      const refused = refusal(error, causes);
+      if (!refused) this.#current = undefined;
+      throw refused ?? error;
     }
   }
 }

@@ -2,9 +2,8 @@
 
 import { byteLength } from '#platform';
 import { SessionError, toVariant } from './errors.js';
+import { bring } from './values.js';
 
-/** The largest text that one call may bring, in bytes. */
-const MESSAGE_BYTES = 24 * 1024 * 1024;
 /** The largest answer of one call, in bytes of JSON. */
 const PAGE_BYTES = 64 * 1024 * 1024;
 
@@ -89,25 +88,13 @@ function checked(storage) {
   if (missing.length > 0) throw new TypeError(`the storage lacks ${missing.join(', ')}`);
 }
 
-/** The bytes of text that a call brings. */
-function weight(value) {
-  if (typeof value === 'string') return byteLength(value);
-  if (typeof value !== 'object' || value === null) return 0;
-  return Object.values(value).reduce((sum, part) => sum + weight(part), 0);
-}
-
-function bring(args) {
-  const size = weight(args);
-  if (size > MESSAGE_BYTES) throw new SessionError('too-large', { size, limit: MESSAGE_BYTES });
-}
-
 /** What a thrown value says to the component. Only the text of a `SessionError` is meant for callers; the rest is kept as a cause. */
 function refusal(thrown, causes) {
   const error = thrown instanceof SessionError ? thrown : new SessionError('internal', { message: causes.keep(thrown) });
   return Object.assign(new Error(error.code), { payload: toVariant(error) });
 }
 
-/** Errors of a storage on their way through the component, which passes on texts only. */
+/** Errors of a storage on their way through an instance of the component, which passes on texts only. They go with the instance. */
 export class Causes {
   #kept = new Map();
   #count = 0;

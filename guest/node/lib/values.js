@@ -1,6 +1,24 @@
 // Values of callers in the form that the component takes, and its answers in the form that callers get.
 
+import { byteLength } from '#platform';
 import { SessionError, invalid, plainInteger } from './errors.js';
+
+/** The largest text that one call may bring, in bytes. */
+const MESSAGE_BYTES = 24 * 1024 * 1024;
+
+/** The bytes of text in arguments. */
+function weight(value) {
+  if (typeof value === 'string') return byteLength(value);
+  if (typeof value !== 'object' || value === null) return 0;
+  return Object.values(value).reduce((sum, part) => sum + weight(part), 0);
+}
+
+/** The arguments of a call, unless their text is too large. */
+export function bring(args) {
+  const size = weight(args);
+  if (size > MESSAGE_BYTES) throw new SessionError('too-large', { size, limit: MESSAGE_BYTES });
+  return args;
+}
 
 /** A text. The component would get a replacement character for a lone surrogate, so those are refused here. */
 export function text(name, value) {

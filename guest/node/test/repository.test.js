@@ -73,6 +73,22 @@ for (const flavour of ['async', 'sync']) {
       assert.ok(large.size > large.limit && large.limit === 24 * 1024 * 1024);
     });
 
+    test('does not bring the component arguments that are too large', async () => {
+      const { sessions, agents, messages, metadata } = await withAgent({ flavour });
+      // The component would refuse these ids for their length, had it seen them.
+      const id = 'x'.repeat(24 * 1024 * 1024 + 1);
+      const calls = [
+        () => sessions.read(id),
+        () => agents.create('s', id, {}),
+        () => messages.appendMany('s', 'a', Array(3).fill({ text: id.slice(0, id.length / 3) })),
+        () => metadata.delete('s', ['k', id]),
+      ];
+      for (const call of calls) {
+        const { code, size, limit } = await refusal(call);
+        assert.deepEqual([code, size > limit, limit], ['too-large', true, 24 * 1024 * 1024], String(call));
+      }
+    });
+
     test('refuses arguments that would not arrive as they are', async () => {
       const { sessions, messages, metadata } = await withAgent({ flavour });
       const circular = {};

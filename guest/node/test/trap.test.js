@@ -2,6 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { createRepository } from '../index.js';
 import { memoryStorage } from '../memory.js';
 
@@ -49,6 +51,55 @@ for (const flavour of ['async', 'sync']) {
     assert.equal(made.length, 3);
   });
 }
+
+test('an instance that cannot be made costs one call', async () => {
+  const { sessions, agents, messages } = await createRepository({ storage: memoryStorage() });
+  await sessions.create('s');
+  await agents.create('s', 'a', {});
+  exhaust(made.at(-1));
+  await assert.rejects(messages.append('s', 'a', large), { code: 'internal' });
+  const { instantiate } = WebAssembly;
+  const cause = new RangeError('out of memory');
+  WebAssembly.instantiate = async () => {
+    WebAssembly.instantiate = instantiate;
+    throw cause;
+  };
+  await assert.rejects(sessions.read('s'), { code: 'internal', message: 'the component failed', cause });
+  assert.equal((await sessions.read('s')).revision, 1);
+});
+
+test('an instance that has trapped keeps no error of the storage', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc');
+  const { promise: released, resolve: release } = Promise.withResolvers();
+  let reads = 0;
+  let thrown;
+  const storage = {
+    ...memoryStorage(),
+    async findSession() {
+      reads += 1;
+      await released;
+      const error = new Error('of the storage');
+      thrown = new WeakRef(error);
+      throw error;
+    },
+  };
+  const { sessions, agents, messages } = await createRepository({ storage });
+  await sessions.create('s');
+  await agents.create('s', 'a', {});
+  const waiting = assert.rejects(sessions.read('s'), { code: 'internal', message: 'the component failed' });
+  while (reads < 1) await new Promise(setImmediate);
+  exhaust(made.at(-1));
+  await assert.rejects(messages.append('s', 'a', large), { code: 'internal', message: 'the component failed' });
+  await waiting;
+  release();
+  // The error goes to the component within microtasks, and a reference to it lasts until the end of its task.
+  while (!thrown) await new Promise(setImmediate);
+  await new Promise(setImmediate);
+  collect();
+  assert.equal(thrown.deref(), undefined);
+  assert.equal(await messages.append('s', 'a', large), 0);
+});
 
 test('a trap ends all calls of its instance and no others', async () => {
   let release;

@@ -49,6 +49,7 @@ const STRING = 0x02;
 const DOCUMENT = 0x03;
 const ARRAY = 0x04;
 const BINARY = 0x05;
+const UNDEFINED = 0x06;
 const BOOLEAN = 0x08;
 const DATE = 0x09;
 const NULL = 0x0a;
@@ -62,7 +63,7 @@ const SIZES = {
   [DOCUMENT]: (bytes) => bytes.readInt32LE(),
   [ARRAY]: (bytes) => bytes.readInt32LE(),
   [BINARY]: (bytes) => 5 + bytes.readInt32LE(),
-  0x06: () => 0, // undefined
+  [UNDEFINED]: () => 0,
   0x07: () => 12, // object id
   [BOOLEAN]: () => 1,
   [DATE]: () => 8,
@@ -100,7 +101,13 @@ export function write(document, isOwn = () => true) {
   return object(own.map(([name, value]) => [name, value.json()]));
 }
 
-const RFC_3339 = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d(?:\.\d+)?)([Zz]|[+-]\d\d:\d\d)?$/;
+const RFC_3339 = /^(\d{4}-\d\d-\d\d)[Tt ]((?:[01]\d|2[0-3]):\d\d:\d\d(?:\.\d+)?)([Zz]|[+-]\d\d:\d\d)?$/;
+
+/** Whether the calendar has a date. `Date.parse` takes February 31 for March 2. */
+function isDay(text) {
+  const time = Date.parse(`${text}T00:00:00Z`);
+  return !Number.isNaN(time) && new Date(time).toISOString().startsWith(text);
+}
 
 /** A stored value: its type, and its bytes. */
 class Value {
@@ -142,7 +149,8 @@ class Value {
   get time() {
     if (this.#type === DATE) return this.#bytes.readBigInt64LE();
     const [, date, time, zone = 'Z'] = RFC_3339.exec(this.text ?? '') ?? [];
-    const parsed = date === undefined ? Number.NaN : Date.parse(`${date}T${time}${zone.toUpperCase()}`);
+    if (date === undefined || !isDay(date)) return undefined;
+    const parsed = Date.parse(`${date}T${time}${zone.toUpperCase()}`);
     return Number.isNaN(parsed) ? undefined : BigInt(parsed);
   }
 
@@ -151,6 +159,8 @@ class Value {
     switch (this.#type) {
       case NULL:
         return 'null';
+      case UNDEFINED:
+        return '{"$undefined":true}';
       case BOOLEAN:
         return String(this.#bytes[0] === 1);
       case INT:

@@ -6,7 +6,7 @@
 import { BSON, Long } from 'mongodb';
 import { SessionError } from 'session-repository';
 import { fields, integer, parse, parseObject, write } from './bson.js';
-import { asSessionError, corrupt, isRefused, tooLarge } from './errors.js';
+import { asSessionError, corrupt, isRefused, isTaken, tooLarge } from './errors.js';
 import { array, firstMessage, inOrder, isInOrder, latest, replacedMessages, time, without } from './expressions.js';
 
 /** How often a write is tried that matches nothing although nothing is in its way: others write in between. */
@@ -21,7 +21,7 @@ const PRIMARY = { readPreference: 'primary' };
 
 const date = (milliseconds) => new Date(Number(milliseconds));
 const notFound = (entity) => new SessionError('not-found', { entity });
-const alreadyExists = (entity) => new SessionError('already-exists', { entity });
+const alreadyExists = (entity, cause) => new SessionError('already-exists', { entity, cause });
 const unsupported = (what) => new SessionError('unsupported', { message: `this storage does not ${what}` });
 
 function refuseRevision(expected) {
@@ -83,6 +83,8 @@ function message(value, omit, otherwise) {
 
 /** A storage on a collection of the driver. The caller opens and closes the client. */
 export function mongodbStorage(collection) {
+  if (collection.writeConcern?.w === 0) throw new TypeError('the write concern `w` is 0: the storage needs acknowledged writes');
+
   /** Fields of a session, as an expression or 1 for each; none if there is no such session. */
   async function find(sessionId, projection, options) {
     const found = await collection.findOne({ _id: sessionId }, { ...options, projection: { _id: 0, ...projection }, raw: true });
@@ -133,15 +135,12 @@ export function mongodbStorage(collection) {
   const storage = {
     async insertSession({ sessionId, sessionType, createdAt, updatedAt }) {
       const times = { created_at: date(createdAt), updated_at: date(updatedAt) };
-      await collection.insertOne({
-        _id: sessionId,
-        session_id: sessionId,
-        session_type: sessionType,
-        ...times,
-        metadata: {},
-        feedbacks: [],
-        agents: {},
-      });
+      const named = { _id: sessionId, session_id: sessionId, session_type: sessionType };
+      try {
+        await collection.insertOne({ ...named, ...times, metadata: {}, feedbacks: [], agents: {} });
+      } catch (error) {
+        throw isTaken(error) ? alreadyExists('session', error) : error;
+      }
     },
 
     async findSession(sessionId) {
