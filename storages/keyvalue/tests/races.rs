@@ -168,6 +168,26 @@ fn a_write_that_is_always_overtaken_is_unavailable_after_64_attempts_and_leaves_
 }
 
 #[test]
+fn blobs_of_an_overtaken_attempt_that_are_left_go_with_the_next_write() -> Result<()> {
+    let values = prepared()?;
+    let (swaps, is_refusing) = (Cell::new(0), Cell::new(true));
+    let before = |operation| match operation {
+        // Two writes come first.
+        Operation::Swap if swaps.replace(swaps.get() + 1) < 2 => set_metadata(KeyValue(&values), swaps.get()),
+        Operation::Delete if is_refusing.get() => Err(Error::Unavailable(String::from("on command"))),
+        _ => Ok(()),
+    };
+    let watched = || KeyValue(Watched { values: &values, before });
+    watched().append_messages("s", "a", vec![body("new")?; 20], None, NOW)?;
+    // Five blocks of each of two attempts.
+    assert_eq!((swaps.get(), orphans(&values)?), (3, 10));
+    is_refusing.set(false);
+    set_metadata(watched(), 0)?;
+    assert_eq!(orphans(&values)?, 0);
+    Ok(())
+}
+
+#[test]
 fn a_head_keeps_the_names_of_256_blobs_that_could_not_be_removed() -> Result<()> {
     let values = prepared()?;
     let is_refusing = Cell::new(true);
