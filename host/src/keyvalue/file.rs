@@ -1,6 +1,6 @@
 //! Keys and values in a file.
 
-use super::ctx::KeyValues;
+use super::ctx::{KeyValues, sum};
 use crate::error::{Error, Result};
 use crate::store::embedded::file::open_or_make;
 use async_trait::async_trait;
@@ -112,6 +112,21 @@ impl KeyValues for KeyValueFile {
             })
         };
         blocking(swap).await
+    }
+
+    async fn increment(&self, key: &str, delta: i64) -> Result<i64> {
+        let (file, key) = (self.clone(), key.to_owned());
+        let increment = move || {
+            file.change(|table| {
+                let sum = sum(table.get(&*key)?.as_ref().map(|value| value.value()), delta);
+                if let Ok(sum) = &sum {
+                    table.insert(&*key, sum.to_string().as_bytes())?;
+                }
+                let is_changed = sum.is_ok();
+                Ok((sum, is_changed))
+            })
+        };
+        blocking(move || increment()?).await
     }
 
     async fn keys(&self, after: Option<&str>) -> Result<Vec<String>> {

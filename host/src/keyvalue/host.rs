@@ -10,9 +10,6 @@ use wasmtime::component::{HasData, Resource};
 /// The bucket that there is.
 const BUCKET: &str = "default";
 
-/// How often an increment begins again because another write came first.
-const INCREMENTS: usize = 64;
-
 pub(super) struct KeyValueHost;
 
 impl HasData for KeyValueHost {
@@ -115,8 +112,7 @@ impl atomics::HostCas for KeyValueCtx {
 
 impl atomics::Host for KeyValueCtx {
     async fn increment(&mut self, bucket: Resource<Bucket>, key: String, delta: i64) -> Answer<i64> {
-        let values = self.values(&bucket)?;
-        Ok(increment(&*values, &key, delta).await.map_err(WitError::from))
+        Ok(self.values(&bucket)?.increment(&key, delta).await.map_err(WitError::from))
     }
 
     async fn swap(&mut self, cas: Resource<Cas>, value: Vec<u8>) -> wasmtime::Result<Result<(), CasError>> {
@@ -127,21 +123,4 @@ impl atomics::Host for KeyValueCtx {
             Err(error) => Err(CasError::StoreError(error.into())),
         })
     }
-}
-
-/// Adds to the number that a key has as decimal text.
-async fn increment(values: &dyn KeyValues, key: &str, delta: i64) -> Result<i64> {
-    for _ in 0..INCREMENTS {
-        let seen = values.get(key).await?;
-        let number = match &seen {
-            None => Some(0),
-            Some(value) => str::from_utf8(value).ok().and_then(|text| text.parse::<i64>().ok()),
-        };
-        let sum = number.and_then(|number| number.checked_add(delta));
-        let sum = sum.ok_or_else(|| Error::InvalidArgument(String::from("the key has no number that can be added to")))?;
-        if values.swap(key, seen.as_deref(), sum.to_string().into_bytes()).await? {
-            return Ok(sum);
-        }
-    }
-    Err(Error::Unavailable(String::from("too many other calls write to the key")))
 }

@@ -110,6 +110,10 @@ impl KeyValues for Watched {
         self.operate(self.file.swap(key, expected, value)).await
     }
 
+    async fn increment(&self, key: &str, delta: i64) -> Result<i64> {
+        self.operate(self.file.increment(key, delta)).await
+    }
+
     async fn keys(&self, after: Option<&str>) -> Result<Vec<String>> {
         self.operate(self.file.keys(after)).await
     }
