@@ -43,8 +43,8 @@ pub trait KeyValues: Send + Sync + 'static {
         Err(Error::Unavailable(String::from("too many other calls write to the key")))
     }
 
-    /// Some keys in ascending order, from the first one behind `after`; none, if there is none.
-    async fn keys(&self, after: Option<&str>) -> Result<Vec<String>>;
+    /// Keys in ascending order, from the first one behind `after`: as many as the limit, or all that there are.
+    async fn keys(&self, after: Option<&str>, limit: usize) -> Result<Vec<String>>;
 }
 
 /// How often a provided increment begins at most.

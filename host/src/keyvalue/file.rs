@@ -15,9 +15,6 @@ const VALUES: TableDefinition<&str, &[u8]> = TableDefinition::new("values");
 
 type Values<'a> = Table<'a, &'static str, &'static [u8]>;
 
-/// How many keys are listed at once.
-const LISTED: usize = 1000;
-
 /// Memory for pages of the file that are in use, in bytes.
 const CACHE: usize = 64 << 20;
 
@@ -129,12 +126,12 @@ impl KeyValues for KeyValueFile {
         blocking(move || increment()?).await
     }
 
-    async fn keys(&self, after: Option<&str>) -> Result<Vec<String>> {
+    async fn keys(&self, after: Option<&str>, limit: usize) -> Result<Vec<String>> {
         let (file, after) = (self.clone(), after.map(String::from));
         let listed = move || -> redb::Result<Vec<String>, redb::Error> {
             let table = file.database.begin_read()?.open_table(VALUES)?;
             let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-            let keys = table.range::<&str>((from, Bound::Unbounded))?.take(LISTED);
+            let keys = table.range::<&str>((from, Bound::Unbounded))?.take(limit);
             keys.map(|entry| Ok(entry?.0.value().to_owned())).collect()
         };
         blocking(move || listed().map_err(failed)).await

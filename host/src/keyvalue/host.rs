@@ -10,6 +10,9 @@ use wasmtime::component::{HasData, Resource};
 /// The bucket that there is.
 const BUCKET: &str = "default";
 
+/// How many keys are listed at once.
+const LISTED: usize = 1000;
+
 pub(super) struct KeyValueHost;
 
 impl HasData for KeyValueHost {
@@ -84,8 +87,14 @@ impl store::HostBucket for KeyValueCtx {
     }
 
     async fn list_keys(&mut self, bucket: Resource<Bucket>, cursor: Option<String>) -> Answer<KeyResponse> {
-        let keys = self.values(&bucket)?.keys(cursor.as_deref()).await;
-        Ok(keys.map(|keys| KeyResponse { cursor: keys.last().cloned(), keys }).map_err(WitError::from))
+        // One more than are listed tells whether these are the last ones.
+        let found = self.values(&bucket)?.keys(cursor.as_deref(), LISTED + 1).await;
+        let listed = |mut keys: Vec<String>| {
+            let is_last = keys.len() <= LISTED;
+            keys.truncate(LISTED);
+            KeyResponse { cursor: keys.last().cloned().filter(|_| !is_last), keys }
+        };
+        Ok(found.map(listed).map_err(WitError::from))
     }
 
     async fn drop(&mut self, bucket: Resource<Bucket>) -> wasmtime::Result<()> {
@@ -122,5 +131,41 @@ impl atomics::Host for KeyValueCtx {
             Ok(false) => Err(self.begin(key).await?.map_or_else(CasError::StoreError, CasError::CasFailed)),
             Err(error) => Err(CasError::StoreError(error.into())),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::store::{Host, HostBucket};
+    use super::*;
+    use crate::keyvalue::KeyValueFile;
+
+    /// The lengths of the parts in which all keys are listed.
+    async fn parts(context: &mut KeyValueCtx) -> wasmtime::Result<Vec<usize>> {
+        let (mut parts, mut cursor) = (Vec::new(), None);
+        loop {
+            let bucket = context.open(String::from(BUCKET)).await??;
+            let response = context.list_keys(bucket, cursor).await??;
+            parts.push(response.keys.len());
+            cursor = response.cursor;
+            if cursor.is_none() {
+                return Ok(parts);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn the_last_part_of_the_keys_has_no_cursor() -> wasmtime::Result<()> {
+        let values = Arc::new(KeyValueFile::in_memory()?);
+        let mut context = KeyValueCtx::new(values.clone());
+        assert_eq!(parts(&mut context).await?, [0]);
+        for number in 0..=LISTED {
+            if number == LISTED {
+                assert_eq!(parts(&mut context).await?, [LISTED]);
+            }
+            values.set(&format!("{number:04}"), Vec::new()).await?;
+        }
+        assert_eq!(parts(&mut context).await?, [LISTED, 1]);
+        Ok(())
     }
 }

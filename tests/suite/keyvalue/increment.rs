@@ -38,8 +38,8 @@ impl KeyValues for Plain {
         self.file.swap(key, expected, value).await
     }
 
-    async fn keys(&self, after: Option<&str>) -> Result<Vec<String>> {
-        self.file.keys(after).await
+    async fn keys(&self, after: Option<&str>, limit: usize) -> Result<Vec<String>> {
+        self.file.keys(after, limit).await
     }
 }
 
