@@ -47,7 +47,7 @@ impl KeyValueFile {
     ///
     /// `unavailable` if there is not enough memory.
     pub fn in_memory() -> Result<Self> {
-        Self::on(|builder| builder.create_with_backend(InMemoryBackend::new())).map_err(|error| failed(error.into()))
+        Self::on(|builder| builder.create_with_backend(InMemoryBackend::new())).map_err(failed)
     }
 
     fn on(open: impl FnOnce(&Builder) -> std::result::Result<Database, DatabaseError>) -> std::result::Result<Self, redb::Error> {
