@@ -1,6 +1,7 @@
 //! The storage over `wasi:keyvalue`, on a file: it keeps all promises, shares a store with other hosts, and survives a failure anywhere.
 
 mod faults;
+mod increment;
 mod limits;
 mod values;
 

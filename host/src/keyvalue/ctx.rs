@@ -1,6 +1,6 @@
 //! Where keys and values are, and what a component's use of them needs.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use async_trait::async_trait;
 use std::fmt;
 use std::sync::Arc;
@@ -25,8 +25,36 @@ pub trait KeyValues: Send + Sync + 'static {
     /// Nothing comes between comparing and writing, whoever else writes.
     async fn swap(&self, key: &str, expected: Option<&[u8]>, value: Vec<u8>) -> Result<bool>;
 
-    /// Some keys in ascending order, from the first one behind `after`; none, if there is none.
-    async fn keys(&self, after: Option<&str>) -> Result<Vec<String>>;
+    /// Adds to the number that a key has as decimal text, durably, and returns the sum. A key that does not exist counts as 0.
+    ///
+    /// Override it if the store can add in one operation: as provided, it reads and swaps until no other write comes between, at most 64 times.
+    ///
+    /// # Errors
+    ///
+    /// `invalid-argument` if the value is no number or the sum is none of 64 bits, `unavailable` if other writes always come first.
+    async fn increment(&self, key: &str, delta: i64) -> Result<i64> {
+        for _ in 0..INCREMENTS {
+            let seen = self.get(key).await?;
+            let sum = sum(seen.as_deref(), delta)?;
+            if self.swap(key, seen.as_deref(), sum.to_string().into_bytes()).await? {
+                return Ok(sum);
+            }
+        }
+        Err(Error::Unavailable(String::from("too many other calls write to the key")))
+    }
+
+    /// Keys in ascending order, from the first one behind `after`: as many as the limit, or all that there are.
+    async fn keys(&self, after: Option<&str>, limit: usize) -> Result<Vec<String>>;
+}
+
+/// How often a provided increment begins at most.
+const INCREMENTS: usize = 64;
+
+/// Adds to the number that a value has as decimal text.
+pub(super) fn sum(value: Option<&[u8]>, delta: i64) -> Result<i64> {
+    let number = value.map_or(Some(0), |value| str::from_utf8(value).ok()?.parse::<i64>().ok());
+    let sum = number.and_then(|number| number.checked_add(delta));
+    sum.ok_or_else(|| Error::InvalidArgument(String::from("the key has no number that can be added to")))
 }
 
 /// Handles that a component may hold at once: buckets, and compare-and-swaps with the values that they saw.

@@ -1,6 +1,6 @@
 //! Keys and values in a file.
 
-use super::ctx::KeyValues;
+use super::ctx::{KeyValues, sum};
 use crate::error::{Error, Result};
 use crate::store::embedded::file::open_or_make;
 use async_trait::async_trait;
@@ -14,9 +14,6 @@ use std::sync::Arc;
 const VALUES: TableDefinition<&str, &[u8]> = TableDefinition::new("values");
 
 type Values<'a> = Table<'a, &'static str, &'static [u8]>;
-
-/// How many keys are listed at once.
-const LISTED: usize = 1000;
 
 /// Memory for pages of the file that are in use, in bytes.
 const CACHE: usize = 64 << 20;
@@ -50,7 +47,7 @@ impl KeyValueFile {
     ///
     /// `unavailable` if there is not enough memory.
     pub fn in_memory() -> Result<Self> {
-        Self::on(|builder| builder.create_with_backend(InMemoryBackend::new())).map_err(|error| failed(error.into()))
+        Self::on(|builder| builder.create_with_backend(InMemoryBackend::new())).map_err(failed)
     }
 
     fn on(open: impl FnOnce(&Builder) -> std::result::Result<Database, DatabaseError>) -> std::result::Result<Self, redb::Error> {
@@ -114,12 +111,27 @@ impl KeyValues for KeyValueFile {
         blocking(swap).await
     }
 
-    async fn keys(&self, after: Option<&str>) -> Result<Vec<String>> {
+    async fn increment(&self, key: &str, delta: i64) -> Result<i64> {
+        let (file, key) = (self.clone(), key.to_owned());
+        let increment = move || {
+            file.change(|table| {
+                let sum = sum(table.get(&*key)?.as_ref().map(|value| value.value()), delta);
+                if let Ok(sum) = &sum {
+                    table.insert(&*key, sum.to_string().as_bytes())?;
+                }
+                let is_changed = sum.is_ok();
+                Ok((sum, is_changed))
+            })
+        };
+        blocking(move || increment()?).await
+    }
+
+    async fn keys(&self, after: Option<&str>, limit: usize) -> Result<Vec<String>> {
         let (file, after) = (self.clone(), after.map(String::from));
         let listed = move || -> redb::Result<Vec<String>, redb::Error> {
             let table = file.database.begin_read()?.open_table(VALUES)?;
             let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-            let keys = table.range::<&str>((from, Bound::Unbounded))?.take(LISTED);
+            let keys = table.range::<&str>((from, Bound::Unbounded))?.take(limit);
             keys.map(|entry| Ok(entry?.0.value().to_owned())).collect()
         };
         blocking(move || listed().map_err(failed)).await

@@ -10,8 +10,8 @@ use wasmtime::component::{HasData, Resource};
 /// The bucket that there is.
 const BUCKET: &str = "default";
 
-/// How often an increment begins again because another write came first.
-const INCREMENTS: usize = 64;
+/// How many keys are listed at once.
+const LISTED: usize = 1000;
 
 pub(super) struct KeyValueHost;
 
@@ -87,8 +87,14 @@ impl store::HostBucket for KeyValueCtx {
     }
 
     async fn list_keys(&mut self, bucket: Resource<Bucket>, cursor: Option<String>) -> Answer<KeyResponse> {
-        let keys = self.values(&bucket)?.keys(cursor.as_deref()).await;
-        Ok(keys.map(|keys| KeyResponse { cursor: keys.last().cloned(), keys }).map_err(WitError::from))
+        // One more than are listed tells whether these are the last ones.
+        let found = self.values(&bucket)?.keys(cursor.as_deref(), LISTED + 1).await;
+        let listed = |mut keys: Vec<String>| {
+            let is_last = keys.len() <= LISTED;
+            keys.truncate(LISTED);
+            KeyResponse { cursor: keys.last().cloned().filter(|_| !is_last), keys }
+        };
+        Ok(found.map(listed).map_err(WitError::from))
     }
 
     async fn drop(&mut self, bucket: Resource<Bucket>) -> wasmtime::Result<()> {
@@ -115,8 +121,7 @@ impl atomics::HostCas for KeyValueCtx {
 
 impl atomics::Host for KeyValueCtx {
     async fn increment(&mut self, bucket: Resource<Bucket>, key: String, delta: i64) -> Answer<i64> {
-        let values = self.values(&bucket)?;
-        Ok(increment(&*values, &key, delta).await.map_err(WitError::from))
+        Ok(self.values(&bucket)?.increment(&key, delta).await.map_err(WitError::from))
     }
 
     async fn swap(&mut self, cas: Resource<Cas>, value: Vec<u8>) -> wasmtime::Result<Result<(), CasError>> {
@@ -129,19 +134,38 @@ impl atomics::Host for KeyValueCtx {
     }
 }
 
-/// Adds to the number that a key has as decimal text.
-async fn increment(values: &dyn KeyValues, key: &str, delta: i64) -> Result<i64> {
-    for _ in 0..INCREMENTS {
-        let seen = values.get(key).await?;
-        let number = match &seen {
-            None => Some(0),
-            Some(value) => str::from_utf8(value).ok().and_then(|text| text.parse::<i64>().ok()),
-        };
-        let sum = number.and_then(|number| number.checked_add(delta));
-        let sum = sum.ok_or_else(|| Error::InvalidArgument(String::from("the key has no number that can be added to")))?;
-        if values.swap(key, seen.as_deref(), sum.to_string().into_bytes()).await? {
-            return Ok(sum);
+#[cfg(test)]
+mod tests {
+    use super::store::{Host, HostBucket};
+    use super::*;
+    use crate::keyvalue::KeyValueFile;
+
+    /// The lengths of the parts in which all keys are listed.
+    async fn parts(context: &mut KeyValueCtx) -> wasmtime::Result<Vec<usize>> {
+        let (mut parts, mut cursor) = (Vec::new(), None);
+        loop {
+            let bucket = context.open(String::from(BUCKET)).await??;
+            let response = context.list_keys(bucket, cursor).await??;
+            parts.push(response.keys.len());
+            cursor = response.cursor;
+            if cursor.is_none() {
+                return Ok(parts);
+            }
         }
     }
-    Err(Error::Unavailable(String::from("too many other calls write to the key")))
+
+    #[tokio::test]
+    async fn the_last_part_of_the_keys_has_no_cursor() -> wasmtime::Result<()> {
+        let values = Arc::new(KeyValueFile::in_memory()?);
+        let mut context = KeyValueCtx::new(values.clone());
+        assert_eq!(parts(&mut context).await?, [0]);
+        for number in 0..=LISTED {
+            if number == LISTED {
+                assert_eq!(parts(&mut context).await?, [LISTED]);
+            }
+            values.set(&format!("{number:04}"), Vec::new()).await?;
+        }
+        assert_eq!(parts(&mut context).await?, [LISTED, 1]);
+        Ok(())
+    }
 }

@@ -71,10 +71,14 @@ impl<'b, B: Bucket> Draft<'b, B> {
     }
 
     /// Writes it: first its blobs, then the head, unless that has changed.
-    pub(crate) fn commit(mut self, swap: B::Swap) -> Step<()> {
+    ///
+    /// `orphans` are blobs of earlier attempts that could not be removed. The head names them, and if it has changed, those of this attempt join them.
+    pub(crate) fn commit(mut self, swap: B::Swap, orphans: &mut Vec<BlobRef>) -> Step<()> {
         let (reader, before) = (self.reader, std::mem::take(&mut self.head.replaced));
         let mut left = reader.remove(before);
-        left.extend(self.replaced.iter().cloned());
+        *orphans = reader.remove(std::mem::take(orphans));
+        // The head is swapped before the blobs are removed, so it names them all.
+        left.extend(orphans.iter().chain(&self.replaced).cloned());
         self.head.replaced = left.split_off(left.len().saturating_sub(MAX_REPLACED));
         let head = self.shrink()?;
         if head.len() > PART_BYTES {
@@ -90,7 +94,7 @@ impl<'b, B: Bucket> Draft<'b, B> {
                 Ok(())
             }
             Ok(false) => {
-                reader.remove(new);
+                orphans.extend(reader.remove(new));
                 Err(Stop::Changed)
             }
             Err(Ended::Before(error)) => {

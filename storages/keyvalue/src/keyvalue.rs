@@ -47,7 +47,7 @@ impl<B: Bucket> KeyValue<B> {
 
     /// Writes to a session.
     fn write<R>(&self, session_id: &str, change: impl Fn(&mut Draft<'_, B>) -> Step<Outcome<R>>) -> Result<R> {
-        let reader = Reader::new(&self.0, session_id);
+        let (reader, mut orphans) = (Reader::new(&self.0, session_id), Vec::new());
         attempts(WRITE_ATTEMPTS, |revision| {
             let (swap, value) = reader.bucket.begin(&reader.keys.head())?;
             let head = reader.head(value)?.ok_or(Error::NotFound(Entity::Session))?;
@@ -56,7 +56,7 @@ impl<B: Bucket> KeyValue<B> {
             let (answer, at) = change(&mut draft)?;
             if let Some(at) = at {
                 draft.head.session.advance(at);
-                draft.commit(swap)?;
+                draft.commit(swap, &mut orphans)?;
             }
             Ok(answer)
         })

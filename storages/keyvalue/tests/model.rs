@@ -1,57 +1,14 @@
 //! Random calls: the storage answers as the one in memory does, whatever is in blobs.
 
-use session_repository_storage::error::{Error, Result};
+mod common;
+
+use common::Values;
+use session_repository_storage::error::Result;
 use session_repository_storage::object::Object;
 use session_repository_storage::storage::Storage;
 use session_repository_storage::types::{Agent, AppendKey, Feedback, Field, Message, Page, Replacement, Session, Write};
-use session_repository_storage_keyvalue::bucket::Bucket;
 use session_repository_storage_keyvalue::keyvalue::KeyValue;
 use session_repository_storage_memory::sessions::Sessions;
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
-
-/// A bucket in memory.
-#[derive(Debug, Default)]
-struct Values {
-    values: RefCell<BTreeMap<String, Vec<u8>>>,
-    number: Cell<i64>,
-}
-
-impl Bucket for Values {
-    type Swap = (String, Option<Vec<u8>>);
-
-    fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
-        Ok(self.values.borrow().get(key).cloned())
-    }
-
-    fn set(&self, key: &str, value: &[u8]) -> Result<()> {
-        self.values.borrow_mut().insert(key.to_owned(), value.to_vec());
-        Ok(())
-    }
-
-    fn delete(&self, key: &str) -> Result<()> {
-        self.values.borrow_mut().remove(key);
-        Ok(())
-    }
-
-    fn begin(&self, key: &str) -> Result<(Self::Swap, Option<Vec<u8>>)> {
-        let value = self.get(key)?;
-        Ok(((key.to_owned(), value.clone()), value))
-    }
-
-    fn swap(&self, (key, seen): Self::Swap, value: &[u8]) -> Result<bool> {
-        let is_same = self.get(&key)? == seen;
-        if is_same {
-            self.set(&key, value)?;
-        }
-        Ok(is_same)
-    }
-
-    fn number(&self) -> Result<i64> {
-        self.number.set(self.number.get() + 1);
-        Ok(self.number.get())
-    }
-}
 
 /// Random numbers, the same for the same seed.
 struct Random(u64);
@@ -74,12 +31,19 @@ fn call(storage: &mut impl Storage, random: &mut Random, step: i64) -> Result<St
     // Mostly in order, sometimes late.
     let at = if random.below(5) == 0 { step - 40 } else { step };
     let id = i64::try_from(random.below(400)).unwrap_or(0);
-    let write = Write { at, expected: None };
+    let revision = storage.find_session("s")?.map(|session| session.revision);
+    let expected = match random.below(8) {
+        0 | 1 => revision,
+        2 => revision.map(|revision| revision.saturating_sub(1 + random.below(3))),
+        3 => Some(u64::MAX),
+        _ => None,
+    };
+    let write = Write { at, expected };
     let omit = [String::from("n")];
-    let answer = match random.below(12) {
+    let answer = match random.below(13) {
         0 => format!(
             "{:?}",
-            storage.insert_agent("s", Agent { agent_id: agent, data: random.object(9000)?, created_at: at, updated_at: at }, None)
+            storage.insert_agent("s", Agent { agent_id: agent, data: random.object(9000)?, created_at: at, updated_at: at }, expected)
         ),
         1 => format!(
             "{:?}",
@@ -87,7 +51,7 @@ fn call(storage: &mut impl Storage, random: &mut Random, step: i64) -> Result<St
         ),
         2..4 => {
             let message = Message { message_id: id, body: random.object(9000)?, created_at: at, updated_at: at };
-            format!("{:?}", storage.append_message("s", &agent, message, &omit, None))
+            format!("{:?}", storage.append_message("s", &agent, message, &omit, expected))
         }
         4..6 => {
             let bodies = (0..=random.below(9)).map(|_| random.object(9000)).collect::<Result<_>>()?;
@@ -102,8 +66,12 @@ fn call(storage: &mut impl Storage, random: &mut Random, step: i64) -> Result<St
             let fields = [Field { path: format!("m{}.x", random.below(5)), value: random.object(20_000)?.into_string() }];
             format!("{:?}", storage.set_metadata("s", &fields, write))
         }
-        9 => format!("{:?}", storage.append_feedback("s", Feedback { body: random.object(5000)?, created_at: at }, None)),
-        10 => format!("{:?}", storage.find_message("s", &agent, id, &omit)),
+        9 => format!("{:?}", storage.append_feedback("s", Feedback { body: random.object(5000)?, created_at: at }, expected)),
+        10 => {
+            let paths: Vec<_> = (0..random.below(3)).map(|_| format!("m{}.x", random.below(5))).collect();
+            format!("{:?}", storage.unset_metadata("s", &paths, write))
+        }
+        11 => format!("{:?}", storage.find_message("s", &agent, id, &omit)),
         _ => {
             let page = Page { offset: random.below(300), limit: Some(random.below(30)) };
             format!("{:?}", storage.list_messages("s", &agent, page, &omit))
@@ -128,7 +96,8 @@ fn seen(storage: &impl Storage) -> Result<String> {
 #[test]
 fn it_answers_as_the_storage_in_memory_does() -> Result<()> {
     for seed in 0..6 {
-        let (mut keyvalue, mut memory) = (KeyValue(Values::default()), Sessions::default());
+        let values = Values::default();
+        let (mut keyvalue, mut memory) = (KeyValue(&values), Sessions::default());
         let session = Session { session_id: String::from("s"), session_type: String::new(), created_at: 0, updated_at: 0, revision: 0 };
         keyvalue.insert_session(session.clone())?;
         memory.insert_session(session)?;
@@ -136,60 +105,12 @@ fn it_answers_as_the_storage_in_memory_does() -> Result<()> {
             let (mut one, mut other) = (Random(seed * 1000 + step), Random(seed * 1000 + step));
             let at = i64::try_from(step).unwrap_or(0);
             assert_eq!(call(&mut keyvalue, &mut one, at)?, call(&mut memory, &mut other, at)?, "seed {seed}, step {step}");
+            if step % 10 == 9 {
+                assert_eq!(values.blobs(), values.named()?, "seed {seed}, step {step}");
+            }
         }
         assert_eq!(seen(&keyvalue)?, seen(&memory)?, "seed {seed}");
-        // What is not named any more is gone.
-        let named = keyvalue.0.values.borrow();
-        let head = named.iter().find(|(key, _)| key.ends_with(".head")).map(|(_, head)| String::from_utf8_lossy(head));
-        let blobs = named.keys().filter(|key| !key.ends_with(".head")).count();
-        assert!(head.is_some_and(|head| head.len() <= 512 << 10) && blobs > 10, "seed {seed}: {blobs}");
+        assert!(values.blobs().len() > 10, "seed {seed}");
     }
-    Ok(())
-}
-
-/// The attempts end, and leave no blobs.
-#[test]
-fn a_bucket_that_always_changes_is_unavailable() -> Result<()> {
-    /// Swaps never find what they expect.
-    struct Busy(Values);
-
-    impl Bucket for Busy {
-        type Swap = ();
-
-        fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
-            self.0.get(key)
-        }
-
-        fn set(&self, key: &str, value: &[u8]) -> Result<()> {
-            self.0.set(key, value)
-        }
-
-        fn delete(&self, key: &str) -> Result<()> {
-            self.0.delete(key)
-        }
-
-        fn begin(&self, key: &str) -> Result<((), Option<Vec<u8>>)> {
-            Ok(((), self.0.get(key)?))
-        }
-
-        fn swap(&self, (): (), _: &[u8]) -> Result<bool> {
-            Ok(false)
-        }
-
-        fn number(&self) -> Result<i64> {
-            self.0.number()
-        }
-    }
-
-    let session = Session { session_id: String::from("s"), session_type: String::new(), created_at: 0, updated_at: 0, revision: 0 };
-    let mut prepared = KeyValue(Values::default());
-    prepared.insert_session(session)?;
-    prepared.insert_agent("s", Agent { agent_id: String::from("a"), data: Object::default(), created_at: 0, updated_at: 0 }, None)?;
-    let before = prepared.0.values.borrow().clone();
-    let mut busy = KeyValue(Busy(prepared.0));
-    let bodies = vec![Random(1).object(9000)?; 20];
-    let answer = busy.append_messages("s", "a", bodies, None, Write { at: 1, expected: None });
-    assert!(matches!(answer, Err(Error::Unavailable(_))), "{answer:?}");
-    assert_eq!(*busy.0.0.values.borrow(), before);
     Ok(())
 }

@@ -57,16 +57,12 @@ impl Watched {
 
     /// All that is stored.
     pub(super) async fn all(&self) -> Result<Vec<(String, Vec<u8>)>> {
-        let (mut all, mut after) = (Vec::new(), None);
-        loop {
-            let keys = self.file.keys(after.as_deref()).await?;
-            let Some(last) = keys.last() else { return Ok(all) };
-            after = Some(last.clone());
-            for key in keys {
-                let value = self.file.get(&key).await?.unwrap_or_default();
-                all.push((key, value));
-            }
+        let mut all = Vec::new();
+        for key in self.file.keys(None, usize::MAX).await? {
+            let value = self.file.get(&key).await?.unwrap_or_default();
+            all.push((key, value));
         }
+        Ok(all)
     }
 
     async fn operate<R: Send>(&self, operation: impl Future<Output = Result<R>> + Send) -> Result<R> {
@@ -110,7 +106,11 @@ impl KeyValues for Watched {
         self.operate(self.file.swap(key, expected, value)).await
     }
 
-    async fn keys(&self, after: Option<&str>) -> Result<Vec<String>> {
-        self.operate(self.file.keys(after)).await
+    async fn increment(&self, key: &str, delta: i64) -> Result<i64> {
+        self.operate(self.file.increment(key, delta)).await
+    }
+
+    async fn keys(&self, after: Option<&str>, limit: usize) -> Result<Vec<String>> {
+        self.operate(self.file.keys(after, limit)).await
     }
 }
