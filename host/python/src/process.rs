@@ -1,5 +1,6 @@
 //! State of a process: the Tokio runtime, and the thread that hands answers to event loops.
 
+use crate::log;
 use pyo3::prelude::*;
 use std::fmt;
 use std::io;
@@ -47,6 +48,7 @@ impl Process {
         }
         let process = Box::leak(Box::new(Self::start()?));
         *current = Some(process);
+        log::to(process);
         Ok(process)
     }
 
