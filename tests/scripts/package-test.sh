@@ -135,6 +135,7 @@ JS
 }
 
 python_package() {
+    local added
     python3 -m venv "$work/wheel"
     "$work/wheel/bin/python" -m pip --disable-pip-version-check install --quiet --no-index "$folder"/session_repository-*.whl >&2
     cat >"$work/use.py" <<'PYTHON'
@@ -148,9 +149,15 @@ with session_repository.Repository.open("memory:") as repo:
         print(message.message_id, message.body["content"])
 PYTHON
     has "$(cd "$work" && "$work/wheel/bin/python" use.py)" "0 Hello!"
-    # All that it is built from is there. What is in the crates is built by their own tests.
+    # All sources are there, pip can begin to build them, and Cargo resolves them to the locked versions. Not with `--locked`: packages of
+    # tests leave the lock file. pip comes first, as long as they are in it.
     tar --extract --gzip --directory "$work" --file "$folder/session_repository-$version.tar.gz"
-    has "$(cd "$work/session_repository-$version" && $cargo metadata --locked --format-version 1 --no-deps)" '"name":"session-repository-python"'
+    tests/scripts/python-environment.sh "$target/python/build" host/python/requirements-build.txt
+    (cd "$work/session_repository-$version" && CARGO_NET_OFFLINE=true "$target/python/build/bin/maturin" pep517 write-dist-info \
+        --metadata-directory "$work/dist-info") >&2
+    has "$(cd "$work/session_repository-$version" && $cargo metadata --offline --format-version 1)" '"name":"session-repository-python"'
+    added=$(comm -13 <(grep '^checksum' Cargo.lock | sort) <(grep '^checksum' "$work/session_repository-$version/Cargo.lock" | sort))
+    [ -z "$added" ] || die "the source distribution has other dependencies than Cargo.lock"
     has "$(cat "$work/session_repository-$version/PKG-INFO")" "Version: $version"
 }
 

@@ -80,7 +80,7 @@ python_package() {
     # Beside the workspace, so that no dependency is built again.
     if [ "$profile" = dev ]; then features=(--features same-features); fi
     (cd host/python && "$venv/bin/maturin" build --quiet --locked --profile "$profile" "${features[@]}" --out "$out") >&2
-    (cd host/python && "$venv/bin/maturin" sdist --quiet --out "$out") >&2
+    (cd host/python && "$venv/bin/maturin" sdist --out "$out") >&2
 }
 
 program() {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the Python package in host/python, installs its wheel into an empty virtual environment, and tests it: python-package.sh [SESSION-REPO].
-# Tests are pytest's, the type checker's, and the conformance suite against both APIs. MONGODB_URI names the server that tests use.
+# Builds the Python package in host/python, installs its wheel into a virtual environment for tests, and tests it: python-package.sh [SESSION-REPO].
+# The tests are the type checker, pytest, and the conformance suite on both APIs. MONGODB_URI names the server of the tests.
 set -euo pipefail
 
 say() { printf 'python-package: %s\n' "$*" >&2; }

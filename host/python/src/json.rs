@@ -1,5 +1,6 @@
 //! JSON text from Python values, literally: no key is turned into a text, no number into another.
 
+use crate::arguments::wrong_type;
 use crate::errors::invalid;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -39,8 +40,8 @@ pub(crate) fn text(argument: &str, value: &Bound<'_, PyAny>) -> PyResult<Json> {
 
 /// The items of a list or tuple as JSON texts.
 pub(crate) fn texts(argument: &str, values: &Bound<'_, PyAny>) -> PyResult<Vec<Json>> {
-    let items = values.try_iter()?.enumerate();
-    items.map(|(index, item)| self::text(&format!("{argument}[{index}]"), &item?)).collect()
+    let Ok(items) = values.try_iter() else { return Err(wrong_type(argument, "a list", values)) };
+    items.enumerate().map(|(index, item)| self::text(&format!("{argument}[{index}]"), &item?)).collect()
 }
 
 fn write(out: &mut Vec<u8>, value: &Bound<'_, PyAny>, place: &Place<'_>, depth: usize) -> PyResult<()> {
@@ -51,7 +52,9 @@ fn write(out: &mut Vec<u8>, value: &Bound<'_, PyAny>, place: &Place<'_>, depth: 
         write_text(out, text, place)?;
     } else if let Ok(object) = value.cast::<PyDict>() {
         let mut members = Members::begin(out);
-        for (key, value) in object {
+        // A snapshot: code of another mapping within may change the object meanwhile.
+        for pair in object.items() {
+            let (key, value) = pair.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>()?;
             members.write(&key, &value, place, depth)?;
         }
         members.end();

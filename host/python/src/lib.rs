@@ -9,6 +9,7 @@ mod answer;
 mod arguments;
 mod errors;
 mod json;
+mod log;
 mod process;
 mod repository;
 mod run;

@@ -1,8 +1,11 @@
-//! What one process shares: the Tokio runtime, and the thread that hands answers to event loops.
+//! State of a process: the Tokio runtime, and the thread that hands answers to event loops.
 
+use crate::log;
 use pyo3::prelude::*;
 use std::fmt;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -15,9 +18,10 @@ pub(crate) struct Process {
     runtime: Runtime,
     deliveries: Sender<Delivery>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    is_stopped: AtomicBool,
 }
 
-/// What the delivery thread does with the interpreter attached.
+/// Work for the delivery thread, done with the interpreter attached.
 pub(crate) type Job = Box<dyn FnOnce(Python<'_>) + Send>;
 
 enum Delivery {
@@ -44,6 +48,7 @@ impl Process {
         }
         let process = Box::leak(Box::new(Self::start()?));
         *current = Some(process);
+        log::to(process);
         Ok(process)
     }
 
@@ -56,8 +61,9 @@ impl Process {
         let runtime = Builder::new_multi_thread().thread_name("session-repository").enable_all().build()?;
         let (deliveries, received) = mpsc::channel();
         let deliver = move || deliver(&received);
-        let thread = thread::Builder::new().name(String::from("session-repository-answers")).spawn(deliver)?;
-        Ok(Self { pid: std::process::id(), runtime, deliveries, thread: Mutex::new(Some(thread)) })
+        let thread = thread::Builder::new().name(String::from("session-answers")).spawn(deliver)?;
+        let (thread, is_stopped) = (Mutex::new(Some(thread)), AtomicBool::new(false));
+        Ok(Self { pid: std::process::id(), runtime, deliveries, thread, is_stopped })
     }
 
     /// Whether this process started it, and not one that this process is a fork of.
@@ -74,8 +80,14 @@ impl Process {
         self.deliveries.send(Delivery::Job(job)).ok();
     }
 
+    /// Whether the delivery thread has ended or is about to end.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.is_stopped.load(Ordering::Acquire)
+    }
+
     /// Ends the delivery thread. The caller must not hold the interpreter, which the thread may be waiting for.
     pub(crate) fn stop(&self) {
+        self.is_stopped.store(true, Ordering::Release);
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.deliveries.send(Delivery::Stop).ok();
         if let Some(thread) = thread {
@@ -88,11 +100,11 @@ impl Process {
 fn deliver(received: &Receiver<Delivery>) {
     while let Ok(Delivery::Job(first)) = received.recv() {
         let goes_on = Python::try_attach(|py| {
-            first(py);
+            attempt(first, py);
             // As many as a short turn takes: other threads of the interpreter wait meanwhile.
             for _ in 0..TURN {
                 match received.try_recv() {
-                    Ok(Delivery::Job(job)) => job(py),
+                    Ok(Delivery::Job(job)) => attempt(job, py),
                     Ok(Delivery::Stop) => return false,
                     Err(_) => return true,
                 }
@@ -103,6 +115,11 @@ fn deliver(received: &Receiver<Delivery>) {
             break;
         }
     }
+}
+
+/// Does a job. A panic, which Rust has printed then, costs this job only.
+fn attempt(job: Job, py: Python<'_>) {
+    catch_unwind(AssertUnwindSafe(|| job(py))).ok();
 }
 
 /// Jobs that are done with the interpreter attached once.

@@ -23,7 +23,7 @@ pub(crate) struct Native {
 
 struct Open {
     repository: Repository,
-    /// Beside the repository, for what concerns the archive.
+    /// The store of the repository, for calls on the archive.
     store: AnyStore,
     is_closed: Arc<AtomicBool>,
 }
@@ -44,7 +44,7 @@ impl Answer for Native {
 }
 
 impl Native {
-    /// What is open, for a call that is made in this process.
+    /// The open repository, for a call in this process.
     fn open(&self) -> PyResult<&Open> {
         self.open.as_ref().filter(|_| self.process.is_ours()).ok_or_else(forked)
     }
@@ -108,19 +108,19 @@ impl Native {
     ) -> PyResult<Py<PyAny>> {
         let process = Process::current(py)?;
         run(py, process, event_loop, async move {
-            let mut store = StoreOptions::default().metadata_fields(metadata_fields.into_iter().map(|Text(field)| field));
-            store = store.mongo(MongoOptions::default().archive_after(archive_after.map(|Whole(bytes)| bytes)));
-            if let Some(Text(collection)) = collection {
-                store = store.collection(collection);
+            let fields = metadata_fields.into_iter().map(|field| field.named("metadata_fields")).collect::<Result<Vec<_>>>()?;
+            let archive_after = archive_after.map(|bytes| bytes.named("archive_after")).transpose()?;
+            let mut store = StoreOptions::default().metadata_fields(fields).mongo(MongoOptions::default().archive_after(archive_after));
+            if let Some(collection) = collection {
+                store = store.collection(collection.named("collection")?);
             }
-            store.database = database.map(|Text(database)| database);
+            store.database = database.map(|database| database.named("database")).transpose()?;
             let seconds = |seconds| match Duration::try_from_secs_f64(seconds) {
                 Ok(deadline) if !deadline.is_zero() => Ok(deadline),
                 _ => Err(Error::InvalidArgument(String::from("call_deadline: must be a positive number of seconds"))),
             };
             let call_deadline = call_deadline.map(seconds).transpose()?;
-            let Text(url) = url;
-            open(process, Options { url: url.parse()?, store, read_only, call_deadline }).await
+            open(process, Options { url: url.named("place")?.parse()?, store, read_only, call_deadline }).await
         })
     }
 
@@ -152,14 +152,18 @@ impl Native {
     ) -> PyResult<Py<PyAny>> {
         let repository = self.repository()?;
         run(py, self.process, event_loop, async move {
-            let session_type = session_type.as_ref().map(|Text(session_type)| session_type.as_str());
-            repository.sessions().if_revision(revision(expected_revision)).create(session_id.0, session_type).await
+            let session_type = session_type.map(|session_type| session_type.named("session_type")).transpose()?;
+            repository
+                .sessions()
+                .if_revision(revision(expected_revision)?)
+                .create(session_id.named("session_id")?, session_type.as_deref())
+                .await
         })
     }
 
     fn sessions_read(&self, py: Python<'_>, event_loop: Loop<'_>, session_id: Text) -> PyResult<Py<PyAny>> {
         let repository = self.repository()?;
-        run(py, self.process, event_loop, async move { repository.sessions().read(session_id.0).await })
+        run(py, self.process, event_loop, async move { repository.sessions().read(session_id.named("session_id")?).await })
     }
 
     fn agents_create(
@@ -173,13 +177,19 @@ impl Native {
     ) -> PyResult<Py<PyAny>> {
         let (repository, agent) = (self.repository()?, json::text("agent", agent)?);
         run(py, self.process, event_loop, async move {
-            repository.agents().if_revision(revision(expected_revision)).create(session_id.0, agent_id.0, agent).await
+            repository
+                .agents()
+                .if_revision(revision(expected_revision)?)
+                .create(session_id.named("session_id")?, agent_id.named("agent_id")?, agent)
+                .await
         })
     }
 
     fn agents_read(&self, py: Python<'_>, event_loop: Loop<'_>, session_id: Text, agent_id: Text) -> PyResult<Py<PyAny>> {
         let repository = self.repository()?;
-        run(py, self.process, event_loop, async move { repository.agents().read(session_id.0, agent_id.0).await })
+        run(py, self.process, event_loop, async move {
+            repository.agents().read(session_id.named("session_id")?, agent_id.named("agent_id")?).await
+        })
     }
 
     fn agents_update(
@@ -193,7 +203,11 @@ impl Native {
     ) -> PyResult<Py<PyAny>> {
         let (repository, agent) = (self.repository()?, json::text("agent", agent)?);
         run(py, self.process, event_loop, async move {
-            repository.agents().if_revision(revision(expected_revision)).update(session_id.0, agent_id.0, agent).await
+            repository
+                .agents()
+                .if_revision(revision(expected_revision)?)
+                .update(session_id.named("session_id")?, agent_id.named("agent_id")?, agent)
+                .await
         })
     }
 
@@ -210,8 +224,8 @@ impl Native {
     ) -> PyResult<Py<PyAny>> {
         let (repository, message) = (self.repository()?, json::text("message", message)?);
         run(py, self.process, event_loop, async move {
-            let messages = repository.messages().if_revision(revision(expected_revision));
-            messages.create(session_id.0, agent_id.0, message_id.0, message).await
+            let messages = repository.messages().if_revision(revision(expected_revision)?);
+            messages.create(session_id.named("session_id")?, agent_id.named("agent_id")?, message_id.named("message_id")?, message).await
         })
     }
 
@@ -228,8 +242,9 @@ impl Native {
     ) -> PyResult<Py<PyAny>> {
         let (repository, message) = (self.repository()?, json::text("message", message)?);
         run(py, self.process, event_loop, async move {
-            let messages = repository.messages().if_revision(revision(expected_revision));
-            messages.append(session_id.0, agent_id.0, message, idempotency_key.as_ref().map(|Text(key)| key.as_str())).await
+            let messages = repository.messages().if_revision(revision(expected_revision)?);
+            let key = idempotency_key.map(|key| key.named("idempotency_key")).transpose()?;
+            messages.append(session_id.named("session_id")?, agent_id.named("agent_id")?, message, key.as_deref()).await
         })
     }
 
@@ -246,8 +261,9 @@ impl Native {
     ) -> PyResult<Py<PyAny>> {
         let (repository, bodies) = (self.repository()?, json::texts("messages", messages)?);
         run(py, self.process, event_loop, async move {
-            let messages = repository.messages().if_revision(revision(expected_revision));
-            messages.append_many(session_id.0, agent_id.0, bodies, idempotency_key.as_ref().map(|Text(key)| key.as_str())).await
+            let messages = repository.messages().if_revision(revision(expected_revision)?);
+            let key = idempotency_key.map(|key| key.named("idempotency_key")).transpose()?;
+            messages.append_many(session_id.named("session_id")?, agent_id.named("agent_id")?, bodies, key.as_deref()).await
         })
     }
 
@@ -260,7 +276,9 @@ impl Native {
         message_id: Whole<i64>,
     ) -> PyResult<Py<PyAny>> {
         let repository = self.repository()?;
-        run(py, self.process, event_loop, async move { repository.messages().read(session_id.0, agent_id.0, message_id.0).await })
+        run(py, self.process, event_loop, async move {
+            repository.messages().read(session_id.named("session_id")?, agent_id.named("agent_id")?, message_id.named("message_id")?).await
+        })
     }
 
     #[expect(clippy::too_many_arguments, reason = "these are keyword arguments in Python")]
@@ -276,8 +294,8 @@ impl Native {
     ) -> PyResult<Py<PyAny>> {
         let (repository, message) = (self.repository()?, json::text("message", message)?);
         run(py, self.process, event_loop, async move {
-            let messages = repository.messages().if_revision(revision(expected_revision));
-            messages.update(session_id.0, agent_id.0, message_id.0, message).await
+            let messages = repository.messages().if_revision(revision(expected_revision)?);
+            messages.update(session_id.named("session_id")?, agent_id.named("agent_id")?, message_id.named("message_id")?, message).await
         })
     }
 
@@ -292,7 +310,8 @@ impl Native {
     ) -> PyResult<Py<PyAny>> {
         let repository = self.repository()?;
         run(py, self.process, event_loop, async move {
-            repository.messages().list(session_id.0, agent_id.0, limit.map(|Whole(limit)| limit), offset.0).await
+            let limit = limit.map(|limit| limit.named("limit")).transpose()?;
+            repository.messages().list(session_id.named("session_id")?, agent_id.named("agent_id")?, limit, offset.named("offset")?).await
         })
     }
 
@@ -306,13 +325,13 @@ impl Native {
     ) -> PyResult<Py<PyAny>> {
         let (repository, metadata) = (self.repository()?, json::text("metadata", metadata)?);
         run(py, self.process, event_loop, async move {
-            repository.metadata().if_revision(revision(expected_revision)).update(session_id.0, metadata).await
+            repository.metadata().if_revision(revision(expected_revision)?).update(session_id.named("session_id")?, metadata).await
         })
     }
 
     fn metadata_get(&self, py: Python<'_>, event_loop: Loop<'_>, session_id: Text) -> PyResult<Py<PyAny>> {
         let repository = self.repository()?;
-        run(py, self.process, event_loop, async move { repository.metadata().get(session_id.0).await })
+        run(py, self.process, event_loop, async move { repository.metadata().get(session_id.named("session_id")?).await })
     }
 
     fn metadata_delete(
@@ -325,8 +344,8 @@ impl Native {
     ) -> PyResult<Py<PyAny>> {
         let repository = self.repository()?;
         run(py, self.process, event_loop, async move {
-            let keys = keys.into_iter().map(|Text(key)| key);
-            repository.metadata().if_revision(revision(expected_revision)).delete(session_id.0, keys).await
+            let keys = keys.into_iter().map(|key| key.named("keys")).collect::<Result<Vec<_>>>()?;
+            repository.metadata().if_revision(revision(expected_revision)?).delete(session_id.named("session_id")?, keys).await
         })
     }
 
@@ -340,28 +359,28 @@ impl Native {
     ) -> PyResult<Py<PyAny>> {
         let (repository, feedback) = (self.repository()?, json::text("feedback", feedback)?);
         run(py, self.process, event_loop, async move {
-            repository.feedback().if_revision(revision(expected_revision)).add(session_id.0, feedback).await
+            repository.feedback().if_revision(revision(expected_revision)?).add(session_id.named("session_id")?, feedback).await
         })
     }
 
     fn feedback_list(&self, py: Python<'_>, event_loop: Loop<'_>, session_id: Text) -> PyResult<Py<PyAny>> {
         let repository = self.repository()?;
-        run(py, self.process, event_loop, async move { repository.feedback().list(session_id.0).await })
+        run(py, self.process, event_loop, async move { repository.feedback().list(session_id.named("session_id")?).await })
     }
 
     fn archive_status(&self, py: Python<'_>, event_loop: Loop<'_>, session_id: Text) -> PyResult<Py<PyAny>> {
-        self.archive(py, event_loop, |store| async move { store.archive_status(&session_id.0).await })
+        self.archive(py, event_loop, |store| async move { store.archive_status(&session_id.named("session_id")?).await })
     }
 
     fn archive_run(&self, py: Python<'_>, event_loop: Loop<'_>, session_id: Text) -> PyResult<Py<PyAny>> {
-        self.archive(py, event_loop, |store| async move { store.archive_run(&session_id.0).await })
+        self.archive(py, event_loop, |store| async move { store.archive_run(&session_id.named("session_id")?).await })
     }
 
     fn archive_undo(&self, py: Python<'_>, event_loop: Loop<'_>, session_id: Text) -> PyResult<Py<PyAny>> {
-        self.archive(py, event_loop, |store| async move { store.archive_undo(&session_id.0).await })
+        self.archive(py, event_loop, |store| async move { store.archive_undo(&session_id.named("session_id")?).await })
     }
 }
 
-fn revision(expected: Option<Whole<u64>>) -> Option<u64> {
-    expected.map(|Whole(revision)| revision)
+fn revision(expected: Option<Whole<u64>>) -> Result<Option<u64>> {
+    expected.map(|revision| revision.named("expected_revision")).transpose()
 }

@@ -3,6 +3,7 @@
 use crate::answer::Answer;
 use crate::errors::exception;
 use crate::process::Process;
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use session_repository::{Error, Result};
@@ -54,10 +55,13 @@ fn begin<T: Answer>(
     process: &'static Process,
     call: impl Future<Output = Result<T>> + Send + 'static,
 ) -> PyResult<Py<PyAny>> {
+    if process.is_stopped() {
+        return Err(PyRuntimeError::new_err("the interpreter is ending, so an event loop would wait for the answer without end"));
+    }
     let future = event_loop.call_method0("create_future")?.unbind();
     let (event_loop, waiting) = (event_loop.clone().unbind(), future.clone_ref(event_loop.py()));
     process.runtime().spawn(async move {
-        let result = call.await;
+        let result = to_its_end(process, call).await;
         process.deliver(Box::new(move |py| {
             // Fails when the event loop is closed: nobody waits for the answer then.
             settle(py, &event_loop, waiting, result).ok();

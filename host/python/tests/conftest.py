@@ -13,6 +13,9 @@ import pytest
 from pymongo import MongoClient
 from session_repository import AsyncRepository, Repository
 
+PATIENCE = 60.0
+"""How long a test waits for something that comes at once, in seconds."""
+
 
 @dataclass
 class Place:

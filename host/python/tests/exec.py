@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import traceback
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from session_repository import (
@@ -45,9 +47,10 @@ def serve(store: str) -> None:
                 try:
                     request_id, name, arguments = request(line)
                     result = call(repository, name)(**arguments)
-                    answer(request_id, result=shaped(name, result))
                 except (SessionRepositoryError, TypeError) as error:
                     answer(getattr(error, "request_id", request_id), error=error)
+                else:
+                    answer(request_id, result=shaped(name, result))
 
 
 async def serve_async(store: str) -> None:
@@ -79,9 +82,10 @@ async def respond(
         await before
     try:
         result = await call(repository, name)(**arguments)
-        answer(request_id, result=shaped(name, result))
     except (SessionRepositoryError, TypeError) as error:
         answer(request_id, error=error)
+    else:
+        answer(request_id, result=shaped(name, result))
 
 
 class Refused(InvalidArgumentError):
@@ -193,10 +197,16 @@ def answer(request_id: Any, *, result: Any = None, error: Exception | None = Non
     else:
         details = {name: getattr(error, name, None) for name in DETAILS}
         told = {name: value for name, value in details.items() if value is not None}
-        code = getattr(error, "code", "invalid-argument")
+        code = getattr(error, "code", None) or ("invalid-argument" if is_about_arguments(error) else "internal")
         response["error"] = {"code": code, **told, "message": str(error)}
     sys.stdout.write(json.dumps(response) + "\n")
     sys.stdout.flush()
+
+
+def is_about_arguments(error: Exception) -> bool:
+    """Whether a call itself raised an error. Native code has no frame, so an error deeper in the package is a defect of its own."""
+    *_, innermost = traceback.extract_tb(error.__traceback__)
+    return Path(innermost.filename).name in {"exec.py", "_sync.py", "_async.py"}
 
 
 if __name__ == "__main__":

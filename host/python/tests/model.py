@@ -1,4 +1,4 @@
-"""A model of the agent framework that says what it is told to."""
+"""A model of the agent framework with scripted replies."""
 
 from __future__ import annotations
 

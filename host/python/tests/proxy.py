@@ -8,11 +8,11 @@ from contextlib import suppress
 from types import TracebackType
 from urllib.parse import urlsplit
 
-from conftest import Place
+from conftest import PATIENCE, Place
 
 
 class Proxy:
-    """Forwards connections to a server, unless it holds back what the server is sent."""
+    """Forwards connections to a server, unless it holds back data for the server."""
 
     def __init__(self, to: Place) -> None:
         self._to = to
@@ -34,7 +34,7 @@ class Proxy:
         return Place(f"mongodb://127.0.0.1:{port}/?directConnection=true", self._to.options)
 
     def hold(self, command: bytes) -> None:
-        """Hold back what is sent from the next command that contains these bytes on."""
+        """Hold back all data from the next command on that contains these bytes."""
         self._hold_on = command
         self._may_pass.clear()
 
@@ -68,5 +68,5 @@ class Proxy:
             while data := here.recv(65536):
                 if is_to_server and self._hold_on is not None and self._hold_on in data:
                     self.held.set()
-                    self._may_pass.wait()
+                    self._may_pass.wait(PATIENCE)
                 there.sendall(data)

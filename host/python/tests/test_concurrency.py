@@ -7,7 +7,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conftest import Place
+from conftest import PATIENCE, Place
 from proxy import Proxy
 from session_repository import StaleError
 
@@ -22,7 +22,7 @@ def test_threads_share_a_repository(place: Place) -> None:
         repository.agents.create("s", "a", {})
 
         def append(thread: int) -> list[int]:
-            begin.wait()
+            begin.wait(PATIENCE)
             return [repository.messages.append("s", "a", {"thread": thread, "n": n}) for n in range(4)]
 
         ids = list(pool.map(append, range(THREADS)))
@@ -40,7 +40,7 @@ def test_one_of_many_writers_at_a_revision_wins(place: Place) -> None:
         repository.sessions.create("s")
 
         def write(thread: int) -> bool:
-            begin.wait()
+            begin.wait(PATIENCE)
             try:
                 repository.metadata.update("s", {"winner": thread}, expected_revision=0)
             except StaleError as error:
@@ -90,7 +90,7 @@ def test_a_cancelled_task_does_not_stop_its_write(mongodb: Place) -> None:
                 await repository.sessions.create("s")
                 proxy.hold(b"held-back-value")
                 task = asyncio.create_task(repository.metadata.update("s", {"key": "held-back-value"}))
-                await asyncio.to_thread(proxy.held.wait)
+                assert await asyncio.to_thread(proxy.held.wait, PATIENCE)
                 task.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await task
@@ -110,7 +110,7 @@ def test_an_event_loop_that_is_closed_early_gets_no_answer(mongodb: Place) -> No
         loop.run_until_complete(repository.sessions.create("s"))
         proxy.hold(b"held-back-value")
         task = loop.create_task(repository.metadata.update("s", {"key": "held-back-value"}))
-        loop.run_until_complete(asyncio.to_thread(proxy.held.wait))
+        assert loop.run_until_complete(asyncio.to_thread(proxy.held.wait, PATIENCE))
         task.cancel()
         loop.run_until_complete(asyncio.gather(task, return_exceptions=True))
         loop.run_until_complete(loop.shutdown_default_executor())

@@ -1,4 +1,4 @@
-"""What calls raise."""
+"""Exceptions of calls."""
 
 from __future__ import annotations
 

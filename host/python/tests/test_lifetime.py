@@ -10,9 +10,16 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import Place
+from conftest import PATIENCE, Place
 from proxy import Proxy
 from session_repository import AsyncRepository, NoAnswerError, Repository, UnavailableError
+
+
+def python(script: str, *arguments: str) -> tuple[int, str, str]:
+    """Run a script: its status, and its output on stdout and on stderr."""
+    command = [sys.executable, "-c", script, *arguments]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    return ran.returncode, ran.stdout, ran.stderr
 
 
 def test_a_path_names_a_file(tmp_path: Path) -> None:
@@ -59,7 +66,7 @@ def look():
     except UnavailableError as error:
         print(error)
 
-# What is registered first runs last.
+# The first registered function runs last.
 atexit.register(look)
 
 import asyncio, sys
@@ -76,8 +83,54 @@ async def main():
 asyncio.run(main())
 """
     path = tmp_path / "sessions.store"
-    ran = subprocess.run([sys.executable, "-c", script, f"file:{path}"], capture_output=True, text=True)
-    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "the repository is closed\n", "")
+    assert python(script, f"file:{path}") == (0, "the repository is closed\n", "")
+    with Repository.open(path, read_only=True) as repository:
+        assert repository.sessions.read("s") is not None
+
+
+def test_an_asynchronous_call_is_refused_when_the_interpreter_has_nearly_ended() -> None:
+    script = """
+import atexit
+
+async def close():
+    await left_open.close()
+
+def look():
+    try:
+        asyncio.run(close())
+    except RuntimeError as error:
+        print(error)
+
+# The first registered function runs last.
+atexit.register(look)
+
+import asyncio
+from session_repository import AsyncRepository
+
+left_open = asyncio.run(AsyncRepository.open("memory:"))
+"""
+    status, printed, complaints = python(script)
+    assert (status, complaints) == (0, "") and printed.startswith("the interpreter is ending"), printed
+
+
+def test_the_end_closes_the_others_if_one_cannot_be_closed(tmp_path: Path) -> None:
+    script = """
+import sys
+from session_repository import Repository, _lifetime
+
+class Failing:
+    def close(self, loop, seconds):
+        raise ValueError("cannot be closed")
+
+# First in the order of closing, whichever that is.
+failing = [Failing(), Failing()]
+_lifetime.opened(failing[0])
+left_open = Repository.open(sys.argv[1])
+_lifetime.opened(failing[1])
+left_open.sessions.create("s")
+"""
+    path = tmp_path / "sessions.store"
+    assert python(script, f"file:{path}") == (0, "", "")
     with Repository.open(path, read_only=True) as repository:
         assert repository.sessions.read("s") is not None
 
@@ -89,14 +142,14 @@ def test_an_interrupt_ends_the_waiting_of_a_call(mongodb: Place) -> None:
         proxy.hold(b"held-back-value")
 
         def interrupt() -> None:
-            proxy.held.wait()
+            assert proxy.held.wait(PATIENCE)
             signal.pthread_kill(main or 0, signal.SIGINT)
 
         interrupter = threading.Thread(target=interrupt)
         interrupter.start()
         with pytest.raises(KeyboardInterrupt):
             repository.metadata.update("s", {"key": "held-back-value"})
-        interrupter.join()
+        interrupter.join(PATIENCE)
         proxy.release()
     # The write goes on.
     with mongodb.open() as after:
@@ -151,8 +204,37 @@ with Repository.open(file) as again:
 
 def test_a_child_of_a_fork_is_told_to_open_a_repository_of_its_own(tmp_path: Path, mongodb: Place) -> None:
     arguments = [f"file:{tmp_path / 'sessions.store'}", mongodb.url, mongodb.options["database"]]
-    ran = subprocess.run([sys.executable, "-c", FORK, *arguments], capture_output=True, text=True)
-    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+    assert python(FORK, *arguments) == (0, "", "")
+
+
+TICKER = """
+import os, sys, warnings
+from pathlib import Path
+from session_repository import Repository
+
+warnings.simplefilter("ignore", DeprecationWarning)
+
+def threads():
+    return sorted(path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm"))
+
+parents = Repository.open("memory:")
+parents.sessions.create("s")
+assert threads().count("session-epoch") == 1, threads()
+child = os.fork()
+if child == 0:
+    assert "session-epoch" not in threads(), threads()
+    with Repository.open("memory:") as own:
+        own.sessions.create("s")
+        assert threads().count("session-epoch") == 1, threads()
+    sys.exit(0)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+parents.close()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of threads are read from /proc")
+def test_a_child_of_a_fork_can_interrupt_the_component() -> None:
+    assert python(TICKER) == (0, "", "")
 
 
 def test_an_asynchronous_call_needs_an_event_loop() -> None:

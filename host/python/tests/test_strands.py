@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+import queue
 from collections.abc import Iterator
-from datetime import timezone
+from datetime import datetime, timezone
+from logging.handlers import QueueHandler
 from typing import Any
 
 import pytest
-from conftest import Place
+from conftest import PATIENCE, Place
 from model import ScriptedModel
-from session_repository import AlreadyExistsError, CorruptError, NotFoundError, UnavailableError
+from pymongo import MongoClient
+from session_repository import AlreadyExistsError, CorruptError, InvalidArgumentError, NotFoundError, UnavailableError
 from session_repository.strands import StrandsSessionRepository
 from strands import Agent, ToolContext, tool
 from strands.session.repository_session_manager import RepositorySessionManager
@@ -85,7 +89,21 @@ def test_an_interrupt_is_answered_after_a_restart(stored: StrandsSessionReposito
     assert used["content"] == [{"text": "/tmp/x: yes"}]
 
 
-def test_a_redacted_message_leaves_no_old_text(stored: StrandsSessionRepository) -> None:
+@pytest.mark.parametrize("is_in_mongodb", [False, True])
+def test_a_redacted_message_leaves_no_old_text(is_in_mongodb: bool, request: pytest.FixtureRequest) -> None:
+    place: Place = request.getfixturevalue("mongodb" if is_in_mongodb else "file")
+    with place.open() as repository:
+        redact(StrandsSessionRepository(repository))
+        # With the messages that are around it.
+        assert "1234" not in str(repository.messages.list("s", "a"))
+        assert "[removed]" in str(repository.messages.list("s", "a"))
+    if is_in_mongodb:
+        with MongoClient[dict[str, Any]](place.url) as client:
+            documents = list(client[place.options["database"]][place.options["collection"]].find())
+        assert "1234" not in str(documents) and "[removed]" in str(documents)
+
+
+def redact(stored: StrandsSessionRepository) -> None:
     first = agent(stored, ScriptedModel("Noted.", {"redact": "[removed]", "text": "I cannot."}))
     first("Hello!")
     first("My password is 1234.")
@@ -155,14 +173,57 @@ def test_metadata_and_feedback_have_the_shapes_of_the_reference(stored: StrandsS
     assert stored.get_feedbacks("unknown") == []
 
 
-def test_messages_of_other_programs_are_named(stored: StrandsSessionRepository) -> None:
+def test_messages_of_other_programs_are_read_or_named(
+    stored: StrandsSessionRepository, caplog: pytest.LogCaptureFixture
+) -> None:
     stored.create_session(Session("s", SessionType.AGENT))
     stored.repository.agents.create("s", "a", {"model": "m"})
-    stored.repository.messages.append("s", "a", {"role": "user", "content": "Hello!"})
-    agent = stored.read_agent("s", "a")
-    assert agent is not None and agent.state == {}
-    with pytest.raises(CorruptError, match="message 0"):
-        stored.list_messages("s", "a")
+    found = stored.read_agent("s", "a")
+    assert found is not None and found.state == {}
+    bodies: list[dict[str, Any]] = [
+        {"role": "user", "content": "Hello!"},
+        {"text": "Hi!"},
+        {"message": "Fine.", "role": "assistant", "content": [{"text": "Fine."}]},
+        {"message": None},
+    ]
+    stored.repository.messages.append_many("s", "a", bodies)
+    assert [(message.message_id, message.message) for message in stored.list_messages("s", "a")] == [
+        (0, {"role": "user", "content": "Hello!"}),
+        (2, {"role": "assistant", "content": [{"text": "Fine."}]}),
+        (3, {"role": "user", "content": []}),
+    ]
+    assert [record.getMessage().partition(":")[0] for record in caplog.records if record.name == "session_repository"] == [
+        "session 's', agent 'a', message 1",
+        "session 's', agent 'a', message 3",
+    ]
+    with pytest.raises(CorruptError, match="message 1"):
+        stored.read_message("s", "a", 1)
+
+
+def test_a_turn_after_a_message_of_another_program_gets_an_id_of_its_own(stored: StrandsSessionRepository) -> None:
+    agent(stored, ScriptedModel("Hello."))("Hi!")
+    stored.repository.messages.append("s", "a", {"text": "a note"})
+    agent(stored, ScriptedModel("Fine."))("How are you?")
+    listed = stored.repository.messages.list("s", "a")
+    assert [message.message_id for message in listed] == [0, 1, 2, 3, 4]
+    assert listed[2].body == {"text": "a note"}
+
+
+@pytest.mark.parametrize(
+    ("value", "error"),
+    [(datetime.min, TypeError), ({1: "a"}, TypeError), (float("nan"), InvalidArgumentError), (2**63, InvalidArgumentError)],
+)
+def test_values_that_json_lacks_are_refused(stored: StrandsSessionRepository, value: Any, error: type[Exception]) -> None:
+    stored.create_session(Session("s", SessionType.AGENT))
+    with pytest.raises(error):
+        stored.create_agent("s", SessionAgent("a", {"value": value}, {}))
+    stored.create_agent("s", SessionAgent("a", {}, {}))
+    with pytest.raises(error):
+        stored.create_message("s", "a", SessionMessage({"role": "user", "content": [value]}, 0))
+    with pytest.raises(error):
+        stored.update_metadata("s", {"value": value})
+    with pytest.raises(error):
+        stored.add_feedback("s", {"value": value})
 
 
 def test_multi_agents_are_not_offered(stored: StrandsSessionRepository) -> None:
@@ -184,7 +245,38 @@ def test_who_opens_a_repository_closes_it(mongodb: Place) -> None:
         owner.read_session("s")
 
 
-@pytest.mark.parametrize("url", ["mongodb://127.0.0.1:1", "mongodb://127.0.0.1:1/?", "mongodb://127.0.0.1:1/?w=1"])
+def test_options_are_escaped_and_reach_the_server(mongodb: Place) -> None:
+    stored = StrandsSessionRepository.from_mongodb(mongodb.url, mongodb.options["database"], appName="a & b + c")
+    with MongoClient[dict[str, Any]](mongodb.url) as client:
+        connections = client.admin.aggregate([{"$currentOp": {"allUsers": True, "idleConnections": True}}])
+        assert "a & b + c" in {connection.get("appName") for connection in connections}
+    stored.close()
+
+
+def test_an_option_without_effect_is_named_in_the_log(mongodb: Place) -> None:
+    logged: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
+    handler = QueueHandler(logged)
+    logger = logging.getLogger("session_repository")
+    logger.addHandler(handler)
+    try:
+        options: dict[str, Any] = {"unknownOption": 1}
+        StrandsSessionRepository.from_mongodb(mongodb.url, mongodb.options["database"], **options).close()
+        record = logged.get(timeout=PATIENCE)
+        assert record.levelno == logging.WARNING and "unknownOption" in record.getMessage()
+    finally:
+        logger.removeHandler(handler)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mongodb://127.0.0.1:1",
+        "mongodb://127.0.0.1:1/?",
+        "mongodb://127.0.0.1:1/?w=1",
+        "mongodb://127.0.0.1:1/?serverselectiontimeoutms=60000&w=1",
+        "mongodb://127.0.0.1:1/?w=1;serverSelectionTimeoutMS=60000",
+    ],
+)
 def test_options_join_the_connection_string(url: str) -> None:
     # The server would be looked for during 30 seconds without the option.
     with pytest.raises(UnavailableError, match="within 1ms"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import types
 from collections import OrderedDict
+from collections.abc import ItemsView, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
@@ -126,6 +127,36 @@ def test_values_that_json_lacks_are_type_errors(value: Any, place: str) -> None:
             repository.feedback.add("s", value)
 
 
+class Intruder(Mapping[str, Any]):
+    """A mapping whose items add a member to another one."""
+
+    def __init__(self, other: dict[str, Any]) -> None:
+        self._other = other
+
+    def __getitem__(self, key: str) -> Any:
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+    def items(self) -> ItemsView[str, Any]:
+        self._other["added"] = 1
+        return super().items()
+
+
+def test_an_object_that_changes_meanwhile_is_taken_as_it_was() -> None:
+    body: dict[str, Any] = {}
+    body |= {"intruder": Intruder(body), "last": 1}
+    with Repository.open("memory:") as repository:
+        repository.sessions.create("s")
+        repository.feedback.add("s", body)
+        (entry,) = repository.feedback.list("s")
+    assert entry.body == {"intruder": {}, "last": 1} and "added" in body
+
+
 def test_a_value_that_holds_itself_is_refused() -> None:
     value: dict[str, Any] = {}
     value["a"] = value
@@ -150,13 +181,23 @@ def test_arguments_are_checked() -> None:
             calls.sessions.read(1)
         with pytest.raises(TypeError, match="must be an int, not bool"):
             calls.messages.read("s", "a", True)
-        with pytest.raises(InvalidArgumentError, match="64 bits"):
+        with pytest.raises(TypeError, match="messages: must be a list, not int"):
+            calls.messages.append_many("s", "a", 1)
+        with pytest.raises(TypeError, match="metadata_fields: .* not str"):
+            Repository.open("memory:", metadata_fields="priority")
+        with pytest.raises(InvalidArgumentError, match="message_id: .*64 bits"):
             calls.messages.read("s", "a", 2**63)
+        with pytest.raises(InvalidArgumentError, match="offset: .*64 bits"):
+            calls.messages.list("s", "a", 1, -(2**63) - 1)
         with pytest.raises(InvalidArgumentError, match="limit"):
             calls.messages.list("s", "a", -1)
-        with pytest.raises(InvalidArgumentError, match="64-1"):
+        with pytest.raises(InvalidArgumentError, match="expected_revision: .*64-1"):
             calls.sessions.create("s", expected_revision=-1)
-        with pytest.raises(InvalidArgumentError, match="surrogate"):
+        with pytest.raises(InvalidArgumentError, match="session_id: .*surrogate"):
             calls.sessions.read("\ud800")
+        with pytest.raises(InvalidArgumentError, match="keys: .*surrogate"):
+            calls.metadata.delete("s", ["\ud800"])
+        with pytest.raises(InvalidArgumentError, match="collection: .*surrogate"):
+            Repository.open("memory:", collection="\ud800")
         with pytest.raises(InvalidArgumentError, match="session_id"):
             calls.sessions.read("")

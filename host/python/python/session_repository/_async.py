@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from . import _lifetime, _native, _records
-from ._place import ARCHIVE_AFTER, url
+from ._place import ARCHIVE_AFTER, fields, url
 from ._records import Agent, ArchivedAgent, Feedback, Message, Session, Undone
 
 
@@ -45,7 +45,7 @@ class AsyncRepository:
         """Open a repository, and make its file if there is none.
 
         Args:
-            place: `file:PATH`, `memory:`, `mongodb://…` or `mongodb+srv://…`, or a path of a file.
+            place: `file:PATH`, `memory:`, `mongodb://…` or `mongodb+srv://…`, or a `pathlib.Path` of a file.
             database: The database. Default: the one in the connection string, else `database_name`.
             collection: The collection.
             metadata_fields: In MongoDB: metadata fields to index.
@@ -58,13 +58,12 @@ class AsyncRepository:
             UnavailableError: The server cannot be reached, or another process has the file open.
             InvalidArgumentError: An option or the connection string breaks a rule.
         """
-        fields = list(metadata_fields)
         native = await _native.Repository.open_at(
             asyncio.get_running_loop(),
             url(place),
             database,
             collection,
-            fields,
+            fields(metadata_fields),
             archive_after,
             read_only,
             call_deadline,

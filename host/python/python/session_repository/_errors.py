@@ -1,4 +1,4 @@
-"""What a call can end in: one class for each code of the repository."""
+"""Exceptions: one class for each error code of the repository."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class SessionRepositoryError(Exception):
     ) -> None:
         super().__init__(message)
         self.entity = entity
-        """What a `not-found` or an `already-exists` is about: `session`, `agent` or `message`."""
+        """The subject of a `not-found` or an `already-exists`: `session`, `agent` or `message`."""
         self.current = current
         """The revision that a `stale` session is at."""
         self.size = size

@@ -1,4 +1,4 @@
-"""What is open when the interpreter ends is closed, so that a file need not be checked when it is opened next."""
+"""Close open repositories when the interpreter ends, so that a file need not be checked when it is opened next."""
 
 from __future__ import annotations
 
@@ -20,13 +20,16 @@ def opened(repository: _native.Repository) -> _native.Repository:
 
 
 def _end() -> None:
-    for repository in list(_open):
-        try:
-            repository.close(None, _MOST_SECONDS)
-        except RuntimeError:
-            # It was opened before a fork: it is the parent's.
-            continue
-    _native.stop()
+    try:
+        for repository in list(_open):
+            try:
+                repository.close(None, _MOST_SECONDS)
+            except Exception:
+                # It is the parent's after a fork, or its store fails. The others are still closed.
+                continue
+    finally:
+        # Ctrl-C ends the closing, and the thread must not outlive the interpreter.
+        _native.stop()
 
 
 atexit.register(_end)

@@ -16,7 +16,7 @@ class Session:
 
     session_id: str
     session_type: str
-    """What kind of session it is; `default` unless its creator said otherwise."""
+    """The kind of session. `default` unless its creator chose another."""
     created_at: datetime
     updated_at: datetime
     """When anything in it was last written."""
@@ -79,7 +79,7 @@ class ArchivedAgent:
 
 @dataclass(frozen=True)
 class Undone:
-    """What `archive.undo` did."""
+    """The result of `archive.undo`."""
 
     folded: int
     """Messages that came back into the session's document."""

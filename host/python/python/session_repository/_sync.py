@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from . import _lifetime, _native, _records
-from ._place import ARCHIVE_AFTER, url
+from ._place import ARCHIVE_AFTER, fields, url
 from ._records import Agent, ArchivedAgent, Feedback, Message, Session, Undone
 
 
@@ -43,7 +43,7 @@ class Repository:
         """Open a repository, and make its file if there is none.
 
         Args:
-            place: `file:PATH`, `memory:`, `mongodb://…` or `mongodb+srv://…`, or a path of a file.
+            place: `file:PATH`, `memory:`, `mongodb://…` or `mongodb+srv://…`, or a `pathlib.Path` of a file.
             database: The database. Default: the one in the connection string, else `database_name`.
             collection: The collection.
             metadata_fields: In MongoDB: metadata fields to index.
@@ -56,9 +56,15 @@ class Repository:
             UnavailableError: The server cannot be reached, or another process has the file open.
             InvalidArgumentError: An option or the connection string breaks a rule.
         """
-        fields = list(metadata_fields)
         native = _native.Repository.open_at(
-            None, url(place), database, collection, fields, archive_after, read_only, call_deadline
+            None,
+            url(place),
+            database,
+            collection,
+            fields(metadata_fields),
+            archive_after,
+            read_only,
+            call_deadline,
         )
         return cls(native)
 

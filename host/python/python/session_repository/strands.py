@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
+import re
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from strands.session.session_repository import SessionRepository
 from strands.types.session import (
@@ -55,13 +57,13 @@ class StrandsSessionRepository(SessionRepository):
             collection_name: The collection.
             metadata_fields: Metadata fields to index.
             archive_after: See `Repository.open`.
-            **kwargs: Options of the connection string, for example `maxPoolSize=50`.
+            **kwargs: Options of the connection string, for example `maxPoolSize=50`. They replace the same options in it.
         """
         opened = Repository.open(
             _with_options(connection_string, kwargs),
             database=database_name,
             collection=collection_name,
-            metadata_fields=metadata_fields or (),
+            metadata_fields=() if metadata_fields is None else metadata_fields,
             archive_after=archive_after,
         )
         this = cls(opened)
@@ -69,7 +71,7 @@ class StrandsSessionRepository(SessionRepository):
         return this
 
     def create_session(self, session: Session, **kwargs: Any) -> Session:
-        """Create a session, and return what was given.
+        """Create a session, and return the argument.
 
         Raises:
             AlreadyExistsError: The id is taken.
@@ -119,9 +121,18 @@ class StrandsSessionRepository(SessionRepository):
         self.repository.messages.create(session_id, agent_id, message_id, _body(session_message))
 
     def read_message(self, session_id: str, agent_id: str, message_id: int, **kwargs: Any) -> SessionMessage | None:
-        """Read a message. The answer is `None` if there is none."""
+        """Read a message. The answer is `None` if there is none.
+
+        Raises:
+            CorruptError: Another program wrote the message, and it has neither `message` nor `role` and `content`.
+        """
         row = self.repository._native.messages_read(None, session_id, agent_id, message_id)
-        return None if row is None else _message(row)
+        if row is None:
+            return None
+        found = _message(row)
+        if found is None:
+            raise CorruptError(f"message {message_id}: {_UNREADABLE}")
+        return found
 
     def update_message(self, session_id: str, agent_id: str, session_message: SessionMessage, **kwargs: Any) -> None:
         """Replace a message, for example to redact it.
@@ -135,9 +146,22 @@ class StrandsSessionRepository(SessionRepository):
     def list_messages(
         self, session_id: str, agent_id: str, limit: int | None = None, offset: int = 0, **kwargs: Any
     ) -> list[SessionMessage]:
-        """List messages, oldest first. The answer is empty if there is no such agent."""
+        """List messages, oldest first. The answer is empty if there is no such agent.
+
+        A message of another program that has neither `message` nor `role` and `content` is left out with a warning in the log. The last
+        one of the list stays with empty content, because a session manager counts on from its id.
+        """
         rows = self.repository._native.messages_list(None, session_id, agent_id, limit, offset)
-        return [_message(row) for row in rows]
+        messages = []
+        for index, row in enumerate(rows, 1):
+            message = _message(row)
+            if message is None:
+                _log.warning("session %r, agent %r, message %d: %s", session_id, agent_id, row[0], _UNREADABLE)
+                if index < len(rows):
+                    continue
+                message = _with_times({"role": "user", "content": []}, row)
+            messages.append(message)
+        return messages
 
     def update_metadata(self, session_id: str, metadata: dict[str, Any]) -> None:
         """Set metadata fields and leave all others. A key may be a path with dots.
@@ -183,13 +207,20 @@ _EMPTY_AGENT: dict[str, Any] = {"state": {}, "conversation_manager_state": {}}
 """Fields that an agent needs and that another program may have left out."""
 
 
+_UNREADABLE = "has neither `message` nor `role` and `content`; another program wrote it"
+
+_log = logging.getLogger("session_repository")
+
+
 def _with_options(connection_string: str, options: dict[str, str | int | bool]) -> str:
-    """Add options to a connection string."""
+    """Add options to a connection string. They replace the same options in it, whose names may be in another case."""
     if not options:
         return connection_string
     texts = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in options.items()}
     before, _, after = connection_string.partition("?")
-    return f"{before}?{'&'.join(filter(None, [after, urlencode(texts)]))}"
+    replaced = {name.lower() for name in options}
+    kept = [pair for pair in re.split("[&;]", after) if pair and pair.partition("=")[0].lower() not in replaced]
+    return f"{before}?{'&'.join([*kept, urlencode(texts, quote_via=quote)])}"
 
 
 def _session_type(name: str) -> SessionType:
@@ -211,14 +242,24 @@ def _body(message: SessionMessage) -> dict[str, Any]:
     return body
 
 
-def _message(row: tuple[int, str, int, int]) -> SessionMessage:
-    """Return a message of the framework, straight from the text: a list of messages is the call that takes the most time in Python."""
-    message_id, text, created, updated = row
+def _message(row: tuple[int, str, int, int]) -> SessionMessage | None:
+    """Return a message of the framework, or `None` if another program wrote something else.
+
+    It is made straight from the text: a list of messages is the call that takes the most time in Python.
+    """
+    text = row[1]
     body = json.loads(text)
     if "__bytes_encoded__" in text:
         body = decode_bytes_values(body)
-    if "message" not in body:
-        raise CorruptError(f"message {message_id}: has no field `message`; another program wrote it")
+    if isinstance(body.get("message"), dict):
+        return _with_times(body["message"], row, body.get("redact_message"))
+    if "role" in body and "content" in body:
+        return _with_times({"role": body["role"], "content": body["content"]}, row)
+    return None
+
+
+def _with_times(message: Any, row: tuple[int, str, int, int], redacted: Any = None) -> SessionMessage:
+    message_id, _, created, updated = row
     created_at = _records.time(created).isoformat()
     updated_at = created_at if updated == created else _records.time(updated).isoformat()
-    return SessionMessage(body["message"], message_id, body.get("redact_message"), created_at, updated_at)
+    return SessionMessage(message, message_id, redacted, created_at, updated_at)
