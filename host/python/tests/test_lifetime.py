@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -135,6 +136,15 @@ left_open.sessions.create("s")
         assert repository.sessions.read("s") is not None
 
 
+@pytest.fixture
+def interrupts() -> Iterator[None]:
+    """Have SIGINT raise `KeyboardInterrupt`. What a shell starts in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interrupts")
 def test_an_interrupt_ends_the_waiting_of_a_call(mongodb: Place) -> None:
     main = threading.main_thread().ident
     with Proxy(mongodb) as proxy, proxy.place.open() as repository:
@@ -209,6 +219,7 @@ def test_a_child_of_a_fork_is_told_to_open_a_repository_of_its_own(tmp_path: Pat
 
 TICKER = """
 import os, sys, warnings
+from collections.abc import Iterator
 from pathlib import Path
 from session_repository import Repository
 
