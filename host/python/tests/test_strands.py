@@ -188,7 +188,7 @@ def test_messages_of_other_programs_are_read_or_named(
     ]
     stored.repository.messages.append_many("s", "a", bodies)
     assert [(message.message_id, message.message) for message in stored.list_messages("s", "a")] == [
-        (0, {"role": "user", "content": "Hello!"}),
+        (0, {"role": "user", "content": [{"text": "Hello!"}]}),
         (2, {"role": "assistant", "content": [{"text": "Fine."}]}),
         (3, {"role": "user", "content": []}),
     ]

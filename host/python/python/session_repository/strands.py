@@ -254,7 +254,10 @@ def _message(row: tuple[int, str, int, int]) -> SessionMessage | None:
     if isinstance(body.get("message"), dict):
         return _with_times(body["message"], row, body.get("redact_message"))
     if "role" in body and "content" in body:
-        return _with_times({"role": body["role"], "content": body["content"]}, row)
+        content = body["content"]
+        # The framework's models take blocks alone.
+        blocks = [{"text": content}] if isinstance(content, str) else content
+        return _with_times({"role": body["role"], "content": blocks}, row)
     return None
 
 
