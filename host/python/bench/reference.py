@@ -95,19 +95,24 @@ def table(there: dict[str, Callable[[], Any]], here: dict[str, Callable[[], Any]
     print("|---|---|---|---|")
     gc.disable()
     for name in there:
-        times = [measured(there[name], here[name]) for _ in range(rounds + 5)][5:]
+        times = [measured(there[name], here[name], number % 2 == 1) for number in range(rounds + 6)][6:]
         before, after = (statistics.median(column) * 1000 for column in zip(*times, strict=True))
         print(f"| `{name}` | {before:.2f} | {after:.2f} | {before / after:.1f} |")
 
 
-def measured(*calls: Callable[[], Any]) -> list[float]:
-    """Time calls in turns, in seconds."""
-    times = []
-    for call in calls:
-        begun = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - begun)
-    return times
+def measured(there: Callable[[], Any], here: Callable[[], Any], is_swapped: bool) -> tuple[float, float]:
+    """Time both calls, in seconds. The one that comes first changes from round to round."""
+    if is_swapped:
+        here_took, there_took = took(here), took(there)
+    else:
+        there_took, here_took = took(there), took(here)
+    return there_took, here_took
+
+
+def took(call: Callable[[], Any]) -> float:
+    begun = time.perf_counter()
+    call()
+    return time.perf_counter() - begun
 
 
 if __name__ == "__main__":
