@@ -19,7 +19,13 @@ function interfaces(make) {
   return Object.fromEntries(Object.entries(CALLS).map(([name, calls]) => [name, Object.freeze(functions(name, calls))]));
 }
 
-export async function createRepository({ storage, flavour = 'async' } = {}) {
+/** Refuses options that have no effect, such as misspelt ones. */
+function refuse(unknown) {
+  for (const name of Object.keys(unknown)) throw new TypeError(`there is no option ${JSON.stringify(name)}`);
+}
+
+export async function createRepository({ storage, flavour = 'async', ...unknown } = {}) {
+  refuse(unknown);
   if (flavour === 'sync') {
     await load('sync');
     return promising(createSyncRepository({ storage }));
@@ -37,7 +43,8 @@ export async function createRepository({ storage, flavour = 'async' } = {}) {
   );
 }
 
-export function createSyncRepository({ storage } = {}) {
+export function createSyncRepository({ storage, ...unknown } = {}) {
+  refuse(unknown);
   const component = new SyncComponent(storage);
   let busy = false;
   return Object.freeze(

@@ -174,6 +174,12 @@ for (const flavour of ['async', 'sync']) {
       assert.notEqual(await one.agents.read('s', 'a'), null);
     });
 
+    test('refuses options that it does not know', async () => {
+      const options = { storage: memoryStorage(), flavor: 'sync' };
+      await assert.rejects(createRepository(options), { name: 'TypeError', message: 'there is no option "flavor"' });
+      assert.throws(() => createSyncRepository(options), { name: 'TypeError', message: 'there is no option "flavor"' });
+    });
+
     test('needs a whole storage', async () => {
       const { listFeedback, ...lacking } = memoryStorage();
       await assert.rejects(createRepository({ storage: lacking, flavour }), { name: 'TypeError', message: 'the storage lacks listFeedback' });
