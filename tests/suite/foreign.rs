@@ -1,5 +1,6 @@
 //! The component in other runtimes, run as their users would.
 
+use session_repository::{EmbeddedStore, Error, Repository, StoreOptions};
 use session_repository_tests::{Storage, mongodb_uri, program, storage};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -17,6 +18,10 @@ async fn script(name: &str, arguments: &[&Path]) -> anyhow::Result<PathBuf> {
 async fn a_stock_wasmtime_runs_it() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let component = script("standalone.sh", &[folder.path(), &storage(Storage::Memory).await?]).await?;
+    // Here its storage would be in several instances.
+    let refused =
+        Repository::builder(EmbeddedStore::in_memory(StoreOptions::default()).await?).component(std::fs::read(&component)?).build();
+    assert!(matches!(refused, Err(Error::InvalidArgument(why)) if why.contains("it imports no storage")));
     let wasmtime = script("wasmtime-cli.sh", &[]).await?;
     for (invoked, answer) in [
         (

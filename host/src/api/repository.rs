@@ -92,8 +92,9 @@ impl RepositoryBuilder {
         Self { flavour, ..self }
     }
 
-    /// Runs a component of your own in place of the one that comes with this crate: one of the world `repository`, in either flavour. It is
-    /// compiled each time that a repository is built on it, in the process, so its bytes have to be trusted as code of this crate has.
+    /// Runs a component of your own in place of the one that comes with this crate: one of the world `repository`, in either flavour, that imports a
+    /// storage. It is compiled each time that a repository is built on it, in the process, so its bytes have to be trusted as code of this crate
+    /// has.
     #[must_use]
     pub fn component(self, bytes: impl Into<Vec<u8>>) -> Self {
         Self { component: Some(bytes.into()), ..self }

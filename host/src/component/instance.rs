@@ -132,7 +132,17 @@ pub(crate) fn foreign(bytes: &[u8]) -> Result<Component> {
         link(&component)?;
         Ok(component)
     };
-    prepare().map_err(|error| Error::InvalidArgument(format!("component: it is none of the world `repository`: {}", error.root_cause())))
+    let component = prepare()
+        .map_err(|error| Error::InvalidArgument(format!("component: it is none of the world `repository`: {}", error.root_cause())))?;
+    let is_storage = |name: &str| name.starts_with("session:repository/storage@") || name.starts_with("session:repository-sync/storage@");
+    if component.component_type().imports(component.engine()).any(|(name, _)| is_storage(name)) {
+        Ok(component)
+    } else {
+        // Calls would find the sessions of whichever instance they come to.
+        Err(Error::InvalidArgument(String::from(
+            "component: it imports no storage, so each of its instances would have sessions of its own",
+        )))
+    }
 }
 
 fn link(component: &Component) -> wasmtime::Result<InstancePre<State>> {
