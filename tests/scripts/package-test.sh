@@ -6,9 +6,7 @@ cd "$(dirname "$0")/../.."
 folder=$(cd "${1:?usage: package-test.sh FOLDER}" && pwd)
 target=$(realpath --canonicalize-missing "${CARGO_TARGET_DIR:-target}")
 cargo=${CARGO:-cargo}
-version=$(sed -nE '/^\[workspace.package\]/,/^\[/s/^version = "(.*)"$/\1/p' Cargo.toml)
-wit_version=$(sed -nE 's/^package .*@(.*);$/\1/p' wit/world.wit)
-triple=$(rustc --version --verbose | sed -n 's/^host: //p')
+. tests/scripts/versions.sh
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

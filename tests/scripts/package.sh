@@ -12,9 +12,7 @@ target=$(realpath --canonicalize-missing "${CARGO_TARGET_DIR:-target}")
 export CARGO_TARGET_DIR=$target
 profile=${PROFILE:-release}
 folder=${1:-$target/package}
-version=$(sed -nE '/^\[workspace.package\]/,/^\[/s/^version = "(.*)"$/\1/p' Cargo.toml)
-wit_version=$(sed -nE 's/^package .*@(.*);$/\1/p' wit/world.wit)
-triple=$(rustc --version --verbose | sed -n 's/^host: //p')
+. tests/scripts/versions.sh
 time=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
 # It stays in here: C compilers read it, so that cargo would build again what has C in it.
 unset SOURCE_DATE_EPOCH

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/../.."
 
 tools=$(tests/scripts/wasm-tools.sh)
 wasmtime=$(tests/scripts/wasmtime-cli.sh)
-version=$(sed -nE 's/^package .*@(.*);$/\1/p' wit/world.wit)
+. tests/scripts/versions.sh
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -20,6 +20,6 @@ done
 tests/scripts/standalone.sh "$work" >/dev/null
 standalone=$(tests/scripts/standalone.sh "$work" "$work/storage-memory.wasm" "$component")
 before=$(date +%s%3N)
-answer=$("$wasmtime" run -S p3 --invoke 'session:repository/sessions.create@'"$version"'("s1", none, none)' "$standalone")
+answer=$("$wasmtime" run -S p3 --invoke 'session:repository/sessions.create@'"$wit_version"'("s1", none, none)' "$standalone")
 created=$(sed -nE 's/^ok\(\{session-id: "s1", .*created-at: ([0-9]+),.*$/\1/p' <<<"$answer")
 [ -n "$created" ] && [ "$created" -ge "$before" ] || die "$answer"
