@@ -5,7 +5,7 @@ use crate::draft::Draft;
 use crate::head::{Agent, Head, History, Part};
 use crate::reader::Reader;
 use crate::stop::{Step, Stop, attempts};
-use session_repository_storage::appends::{self, Appends};
+use session_repository_storage::appends::{self, Appends, Batch};
 use session_repository_storage::error::{Entity, Error, Result};
 use session_repository_storage::object::{MAX_TEXT, Object};
 use session_repository_storage::paths;
@@ -153,19 +153,17 @@ impl<B: Bucket> Storage for KeyValue<B> {
         key: Option<AppendKey>,
         write: Write,
     ) -> Result<i64> {
-        if bodies.is_empty() {
-            return Err(Error::InvalidArgument(String::from("messages: must not be empty")));
-        }
+        appends::check(&bodies)?;
         self.write(session_id, |draft| {
             let mut agent = draft.take_agent(agent_id)?;
-            if let Some(first) = key.as_ref().map(|key| agent.appends.remembered(key)).transpose()?.flatten() {
+            if let Some(first) = agent.appends.remembered(key.as_ref())? {
                 return Ok((first, None));
             }
             draft.head.session.check(write)?;
-            let (first, last) = appends::following(agent.history.highest, bodies.len())?;
-            let at = agent.history.newest().map_or(write.at, |newest| newest.max(write.at));
-            for (message_id, body) in (first..=last).zip(bodies.iter().cloned()) {
-                agent.history.add(draft, Message { message_id, body, created_at: at, updated_at: at })?;
+            let Batch { first, at, messages } =
+                Batch::new(bodies.iter().cloned(), agent.history.highest, agent.history.newest(), write.at)?;
+            for message in messages {
+                agent.history.add(draft, message)?;
             }
             agent.history.seal(draft)?;
             if let Some(key) = key.clone() {

@@ -1,7 +1,6 @@
 //! An agent with its messages: their order, their ids, and the keyed appends that the agent remembers.
 
-use session_repository_storage::appends::{self, Appends};
-use session_repository_storage::error::Result;
+use session_repository_storage::appends::Appends;
 use session_repository_storage::object::Object;
 use session_repository_storage::types::{Message, Page};
 use std::collections::BTreeMap;
@@ -43,9 +42,9 @@ impl Agent {
         self.order.last().and_then(|position| self.messages.get(*position)).map(|message| message.created_at)
     }
 
-    /// The ids that so many messages get, from the first to the last.
-    pub(crate) fn following(&self, count: usize) -> Result<(i64, i64)> {
-        appends::following(self.ids.last_key_value().map(|(id, _)| *id), count)
+    /// The highest id.
+    pub(crate) fn highest(&self) -> Option<i64> {
+        self.ids.last_key_value().map(|(id, _)| *id)
     }
 
     /// Adds a message behind all that are not newer.

@@ -248,7 +248,7 @@ impl Storage for Faulty {
         self.create_unknown(session_id, agent_id, write.at)?;
         if let Some(key) = key.as_ref().filter(|_| self.has(Fault::KeysSharedBetweenAgents)) {
             for agent in self.sessions.state(session_id)?.agents.values() {
-                if let Some(first) = agent.appends.remembered(key)? {
+                if let Some(first) = agent.appends.remembered(Some(key))? {
                     return Ok(first);
                 }
             }

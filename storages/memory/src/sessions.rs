@@ -1,6 +1,7 @@
 //! All sessions of the storage. Each write decides first and then changes everything at once.
 
 use crate::agent::Agent;
+use session_repository_storage::appends::{self, Batch};
 use session_repository_storage::error::{Entity, Error, Result};
 use session_repository_storage::object::Object;
 use session_repository_storage::paths;
@@ -133,20 +134,17 @@ impl Storage for Sessions {
         key: Option<AppendKey>,
         write: Write,
     ) -> Result<i64> {
-        if bodies.is_empty() {
-            return Err(Error::InvalidArgument(String::from("messages: must not be empty")));
-        }
+        appends::check(&bodies)?;
         let state = self.state(session_id)?;
         let agent = state.agent(agent_id)?;
-        if let Some(first) = key.as_ref().map(|key| agent.appends.remembered(key)).transpose()?.flatten() {
+        if let Some(first) = agent.appends.remembered(key.as_ref())? {
             return Ok(first);
         }
         state.session.check(write)?;
-        let (first, last) = agent.following(bodies.len())?;
-        let at = agent.newest().map_or(write.at, |newest| newest.max(write.at));
+        let Batch { first, at, messages } = Batch::new(bodies.into_iter(), agent.highest(), agent.newest(), write.at)?;
         state.change_agent(agent_id, at, |agent| {
-            for (message_id, body) in (first..=last).zip(bodies) {
-                agent.add(Message { message_id, body, created_at: at, updated_at: at });
+            for message in messages {
+                agent.add(message);
             }
             if let Some(key) = key {
                 agent.appends.remember(key, first);
